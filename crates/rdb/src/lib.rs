@@ -1,0 +1,7 @@
+//! The RDB format of Redis and Valkey: bytes in, visitor calls out.
+pub mod encoding;
+mod version;
+mod visitor;
+
+pub use version::{Flavour, Version};
+pub use visitor::{EntryMeta, Kind, Part, Reject, StreamId, StreamIdmp, StreamMeta, Visitor, Want};

@@ -1,0 +1,47 @@
+//! Where a link delivers: the data set that follows a primary.
+
+use crate::position::{Offset, ReplId};
+use resp::Request;
+
+/// A command, or the commands of one MULTI..EXEC, to be applied so that no reader sees a part of it.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The database selected when the first command runs; a SELECT among the commands changes it for
+    /// those behind.
+    pub db: u32,
+    /// The commands in order, without MULTI and EXEC. SELECT is left in; PING and REPLCONF are not.
+    pub commands: &'a [Request],
+    /// Whether they stood between MULTI and EXEC.
+    pub transaction: bool,
+    /// The offset after the batch, in bytes of the stream: publish it together with the effects.
+    pub end: Offset,
+}
+
+/// Receives a full data set and then every later write, in order, from one task.
+///
+/// `begin_full_sync`, then the loader is driven as an [`rdb::Visitor`], then either `finish_full_sync`
+/// (the dump was complete and its checksum good) or the loader is dropped (it was not): the data set
+/// must then be as before. `apply` is never called while a full sync runs.
+pub trait Target: Send {
+    /// Builds the new data set aside while the old one keeps serving.
+    type Loader: rdb::Visitor + Send;
+
+    /// A full sync begins.
+    fn begin_full_sync(&mut self) -> Self::Loader;
+
+    /// Replaces the data set by the loader's, at once, and publishes the position with it.
+    fn finish_full_sync(&mut self, loader: Self::Loader, replid: ReplId, offset: Offset);
+
+    /// The primary continued the history under a new id (`+CONTINUE <id>`): same data, same offset.
+    fn replid_changed(&mut self, replid: ReplId) {
+        let _ = replid;
+    }
+
+    /// Applies a batch. A command that fails or is unknown is the target's to count: the stream goes on.
+    fn apply(&mut self, batch: Batch<'_>);
+
+    /// The stream moved on without a command to apply (PING, REPLCONF GETACK, a bare newline).
+    fn advance(&mut self, end: Offset) {
+        let _ = end;
+    }
+}

@@ -1,0 +1,2 @@
+//! First program.
+fn main() {}
