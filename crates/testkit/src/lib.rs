@@ -1,1 +1,39 @@
-//! placeholder
+//! The test kit: real servers to compare with, and an independent judge.
+//!
+//! Nothing here depends on our own crates, so that a mistake in them cannot hide a mistake in them.
+//!
+//! ```text
+//! Server --fetch--> program on disk --start--> Running --client--> Client --call--> Reply
+//!                   target/servers/            own port, own dir     |
+//!                                              killed on drop        +-- fill_every_type, random_writes
+//!                                                                    +-- differences (two clients)
+//! ```
+//!
+//! A server that is not on the machine is fetched once, checked and kept under `target/servers`. When it cannot be
+//! had, the test fails and says how to get it: no test is skipped.
+//!
+//! ```no_run
+//! let primary = testkit::Server::R7_0.start();
+//! let mut client = primary.client();
+//! client.call(&["SET", "greeting", "hello"]).ok();
+//! assert_eq!(client.call(&["GET", "greeting"]).bytes(), b"hello");
+//! ```
+
+mod client;
+mod error;
+mod fetch;
+mod port;
+mod process;
+mod reply;
+mod running;
+mod server;
+mod tool;
+
+pub use client::Client;
+pub use error::FetchError;
+pub use port::free_port;
+pub use process::{cpu_time_of, rss_bytes_of};
+pub use reply::Reply;
+pub use running::{Builder, Running};
+pub use server::Server;
+pub use tool::Tool;
