@@ -36,7 +36,7 @@ pub enum Reply {
     Attributed(Vec<(Self, Self)>, Box<Self>),
 }
 
-impl Self {
+impl Reply {
     /// Asserts that this is not an error, and hands it on.
     ///
     /// # Panics
