@@ -1,1 +1,39 @@
-//! placeholder
+//! The keyspace: every data type and every data command, in memory, for many readers and one writer.
+mod args;
+mod blob;
+mod clock;
+pub mod command;
+mod db;
+mod entry;
+mod error;
+mod event;
+mod hash;
+mod keyspace;
+mod limits;
+mod load;
+mod lock;
+pub mod number;
+mod reply;
+mod scan;
+mod segment;
+mod shard;
+mod txn;
+pub mod value;
+mod view;
+
+pub use args::{Args, is_word};
+pub use blob::Blob;
+pub use clock::CoarseClock;
+pub use db::Db;
+pub use entry::{Entry, MAX_INLINE, MAX_KEY, ValueRef};
+pub use error::{CommandError, CommandResult};
+pub use event::{Change, Class, Effect};
+pub use hash::KeyHash;
+pub use keyspace::{Keyspace, MAX_DATABASES};
+pub use limits::Limits;
+pub use load::{Loaded, Loader};
+pub use lock::ShardSet;
+pub use reply::{Aggregate, Discard, Null, Recorded, Recorder, Reply};
+pub use shard::{Counts, Shard};
+pub use txn::{Expiry, Txn, ValueMut, Writer};
+pub use view::{Typed, View, Viewer};

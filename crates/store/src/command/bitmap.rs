@@ -1,0 +1,5 @@
+//! Commands of the group Bitmap.
+
+use crate::command::commands;
+
+commands! { Bitmap; }

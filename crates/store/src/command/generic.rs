@@ -1,0 +1,5 @@
+//! Commands of the group Generic.
+
+use crate::command::commands;
+
+commands! { Generic; }

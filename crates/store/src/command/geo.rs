@@ -1,0 +1,5 @@
+//! Commands of the group Geo.
+
+use crate::command::commands;
+
+commands! { Geo; }

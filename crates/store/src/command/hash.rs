@@ -1,0 +1,5 @@
+//! Commands of the group Hash.
+
+use crate::command::commands;
+
+commands! { Hash; }

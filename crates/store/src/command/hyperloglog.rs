@@ -1,0 +1,5 @@
+//! Commands of the group HyperLogLog.
+
+use crate::command::commands;
+
+commands! { HyperLogLog; }

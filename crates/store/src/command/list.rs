@@ -1,0 +1,5 @@
+//! Commands of the group List.
+
+use crate::command::commands;
+
+commands! { List; }

@@ -1,0 +1,5 @@
+//! Commands of the group Set.
+
+use crate::command::commands;
+
+commands! { Set; }

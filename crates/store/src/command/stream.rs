@@ -1,0 +1,5 @@
+//! Commands of the group Stream.
+
+use crate::command::commands;
+
+commands! { Stream; }

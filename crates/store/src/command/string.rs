@@ -1,0 +1,5 @@
+//! Commands of the group String.
+
+use crate::command::commands;
+
+commands! { String; }

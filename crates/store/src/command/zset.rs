@@ -1,0 +1,5 @@
+//! Commands of the group SortedSet.
+
+use crate::command::commands;
+
+commands! { SortedSet; }

@@ -1,0 +1,66 @@
+//! Errors of commands, worded as clients expect them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// A command's error. `Display` gives the exact text of the reply, code first, without the leading `-`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The key holds another kind of value.
+    WrongType,
+    /// The arguments do not follow the command's grammar.
+    Syntax,
+    /// Not a 64-bit signed decimal.
+    NotAnInteger,
+    /// Not a double.
+    NotAFloat,
+    /// The wrong number of arguments; the command's name in lower case, `|` before a subcommand.
+    Arity(Cow<'static, str>),
+    /// `ERR no such key`
+    NoSuchKey,
+    /// `ERR index out of range`
+    IndexOutOfRange,
+    /// `ERR offset is out of range`, `ERR value is out of range, must be positive` and the like: the text
+    /// after `ERR `.
+    Err(Cow<'static, str>),
+    /// Any other text, code included.
+    Coded(Cow<'static, str>),
+}
+
+impl CommandError {
+    /// An error with the code `ERR` and a text known at compile time.
+    #[must_use]
+    pub const fn err(text: &'static str) -> Self {
+        Self::Err(Cow::Borrowed(text))
+    }
+
+    /// An error with its own code, known at compile time.
+    #[must_use]
+    pub const fn coded(text: &'static str) -> Self {
+        Self::Coded(Cow::Borrowed(text))
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongType => {
+                f.write_str("WRONGTYPE Operation against a key holding the wrong kind of value")
+            }
+            Self::Syntax => f.write_str("ERR syntax error"),
+            Self::NotAnInteger => f.write_str("ERR value is not an integer or out of range"),
+            Self::NotAFloat => f.write_str("ERR value is not a valid float"),
+            Self::Arity(name) => write!(f, "ERR wrong number of arguments for '{name}' command"),
+            Self::NoSuchKey => f.write_str("ERR no such key"),
+            Self::IndexOutOfRange => f.write_str("ERR index out of range"),
+            Self::Err(text) => write!(f, "ERR {text}"),
+            Self::Coded(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for CommandError {}
+
+/// What a handler answers: `Ok` if it has written one reply, else the error to write.
+pub type CommandResult = Result<(), CommandError>;

@@ -1,0 +1,46 @@
+//! What a write did to a key, for those who watch.
+
+/// Classes of keyspace notifications, by the letter of `notify-keyspace-events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// `g`: commands of no type (DEL, EXPIRE, RENAME ...).
+    Generic,
+    /// `$`
+    String,
+    /// `l`
+    List,
+    /// `s`
+    Set,
+    /// `h`
+    Hash,
+    /// `z`
+    Zset,
+    /// `t`
+    Stream,
+    /// `x`: a key reached its time.
+    Expired,
+    /// `n`: a key came to be.
+    New,
+}
+
+/// One event, in the order of the writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The database.
+    pub db: u32,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// Its class.
+    pub class: Class,
+    /// The event's name, as a keyspace notification tells it (`lpush`, `expire` ...).
+    pub event: &'static str,
+}
+
+/// A command to hand on to replicas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// The database in which it runs.
+    pub db: u32,
+    /// Name and arguments.
+    pub args: Vec<Box<[u8]>>,
+}

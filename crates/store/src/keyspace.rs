@@ -1,0 +1,168 @@
+//! All databases, the gate before them, and what they share.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+
+use crate::blob::Blob;
+use crate::clock::CoarseClock;
+use crate::db::Db;
+use crate::entry::Entry;
+use crate::hash::KeyHash;
+use crate::limits::Limits;
+use crate::load::Loaded;
+use crate::shard::{Counts, SHARDS, Shard, shard_of};
+use crate::txn::Writer;
+
+/// Databases that can ever exist in one keyspace. A primary may have more than we announce: we grow up to
+/// here, and refuse beyond.
+pub const MAX_DATABASES: u32 = 4096;
+
+/// Every database of a server, readable from any thread.
+///
+/// Reads lock one shard for their duration. There is one [`Writer`]; it takes the gate, then the shards
+/// of its keys in order, so that a group of writes appears at once.
+#[derive(Debug)]
+pub struct Keyspace {
+    pub(crate) gate: RwLock<()>,
+    dbs: Box<[OnceLock<Db>]>,
+    databases: AtomicU32,
+    hasher: KeyHash,
+    limits: Limits,
+    clock: CoarseClock,
+    functions: RwLock<Vec<Arc<[u8]>>>,
+}
+
+impl Keyspace {
+    /// An empty keyspace that announces `databases` databases (at least 1, at most [`MAX_DATABASES`]),
+    /// and its only writer.
+    #[must_use]
+    #[expect(clippy::new_ret_no_self, reason = "the writer is made with it, once")]
+    pub fn new(databases: u32) -> (Arc<Self>, Writer) {
+        let keyspace = Arc::new(Self {
+            gate: RwLock::new(()),
+            dbs: std::iter::repeat_with(OnceLock::new).take(MAX_DATABASES as usize).collect(),
+            databases: AtomicU32::new(databases.clamp(1, MAX_DATABASES)),
+            hasher: KeyHash::random(),
+            limits: Limits::default(),
+            clock: CoarseClock::default(),
+            functions: RwLock::default(),
+        });
+        let writer = Writer::of(Arc::clone(&keyspace));
+        (keyspace, writer)
+    }
+
+    /// How many databases SELECT offers; grows when a primary uses more.
+    #[must_use]
+    pub fn databases(&self) -> u32 {
+        self.databases.load(Ordering::Relaxed)
+    }
+
+    /// The database, if anything was ever written to it.
+    #[inline]
+    #[must_use]
+    pub fn db(&self, index: u32) -> Option<&Db> {
+        self.dbs.get(index as usize)?.get()
+    }
+
+    /// The database, made if need be; `None` beyond [`MAX_DATABASES`].
+    pub(crate) fn db_or_new(&self, index: u32) -> Option<&Db> {
+        let db = self.dbs.get(index as usize)?.get_or_init(Db::default);
+        self.databases.fetch_max(index + 1, Ordering::Relaxed);
+        Some(db)
+    }
+
+    /// Databases that exist, in order.
+    pub fn existing(&self) -> impl Iterator<Item = (u32, &Db)> {
+        (0..).zip(self.dbs.iter()).filter_map(|(i, db)| Some((i, db.get()?)))
+    }
+
+    /// Calls `f` with the entry of `key`, expired or not, under its shard's lock. `f` must not come back
+    /// to this keyspace.
+    #[inline]
+    pub fn with<R>(&self, db: u32, key: &[u8], f: impl FnOnce(Option<&Entry>) -> R) -> R {
+        let Some(db) = self.db(db) else { return f(None) };
+        let hash = self.hasher.hash(key);
+        let shard = db.shard(shard_of(hash)).read();
+        f(shard.get(hash, key))
+    }
+
+    /// The string at `key`, owned without a copy; `Err` if it holds another kind.
+    ///
+    /// # Errors
+    /// [`WrongType`](crate::CommandError::WrongType)
+    pub fn blob(&self, db: u32, key: &[u8]) -> Result<Option<Blob>, crate::CommandError> {
+        let now = || self.clock.now();
+        self.with(db, key, |entry| match entry {
+            Some(entry) if entry.expire().is_none_or(|at| at > now()) => Blob::of(entry).map(Some),
+            _ => Ok(None),
+        })
+    }
+
+    /// The hash of keys.
+    #[must_use]
+    pub fn hasher(&self) -> &KeyHash {
+        &self.hasher
+    }
+
+    /// Thresholds between encodings.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The time by which keys expire; somebody must tick it.
+    #[must_use]
+    pub fn clock(&self) -> &CoarseClock {
+        &self.clock
+    }
+
+    /// Sources of the function libraries that the data set carries.
+    #[must_use]
+    pub fn functions(&self) -> Vec<Arc<[u8]>> {
+        self.functions.read().clone()
+    }
+
+    /// Keys and bytes of all databases.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.existing().map(|(_, db)| db.counts()).fold(Counts::default(), Counts::plus)
+    }
+
+    /// Bytes of tables and directories of all databases.
+    #[must_use]
+    pub fn overhead(&self) -> usize {
+        self.existing().map(|(_, db)| db.overhead()).sum()
+    }
+
+    /// Replaces everything by what a loader built, at once: the gate, every shard's lock in order, the
+    /// exchange, `publish` (to publish the position in the same moment), unlock. The old contents are
+    /// answered, so that the caller can drop them elsewhere.
+    pub fn swap_contents(&self, loaded: Loaded, publish: impl FnOnce()) -> Loaded {
+        let Loaded { mut dbs, mut functions } = loaded;
+        for index in (0..).zip(&dbs).filter_map(|(i, db)| db.as_ref().map(|_| i)) {
+            self.db_or_new(index);
+        }
+        let _gate = self.gate.write();
+        let existing: Vec<_> = self.existing().collect();
+        let mut guards: Vec<Vec<_>> =
+            existing.iter().map(|(_, db)| db.shards().iter().map(RwLock::write).collect()).collect();
+        for ((index, _), guards) in existing.iter().zip(&mut guards) {
+            if dbs.len() <= *index as usize {
+                dbs.resize_with(*index as usize + 1, || None);
+            }
+            let new = dbs[*index as usize].get_or_insert_with(|| empty_shards());
+            for (guard, shard) in guards.iter_mut().zip(new.iter_mut()) {
+                std::mem::swap(&mut **guard, shard);
+            }
+        }
+        std::mem::swap(&mut *self.functions.write(), &mut functions);
+        publish();
+        Loaded { dbs, functions }
+    }
+}
+
+pub(crate) fn empty_shards() -> Box<[Shard]> {
+    std::iter::repeat_with(Shard::default).take(SHARDS).collect()
+}

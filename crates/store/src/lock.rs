@@ -1,0 +1,134 @@
+//! Which shards a command needs, and holding them in order.
+//!
+//! Lock order: the gate, then (database, shard) ascending. The writer takes the gate alone and its whole
+//! set before its first write; readers of several keys take their set in the same order. So nobody who
+//! waits holds what another waits for.
+
+use parking_lot::{RwLockReadGuard, RwLockWriteGuard};
+use smallvec::SmallVec;
+
+use crate::keyspace::Keyspace;
+use crate::shard::{SHARD_BITS, SHARDS, Shard, shard_of};
+
+/// Database and shard in one number, ordered as locks are.
+pub(crate) type ShardId = u32;
+
+pub(crate) fn shard_id(db: u32, hash: u64) -> ShardId {
+    db << SHARD_BITS | shard_of(hash) as u32
+}
+
+/// The shards that a command, or a group of commands, may touch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShardSet {
+    shards: SmallVec<[ShardId; 4]>,
+    everything: bool,
+}
+
+impl ShardSet {
+    /// No shard.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Every shard of every database that exists.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { shards: SmallVec::new(), everything: true }
+    }
+
+    /// Adds the shard of `key`.
+    pub fn add(&mut self, keyspace: &Keyspace, db: u32, key: &[u8]) {
+        if !self.everything {
+            let id = shard_id(db, keyspace.hasher().hash(key));
+            if let Err(at) = self.shards.binary_search(&id) {
+                self.shards.insert(at, id);
+            }
+        }
+    }
+
+    /// Adds everything.
+    pub fn add_everything(&mut self) {
+        *self = Self::everything();
+    }
+
+    /// Whether every shard is meant.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.everything
+    }
+}
+
+#[derive(Debug)]
+enum Guard<'k> {
+    Shared(RwLockReadGuard<'k, Shard>),
+    Exclusive(RwLockWriteGuard<'k, Shard>),
+}
+
+/// The guards of a set, sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Held<'k> {
+    guards: SmallVec<[(ShardId, Guard<'k>); 1]>,
+}
+
+impl<'k> Held<'k> {
+    pub(crate) fn shared(keyspace: &'k Keyspace, set: &ShardSet) -> Self {
+        Self::take(keyspace, set, |db, shard| keyspace.db(db).map(|d| Guard::Shared(d.shard(shard).read())))
+    }
+
+    pub(crate) fn exclusive(keyspace: &'k Keyspace, set: &ShardSet) -> Self {
+        Self::take(keyspace, set, |db, shard| {
+            keyspace.db_or_new(db).map(|d| Guard::Exclusive(d.shard(shard).write()))
+        })
+    }
+
+    fn take(keyspace: &'k Keyspace, set: &ShardSet, lock: impl Fn(u32, usize) -> Option<Guard<'k>>) -> Self {
+        let one = |id: ShardId| Some((id, lock(id >> SHARD_BITS, id as usize % SHARDS)?));
+        let guards = if set.everything {
+            keyspace
+                .existing()
+                .flat_map(|(db, _)| (0..SHARDS as u32).map(move |s| db << SHARD_BITS | s))
+                .filter_map(one)
+                .collect()
+        } else {
+            set.shards.iter().filter_map(|id| one(*id)).collect()
+        };
+        Self { guards }
+    }
+
+    #[inline]
+    fn position(&self, id: ShardId) -> Result<usize, usize> {
+        if let [(only, _)] = self.guards.as_slice()
+            && *only == id
+        {
+            return Ok(0);
+        }
+        self.guards.binary_search_by_key(&id, |(id, _)| *id)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: ShardId) -> Option<&Shard> {
+        match &self.guards[self.position(id).ok()?].1 {
+            Guard::Shared(shard) => Some(shard),
+            Guard::Exclusive(shard) => Some(shard),
+        }
+    }
+
+    /// The shard, to write. One that is not held (a database that came to be under a lock of everything)
+    /// is locked now.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, keyspace: &'k Keyspace, id: ShardId) -> Option<&mut Shard> {
+        let at = match self.position(id) {
+            Ok(at) => at,
+            Err(at) => {
+                let shard = keyspace.db_or_new(id >> SHARD_BITS)?.shard(id as usize % SHARDS).write();
+                self.guards.insert(at, (id, Guard::Exclusive(shard)));
+                at
+            }
+        };
+        match &mut self.guards[at].1 {
+            Guard::Exclusive(shard) => Some(shard),
+            Guard::Shared(_) => None,
+        }
+    }
+}

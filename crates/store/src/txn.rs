@@ -1,0 +1,467 @@
+//! A write: the gate, the shards of its keys, and what it did.
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use hashbrown::hash_table::OccupiedEntry;
+use parking_lot::RwLockWriteGuard;
+
+use crate::entry::{Entry, MAX_INLINE, ValueRef};
+use crate::error::CommandError;
+use crate::event::{Change, Class, Effect};
+use crate::keyspace::Keyspace;
+use crate::lock::{Held, ShardSet, shard_id};
+use crate::shard::{Counts, SHARD_BITS, SHARDS, Shard, weight};
+use crate::value::Value;
+use crate::view::{Typed, View, Viewer};
+
+/// The right to write to a keyspace. There is one.
+#[derive(Debug)]
+pub struct Writer {
+    keyspace: Arc<Keyspace>,
+}
+
+impl Writer {
+    pub(crate) fn of(keyspace: Arc<Keyspace>) -> Self {
+        Self { keyspace }
+    }
+
+    /// The keyspace written to.
+    #[must_use]
+    pub fn keyspace(&self) -> &Arc<Keyspace> {
+        &self.keyspace
+    }
+
+    /// Takes the gate and the shards of `set`; everything done until the transaction is dropped appears
+    /// to readers at once. `viewer` is [`Viewer::Stream`] for a primary's stream, [`Viewer::Client`] where
+    /// this keyspace is itself the primary.
+    pub fn begin(&mut self, set: &ShardSet, viewer: Viewer, db: u32) -> Txn<'_> {
+        let gate = self.keyspace.gate.write();
+        let held = Held::exclusive(&self.keyspace, set);
+        let view = View::with_held(&self.keyspace, held, viewer, db);
+        Txn {
+            view,
+            dead: Vec::new(),
+            dead_shards: Vec::new(),
+            dirty: 0,
+            rewritten: false,
+            effects: None,
+            changes: None,
+            _gate: gate,
+        }
+    }
+}
+
+/// What to do with the expiry of a key that gets a new value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// Leave it as it is.
+    Keep,
+    /// No expiry.
+    Never,
+    /// Unix milliseconds.
+    At(i64),
+}
+
+/// A group of writes that appears at once. Reads as a [`View`] does.
+#[derive(Debug)]
+pub struct Txn<'k> {
+    view: View<'k>,
+    /// Values taken out, dropped after the locks.
+    dead: Vec<Entry>,
+    dead_shards: Vec<Shard>,
+    dirty: u64,
+    rewritten: bool,
+    effects: Option<Vec<Effect>>,
+    changes: Option<Vec<Change>>,
+    _gate: RwLockWriteGuard<'k, ()>,
+}
+
+impl<'k> Deref for Txn<'k> {
+    type Target = View<'k>;
+
+    fn deref(&self) -> &View<'k> {
+        &self.view
+    }
+}
+
+impl<'k> Txn<'k> {
+    /// Selects a database for what follows.
+    pub fn select(&mut self, db: u32) {
+        self.view.select(db);
+    }
+
+    /// Runs `f` with another database selected.
+    pub fn in_db<R>(&mut self, db: u32, f: impl FnOnce(&mut Self) -> R) -> R {
+        let before = self.view.db();
+        self.view.select(db);
+        let result = f(self);
+        self.view.select(before);
+        result
+    }
+
+    // ---- what it did
+
+    /// Collects the commands that replicas must apply to follow: for a keyspace that is a primary.
+    pub fn collect_effects(&mut self) {
+        self.effects.get_or_insert_default();
+    }
+
+    /// Collects what happened to which key.
+    pub fn collect_changes(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// Takes the effects collected so far.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        self.effects.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Takes the changes collected so far.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        self.changes.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Changes so far, as the real server counts them.
+    #[must_use]
+    pub fn dirty(&self) -> u64 {
+        self.dirty
+    }
+
+    /// A handler changed `key`: counts it, and tells those who watch.
+    pub fn changed(&mut self, class: Class, event: &'static str, key: &[u8]) {
+        self.dirty += 1;
+        self.notify(class, event, key);
+    }
+
+    /// Tells those who watch, without counting a change (the `del` that follows a last pop).
+    pub fn notify(&mut self, class: Class, event: &'static str, key: &[u8]) {
+        let db = self.view.db();
+        if let Some(changes) = &mut self.changes {
+            changes.push(Change { db, key: key.into(), class, event });
+        }
+    }
+
+    /// A change that concerns no single key (FLUSHALL, SWAPDB).
+    pub fn changed_all(&mut self) {
+        self.dirty += 1;
+    }
+
+    /// Replicas get this command instead of the one that the client sent; call again for several.
+    pub fn rewrite(&mut self, args: &[&[u8]]) {
+        self.rewritten = true;
+        let db = self.view.db();
+        if let Some(effects) = &mut self.effects {
+            effects.push(Effect { db, args: args.iter().map(|a| (*a).into()).collect() });
+        }
+    }
+
+    /// Replicas get nothing for this command, though it changed something.
+    pub fn rewrite_to_nothing(&mut self) {
+        self.rewritten = true;
+    }
+
+    /// Whether anybody collects effects: spares handlers the work of building a rewriting.
+    #[must_use]
+    pub fn has_replicas(&self) -> bool {
+        self.effects.is_some()
+    }
+
+    /// Brackets a handler: its command goes to replicas as it came if it changed something and did not say
+    /// otherwise.
+    pub(crate) fn run(
+        &mut self,
+        args: &[&[u8]],
+        handler: impl FnOnce(&mut Self) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let before = self.dirty;
+        let db = self.view.db();
+        self.rewritten = false;
+        let result = handler(self);
+        if self.dirty != before && !self.rewritten {
+            if let Some(effects) = &mut self.effects {
+                effects.push(Effect { db, args: args.iter().map(|a| (*a).into()).collect() });
+            }
+        }
+        result
+    }
+
+    // ---- writing
+
+    fn shard(&mut self, key: &[u8]) -> Result<(u64, &mut Shard), CommandError> {
+        let keyspace = self.view.keyspace();
+        let hash = keyspace.hasher().hash(key);
+        let id = shard_id(self.view.db(), hash);
+        let shard = self.view.held.get_mut(keyspace, id);
+        shard.map(|s| (hash, s)).ok_or(CommandError::err("DB index is out of range"))
+    }
+
+    /// In a writable keyspace, removes the key if its time has come, as a real primary does before a
+    /// command writes to it, and tells replicas by a DEL. Every access below does it.
+    pub fn reap(&mut self, key: &[u8]) {
+        if self.view.viewer() == Viewer::Stream {
+            return;
+        }
+        let past =
+            self.view.entry_even_expired(self.view.db(), key).is_some_and(|e| self.view.is_past(e.expire()));
+        if past {
+            self.expire_now(key);
+        }
+    }
+
+    /// Removes a key whose time has come.
+    pub fn expire_now(&mut self, key: &[u8]) {
+        if self.take(key).is_some() {
+            let db = self.view.db();
+            if let Some(effects) = &mut self.effects {
+                effects.push(Effect { db, args: vec![b"DEL"[..].into(), key.into()] });
+            }
+            self.notify(Class::Expired, "expired", key);
+        }
+    }
+
+    /// Takes an entry out of the keyspace, expired or not.
+    fn take(&mut self, key: &[u8]) -> Option<()> {
+        let (hash, shard) = self.shard(key).ok()?;
+        let entry = shard.remove(hash, key)?;
+        self.dead.push(entry);
+        Some(())
+    }
+
+    /// Deletes a key; whether it was there. Its memory is freed after the locks are released.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        self.reap(key);
+        self.take(key).is_some()
+    }
+
+    /// Takes an entry out, to put it elsewhere.
+    pub fn detach(&mut self, key: &[u8]) -> Option<Entry> {
+        self.reap(key);
+        let (hash, shard) = self.shard(key).ok()?;
+        shard.remove(hash, key)
+    }
+
+    /// Puts an entry under its own key, replacing any.
+    ///
+    /// # Errors
+    /// If the selected database cannot exist.
+    pub fn attach(&mut self, entry: Entry) -> Result<(), CommandError> {
+        let hasher = self.view.keyspace().hasher();
+        let (hash, shard) = self.shard(entry.key())?;
+        let old = shard.insert(hash, entry, hasher);
+        self.dead.extend(old);
+        Ok(())
+    }
+
+    fn expiry_of(&mut self, key: &[u8], expiry: Expiry) -> Option<i64> {
+        match expiry {
+            Expiry::Keep => {
+                self.reap(key);
+                self.view.entry(key).and_then(Entry::expire)
+            }
+            Expiry::Never => None,
+            Expiry::At(ms) => Some(ms),
+        }
+    }
+
+    /// Stores a string, whatever was there.
+    ///
+    /// # Errors
+    /// A key that is too long, or a database that cannot exist.
+    pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) -> Result<(), CommandError> {
+        let expire = self.expiry_of(key, expiry);
+        check_key(key)?;
+        let entry = if value.len() <= MAX_INLINE {
+            Entry::inline(key, value, expire)
+        } else {
+            Entry::owned(key, Box::new(Value::Raw(Arc::new(value.to_vec()))), expire)
+        };
+        self.attach(entry)
+    }
+
+    /// Stores any value, whatever was there. A vacant collection removes the key instead.
+    ///
+    /// # Errors
+    /// A key that is too long, or a database that cannot exist.
+    pub fn set_value(&mut self, key: &[u8], value: Value, expiry: Expiry) -> Result<(), CommandError> {
+        let expire = self.expiry_of(key, expiry);
+        check_key(key)?;
+        if value.is_vacant() {
+            self.take(key);
+            return Ok(());
+        }
+        self.attach(Entry::owned(key, Box::new(value), expire))
+    }
+
+    /// Sets or clears the expiry of a key; whether the key is there.
+    pub fn set_expire(&mut self, key: &[u8], expire: Option<i64>) -> bool {
+        self.reap(key);
+        self.shard(key).is_ok_and(|(hash, shard)| shard.set_expire(hash, key, expire))
+    }
+
+    /// The collection of type `T` at `key`, to change. When the guard is dropped, the memory is accounted
+    /// and a collection left without elements is removed from the keyspace (see
+    /// [`ValueMut::will_vanish`]).
+    ///
+    /// # Errors
+    /// [`CommandError::WrongType`]
+    pub fn typed_mut<T: Typed>(&mut self, key: &[u8]) -> Result<Option<ValueMut<'_, T>>, CommandError> {
+        self.reap(key);
+        let Self { view, dead, .. } = self;
+        let hash = view.keyspace().hasher().hash(key);
+        let id = shard_id(view.db(), hash);
+        let keyspace = view.keyspace();
+        let Some(shard) = view.held.get_mut(keyspace, id) else { return Ok(None) };
+        let Some((mut place, counts)) = shard.occupied(hash, key) else { return Ok(None) };
+        if place.get_mut().value_mut().and_then(T::of_mut).is_none() {
+            return Err(CommandError::WrongType);
+        }
+        let before = weight(place.get());
+        Ok(Some(ValueMut { place: Some(place), counts, before, dead, of: PhantomData }))
+    }
+
+    /// The same, made without elements if the key is not there.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongType`], a key that is too long, or a database that cannot exist.
+    pub fn typed_or_new<T: Typed>(&mut self, key: &[u8]) -> Result<ValueMut<'_, T>, CommandError> {
+        self.reap(key);
+        if self.view.entry(key).is_none() {
+            check_key(key)?;
+            self.attach(Entry::owned(key, Box::new(T::vacant()), None))?;
+        }
+        self.typed_mut(key)?.ok_or(CommandError::err("DB index is out of range"))
+    }
+
+    /// The string at `key`, to change in place; made empty if the key is not there.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongType`], a key that is too long, or a database that cannot exist.
+    pub fn string_mut(&mut self, key: &[u8]) -> Result<ValueMut<'_, Vec<u8>>, CommandError> {
+        self.reap(key);
+        let in_place = match self.view.entry(key) {
+            None => Some((Vec::new(), None)),
+            Some(entry) => match entry.value() {
+                ValueRef::Inline(bytes) => Some((bytes.to_vec(), entry.expire())),
+                ValueRef::Owned(_) => None,
+            },
+        };
+        if let Some((bytes, expire)) = in_place {
+            check_key(key)?;
+            self.attach(Entry::owned(key, Box::new(Value::Raw(Arc::new(bytes))), expire))?;
+        }
+        self.typed_mut(key)?.ok_or(CommandError::err("DB index is out of range"))
+    }
+
+    /// Deletes every key of a database; how many there were.
+    pub fn flush(&mut self, db: u32) -> usize {
+        let mut keys = 0;
+        if self.view.keyspace().db(db).is_none() {
+            return 0;
+        }
+        for shard in 0..SHARDS as u32 {
+            if let Ok(shard) = self.held_mut(db, shard) {
+                keys += shard.counts().keys;
+                let shard = std::mem::take(shard);
+                self.dead_shards.push(shard);
+            }
+        }
+        keys
+    }
+
+    /// Exchanges the contents of two databases.
+    ///
+    /// # Errors
+    /// If one of them cannot exist.
+    pub fn swap(&mut self, a: u32, b: u32) -> Result<(), CommandError> {
+        if a == b {
+            return Ok(());
+        }
+        for shard in 0..SHARDS as u32 {
+            let mut first = std::mem::take(self.held_mut(a, shard)?);
+            std::mem::swap(&mut first, self.held_mut(b, shard)?);
+            *self.held_mut(a, shard)? = first;
+        }
+        Ok(())
+    }
+
+    fn held_mut(&mut self, db: u32, shard: u32) -> Result<&mut Shard, CommandError> {
+        let keyspace = self.view.keyspace();
+        let id = db << SHARD_BITS | shard;
+        self.view.held.get_mut(keyspace, id).ok_or(CommandError::err("DB index is out of range"))
+    }
+}
+
+fn check_key(key: &[u8]) -> Result<(), CommandError> {
+    if key.len() > crate::entry::MAX_KEY {
+        return Err(CommandError::err("key is longer than this keyspace can hold"));
+    }
+    Ok(())
+}
+
+impl Typed for Vec<u8> {
+    fn of(value: &Value) -> Option<&Self> {
+        if let Value::Raw(bytes) = value { Some(bytes) } else { None }
+    }
+    fn of_mut(value: &mut Value) -> Option<&mut Self> {
+        if let Value::Raw(bytes) = value { Some(Arc::make_mut(bytes)) } else { None }
+    }
+    fn vacant() -> Value {
+        Value::Raw(Arc::default())
+    }
+}
+
+/// A value being changed. Dropping it settles the accounts.
+#[derive(Debug)]
+pub struct ValueMut<'t, T: Typed> {
+    place: Option<OccupiedEntry<'t, Entry>>,
+    counts: &'t mut Counts,
+    before: usize,
+    dead: &'t mut Vec<Entry>,
+    of: PhantomData<T>,
+}
+
+impl<T: Typed> ValueMut<'_, T> {
+    /// Whether the collection has no elements now, so that its key goes when this guard does.
+    #[must_use]
+    pub fn will_vanish(&self) -> bool {
+        self.place.as_ref().is_some_and(|p| matches!(p.get().value(), ValueRef::Owned(v) if v.is_vacant()))
+    }
+}
+
+impl<T: Typed> Deref for ValueMut<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        let value = self.place.as_ref().map(|p| p.get().value());
+        match value {
+            Some(ValueRef::Owned(value)) => T::of(value),
+            _ => None,
+        }
+        .expect("typed_mut made it for a value of this type, and it is there until dropped")
+    }
+}
+
+impl<T: Typed> DerefMut for ValueMut<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        let value = self.place.as_mut().and_then(|p| p.get_mut().value_mut());
+        value
+            .and_then(T::of_mut)
+            .expect("typed_mut made it for a value of this type, and it is there until dropped")
+    }
+}
+
+impl<T: Typed> Drop for ValueMut<'_, T> {
+    fn drop(&mut self) {
+        let vacant = self.will_vanish();
+        let Some(place) = self.place.take() else { return };
+        let after = weight(place.get());
+        self.counts.bytes = (self.counts.bytes + after).saturating_sub(self.before);
+        if vacant {
+            let (entry, _) = place.remove();
+            self.counts.forget(&entry);
+            self.dead.push(entry);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A read: the shards it holds, the time, and whether what has expired is hidden.
+
+use crate::entry::{Entry, ValueRef};
+use crate::error::CommandError;
+use crate::keyspace::Keyspace;
+use crate::limits::Limits;
+use crate::lock::{Held, ShardSet, shard_id};
+use crate::shard::{SHARD_BITS, SHARDS, Shard};
+use crate::value::{Hash, List, Set, Stream, Value, Zset};
+
+/// On whose behalf a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Viewer {
+    /// A client: what has expired is hidden. In a writable keyspace, a write removes it.
+    Client,
+    /// The primary's stream: it decides itself when a key dies, so what has expired is still there.
+    Stream,
+}
+
+/// The read side of a command.
+#[derive(Debug)]
+pub struct View<'k> {
+    keyspace: &'k Keyspace,
+    pub(crate) held: Held<'k>,
+    now: i64,
+    viewer: Viewer,
+    db: u32,
+}
+
+impl<'k> View<'k> {
+    /// Holds `set` for reading until dropped, in database `db`.
+    #[must_use]
+    pub fn new(keyspace: &'k Keyspace, set: &ShardSet, viewer: Viewer, db: u32) -> Self {
+        Self::with_held(keyspace, Held::shared(keyspace, set), viewer, db)
+    }
+
+    pub(crate) fn with_held(keyspace: &'k Keyspace, held: Held<'k>, viewer: Viewer, db: u32) -> Self {
+        Self { keyspace, held, now: keyspace.clock().now(), viewer, db }
+    }
+
+    /// Unix milliseconds, the same throughout the command.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// The selected database.
+    #[must_use]
+    pub fn db(&self) -> u32 {
+        self.db
+    }
+
+    /// Selects a database.
+    pub fn select(&mut self, db: u32) {
+        self.db = db;
+    }
+
+    /// On whose behalf the command runs.
+    #[must_use]
+    pub fn viewer(&self) -> Viewer {
+        self.viewer
+    }
+
+    /// The keyspace, for what needs no key.
+    #[must_use]
+    pub fn keyspace(&self) -> &'k Keyspace {
+        self.keyspace
+    }
+
+    /// Thresholds between encodings.
+    #[must_use]
+    pub fn limits(&self) -> &'k Limits {
+        self.keyspace.limits()
+    }
+
+    /// Whether this viewer takes a time for past.
+    #[inline]
+    #[must_use]
+    pub fn is_past(&self, expire: Option<i64>) -> bool {
+        match expire {
+            Some(at) => self.viewer == Viewer::Client && at <= self.now,
+            None => false,
+        }
+    }
+
+    /// The time for hiding hash fields: those that expire at or before it. The stream sees all.
+    #[must_use]
+    pub fn field_time(&self) -> i64 {
+        if self.viewer == Viewer::Client { self.now } else { i64::MIN }
+    }
+
+    /// The entry of a key of the command, unless it is hidden.
+    #[inline]
+    #[must_use]
+    pub fn entry(&self, key: &[u8]) -> Option<&Entry> {
+        self.entry_in(self.db, key)
+    }
+
+    /// The same in another database.
+    #[inline]
+    #[must_use]
+    pub fn entry_in(&self, db: u32, key: &[u8]) -> Option<&Entry> {
+        let entry = self.entry_even_expired(db, key)?;
+        (!self.is_past(entry.expire())).then_some(entry)
+    }
+
+    /// The entry of a key of the command, hidden or not.
+    #[inline]
+    #[must_use]
+    pub fn entry_even_expired(&self, db: u32, key: &[u8]) -> Option<&Entry> {
+        let hash = self.keyspace.hasher().hash(key);
+        self.held.get(shard_id(db, hash))?.get(hash, key)
+    }
+
+    /// Whether the key is there and not hidden.
+    #[must_use]
+    pub fn exists(&self, key: &[u8]) -> bool {
+        self.entry(key).is_some()
+    }
+
+    /// The string at `key`.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongType`]
+    #[inline]
+    pub fn string(&self, key: &[u8]) -> Result<Option<&[u8]>, CommandError> {
+        match self.entry(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Inline(bytes)) => Ok(Some(bytes)),
+            Some(ValueRef::Owned(Value::Raw(bytes))) => Ok(Some(bytes)),
+            Some(_) => Err(CommandError::WrongType),
+        }
+    }
+
+    /// The collection of type `T` at `key`.
+    ///
+    /// # Errors
+    /// [`CommandError::WrongType`]
+    pub fn typed<T: Typed>(&self, key: &[u8]) -> Result<Option<&T>, CommandError> {
+        match self.entry(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Owned(value)) => T::of(value).map(Some).ok_or(CommandError::WrongType),
+            Some(ValueRef::Inline(_)) => Err(CommandError::WrongType),
+        }
+    }
+
+    /// Calls `f` with a shard, held already or locked for the call.
+    pub fn with_shard<R>(&self, db: u32, shard: usize, f: impl FnOnce(&Shard) -> R) -> Option<R> {
+        if let Some(held) = self.held.get(db << SHARD_BITS | (shard % SHARDS) as u32) {
+            return Some(f(held));
+        }
+        let guard = self.keyspace.db(db)?.shard(shard).read();
+        Some(f(&guard))
+    }
+
+    /// Calls `f` with every key of a database that this viewer sees, in no order.
+    pub fn for_each(&self, db: u32, mut f: impl FnMut(&Entry)) {
+        for shard in 0..SHARDS {
+            self.with_shard(db, shard, |shard| {
+                shard.iter().filter(|e| !self.is_past(e.expire())).for_each(&mut f);
+            });
+        }
+    }
+}
+
+/// A type that lives in a [`Value`].
+pub trait Typed: Sized {
+    /// The value as this type.
+    fn of(value: &Value) -> Option<&Self>;
+    /// The value as this type, to change.
+    fn of_mut(value: &mut Value) -> Option<&mut Self>;
+    /// A new value without elements.
+    fn vacant() -> Value;
+}
+
+macro_rules! typed {
+    ($($type:ident: $pattern:pat => $inner:expr, $vacant:expr;)*) => {$(
+        impl Typed for $type {
+            fn of(value: &Value) -> Option<&Self> {
+                if let $pattern = value { Some($inner) } else { None }
+            }
+            fn of_mut(value: &mut Value) -> Option<&mut Self> {
+                if let $pattern = value { Some($inner) } else { None }
+            }
+            fn vacant() -> Value {
+                $vacant
+            }
+        }
+    )*};
+}
+
+typed! {
+    List: Value::List(v) => v, Value::List(List::default());
+    Set: Value::Set(v) => v, Value::Set(Set::default());
+    Zset: Value::Zset(v) => v, Value::Zset(Zset::default());
+    Hash: Value::Hash(v) => v, Value::Hash(Hash::default());
+    Stream: Value::Stream(v) => v, Value::Stream(Box::default());
+}
