@@ -1,0 +1,113 @@
+//! The parser with a buffer to read into.
+
+use bytes::{Buf, BytesMut};
+
+use super::frame::{Request, RequestRef};
+use super::parser::{Mode, RequestParser};
+use crate::{Limits, ProtocolError};
+
+/// Reads requests out of one growing buffer.
+///
+/// Fill it with [`feed`](Self::feed), or read a socket straight into [`buffer_mut`](Self::buffer_mut); then call
+/// [`next_ref`](Self::next_ref) (borrows, counts no reference) or [`next`](Self::next) (shares the buffer) until
+/// it answers `None`.
+#[derive(Debug)]
+pub struct RequestDecoder {
+    parser: RequestParser,
+    buffer: BytesMut,
+    /// Length of the request handed out by reference; dropped when the buffer is next touched.
+    lent: usize,
+}
+
+impl RequestDecoder {
+    /// A decoder for what clients send.
+    pub fn new(limits: Limits) -> Self {
+        Self::with_buffer(limits, Mode::Client, BytesMut::new())
+    }
+
+    /// A decoder for a primary's command stream.
+    pub fn stream(limits: Limits) -> Self {
+        Self::with_buffer(limits, Mode::Stream, BytesMut::new())
+    }
+
+    /// A decoder that begins with bytes another reader left over, such as the end of a transfer.
+    pub fn with_buffer(limits: Limits, mode: Mode, buffer: BytesMut) -> Self {
+        Self { parser: RequestParser::new(limits, mode), buffer, lent: 0 }
+    }
+
+    /// Whether the small limits before AUTH apply (10 arguments, 16384 bytes each). They do not at first.
+    pub const fn set_authenticated(&mut self, authenticated: bool) {
+        self.parser.set_authenticated(authenticated);
+    }
+
+    /// Appends bytes from the peer.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.buffer_mut().extend_from_slice(bytes);
+    }
+
+    /// The buffer, to append to. Changing what is already in it confuses the decoder.
+    pub fn buffer_mut(&mut self) -> &mut BytesMut {
+        self.release();
+        &mut self.buffer
+    }
+
+    /// Bytes received and not yet given out.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len().saturating_sub(self.lent)
+    }
+
+    /// Gives back what has not been given out, for another reader. May begin in the middle of a request.
+    pub fn into_buffer(mut self) -> BytesMut {
+        self.release();
+        self.buffer
+    }
+
+    /// The next request, sharing the buffer; `None` until one is whole.
+    ///
+    /// # Errors
+    /// The peer broke the protocol. The same error is repeated for ever.
+    #[expect(clippy::should_implement_trait, reason = "None means not yet, so it is no iterator")]
+    pub fn next(&mut self) -> Result<Option<Request>, ProtocolError> {
+        let Some(wire_len) = self.parse()? else { return Ok(None) };
+        let wire = self.buffer.split_to(wire_len).freeze();
+        let request = match self.parser.unescaped() {
+            None => Request::new(wire, self.parser.spans()),
+            Some(text) => Request::join(&wire, text, self.parser.spans()),
+        };
+        Ok(Some(request))
+    }
+
+    /// The next request, borrowed; `None` until one is whole.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    #[inline]
+    pub fn next_ref(&mut self) -> Result<Option<RequestRef<'_>>, ProtocolError> {
+        let Some(wire_len) = self.parse()? else { return Ok(None) };
+        self.lent = wire_len;
+        let wire = self.buffer.get(..wire_len).unwrap_or_default();
+        Ok(Some(self.parser.request(wire)))
+    }
+
+    #[inline]
+    fn parse(&mut self) -> Result<Option<usize>, ProtocolError> {
+        loop {
+            self.release();
+            match self.parser.parse(&self.buffer)? {
+                // Clients may send nothings (`*0`, empty lines); nobody wants to see them.
+                Some(wire_len) if self.parser.spans().is_empty() && self.parser.mode() == Mode::Client => {
+                    self.lent = wire_len;
+                }
+                parsed => return Ok(parsed),
+            }
+        }
+    }
+
+    #[inline]
+    fn release(&mut self) {
+        if self.lent != 0 {
+            self.buffer.advance(self.lent.min(self.buffer.len()));
+            self.lent = 0;
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Requests: what clients send to servers, and primaries to replicas.
+//!
+//! `parser` finds ranges in a slice and owns no bytes; `decoder` adds the buffer; `inline` splits the
+//! human-typed form; `frame` is what comes out.
+
+mod decoder;
+mod frame;
+mod inline;
+mod parser;
+
+pub use decoder::RequestDecoder;
+pub use frame::{Args, Request, RequestRef, Span};
+pub use parser::{Mode, RequestParser};
