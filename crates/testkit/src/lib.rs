@@ -19,18 +19,27 @@
 //! assert_eq!(client.call(&["GET", "greeting"]).bytes(), b"hello");
 //! ```
 
+mod batch;
 mod client;
+mod compare;
 mod error;
 mod fetch;
+mod fill;
+mod known;
+mod link;
 mod port;
 mod process;
+mod random;
 mod reply;
 mod running;
 mod server;
 mod tool;
 
 pub use client::Client;
+pub use compare::{Difference, assert_equal, differences};
 pub use error::FetchError;
+pub use fill::fill_every_type;
+pub use link::wait_until_caught_up;
 pub use port::free_port;
 pub use process::{cpu_time_of, rss_bytes_of};
 pub use reply::Reply;

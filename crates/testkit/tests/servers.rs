@@ -72,7 +72,7 @@ fn a_server_with_a_password_is_waited_for_and_logged_into() {
 #[test]
 fn a_server_that_cannot_start_shows_its_log() {
     let failed = Server::R7_0.builder().config("maxmemory-policy", "whatever").try_start();
-    let text = failed.err().expect("there is no such policy");
+    let text = failed.expect_err("there is no such policy");
     assert!(text.contains("maxmemory-policy"), "{text}");
 }
 
@@ -80,7 +80,7 @@ fn a_server_that_cannot_start_shows_its_log() {
 fn a_taken_port_is_reported_and_never_mistaken_for_our_server() {
     let first = Server::R7_0.start();
     let second = Server::R7_0.builder().port(first.port()).try_start();
-    assert!(second.err().expect("the port is taken").contains("taken"));
+    assert!(second.expect_err("the port is taken").contains("taken"));
 }
 
 #[test]
