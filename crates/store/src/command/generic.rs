@@ -1,5 +1,418 @@
-//! Commands of the group Generic.
+//! Commands on keys of any type, and on whole databases.
 
-use crate::command::commands;
+use crate::args::{Args, is_word};
+use crate::command::{Keys, commands};
+use crate::entry::{Entry, ValueRef};
+use crate::error::{CommandError, CommandResult};
+use crate::event::Class;
+use crate::glob;
+use crate::number;
+use crate::reply::{Null, Reply};
+use crate::txn::Txn;
+use crate::value::{Kind, Value};
+use crate::view::View;
 
-commands! { Generic; }
+commands! { Generic;
+    /// Copies the value of a key to a new key.
+    write "copy" -3 [DENYOOM LOCKS_ALL] Keys::two(1), since "6.2.0", cost "O(N) worst case for collections, where N is the number of nested items. O(1) for string values." => copy;
+    /// Returns the number of keys in the database.
+    read "dbsize" 1 [FAST] Keys::None, since "1.0.0", cost "O(1)" => dbsize;
+    /// Deletes one or more keys.
+    write "del" -2 [] Keys::from(1), since "1.0.0", cost "O(N) where N is the number of keys that will be removed." => del;
+    /// Determines whether one or more keys exist.
+    read "exists" -2 [FAST] Keys::from(1), since "1.0.0", cost "O(N) where N is the number of keys to check." => exists;
+    /// Removes all keys from all databases.
+    write "flushall" -1 [LOCKS_ALL] Keys::None, since "1.0.0", cost "O(N) where N is the total number of keys in all databases" => flushall;
+    /// Remove all keys from the current database.
+    write "flushdb" -1 [LOCKS_ALL] Keys::None, since "1.0.0", cost "O(N) where N is the number of keys in the selected database" => flushdb;
+    /// Returns all key names that match a pattern.
+    read "keys" 2 [] Keys::None, since "1.0.0", cost "O(N) with N being the number of keys in the database, under the assumption that the key names in the database and the given pattern have limited length." => keys;
+    /// Moves a key to another database.
+    write "move" 3 [FAST LOCKS_ALL] Keys::one(1), since "1.0.0", cost "O(1)" => move_key;
+    /// A container for object introspection commands.
+    read "object" -2 [CONTAINER] Keys::None, since "2.2.3", cost "Depends on subcommand." => object;
+    /// Returns the internal encoding of a Redis object.
+    read "object|encoding" 3 [] Keys::one(2), since "2.2.3", cost "O(1)" => object_encoding;
+    /// Returns the logarithmic access frequency counter of a Redis object.
+    read "object|freq" 3 [] Keys::one(2), since "4.0.0", cost "O(1)" => object_freq;
+    /// Returns helpful text about the different subcommands.
+    read "object|help" 2 [LOADING STALE] Keys::None, since "6.2.0", cost "O(1)" => object_help;
+    /// Returns the time since the last access to a Redis object.
+    read "object|idletime" 3 [] Keys::one(2), since "2.2.3", cost "O(1)" => object_idletime;
+    /// Returns the reference count of a value of a key.
+    read "object|refcount" 3 [] Keys::one(2), since "2.2.3", cost "O(1)" => object_refcount;
+    /// Returns a random key name from the database.
+    read "randomkey" 1 [] Keys::None, since "1.0.0", cost "O(1)" => randomkey;
+    /// Renames a key and overwrites the destination.
+    write "rename" 3 [] Keys::two(1), since "1.0.0", cost "O(1)" => rename;
+    /// Renames a key only when the target key name doesn't exist.
+    write "renamenx" 3 [FAST] Keys::two(1), since "1.0.0", cost "O(1)" => renamenx;
+    /// Iterates over the key names in the database.
+    read "scan" -2 [] Keys::None, since "2.8.0", cost "O(1) for every call. O(N) for a complete iteration, including enough command calls for the cursor to return back to 0. N is the number of elements inside the collection." => scan;
+    /// Swaps two Redis databases.
+    write "swapdb" 3 [FAST LOCKS_ALL] Keys::None, since "4.0.0", cost "O(N) where N is the count of clients watching or blocking on keys from both databases." => swapdb;
+    /// Returns the number of existing keys out of those specified after updating the time they were last accessed.
+    read "touch" -2 [FAST] Keys::from(1), since "3.2.1", cost "O(N) where N is the number of keys that will be touched." => exists;
+    /// Determines the type of value stored at a key.
+    read "type" 2 [FAST] Keys::one(1), since "1.0.0", cost "O(1)" => type_of;
+    /// Asynchronously deletes one or more keys.
+    write "unlink" -2 [FAST] Keys::from(1), since "4.0.0", cost "O(1) for each key removed regardless of its size. Then the command does O(N) work in a different thread in order to reclaim memory, where N is the number of allocations the deleted objects where composed of." => del;
+}
+
+fn del(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let mut gone = 0;
+    for key in args.from(1) {
+        if txn.remove(key) {
+            txn.changed(Class::Generic, "del", key);
+            gone += 1;
+        }
+    }
+    out.count(gone);
+    Ok(())
+}
+
+fn exists(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    out.count(args.from(1).iter().filter(|key| view.exists(key)).count());
+    Ok(())
+}
+
+/// The name of an entry's type, as TYPE tells it.
+pub(crate) fn type_name(entry: &Entry) -> &'static str {
+    match entry.value() {
+        ValueRef::Inline(_) => "string",
+        ValueRef::Owned(value) => match value.kind() {
+            Kind::String => "string",
+            Kind::List => "list",
+            Kind::Set => "set",
+            Kind::Zset => "zset",
+            Kind::Hash => "hash",
+            Kind::Stream => "stream",
+            _ => "module",
+        },
+    }
+}
+
+fn type_of(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    out.simple(view.entry(args.at(1)).map_or("none", type_name));
+    Ok(())
+}
+
+fn rename(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    rename_to(txn, args.at(1), args.at(2), true)?;
+    out.ok();
+    Ok(())
+}
+
+fn renamenx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let moved = rename_to(txn, args.at(1), args.at(2), false)?;
+    out.integer(moved.into());
+    Ok(())
+}
+
+fn rename_to(txn: &mut Txn<'_>, from: &[u8], to: &[u8], replace: bool) -> Result<bool, CommandError> {
+    txn.reap(from);
+    if !txn.exists(from) {
+        return Err(CommandError::NoSuchKey);
+    }
+    if from == to {
+        return Ok(false);
+    }
+    txn.reap(to);
+    if txn.exists(to) {
+        if !replace {
+            return Ok(false);
+        }
+        txn.remove(to);
+    }
+    if let Some(entry) = txn.detach(from) {
+        let expire = entry.expire();
+        txn.attach(entry.renamed(to, expire))?;
+    }
+    txn.changed(Class::Generic, "rename_from", from);
+    txn.notify(Class::Generic, "rename_to", to);
+    Ok(true)
+}
+
+const BAD_DB: CommandError = CommandError::err("DB index is out of range");
+
+/// The argument as the number of a database.
+fn db_number(txn: &Txn<'_>, text: &[u8], error: CommandError) -> Result<u32, CommandError> {
+    let n = number::parse_i64(text).ok_or(error)?;
+    u32::try_from(n).ok().filter(|n| *n < txn.keyspace().databases()).ok_or(BAD_DB)
+}
+
+fn move_key(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let key = args.at(1);
+    let to = db_number(txn, args.at(2), CommandError::NotAnInteger)?;
+    if to == txn.db() {
+        return Err(CommandError::err("source and destination objects are the same"));
+    }
+    txn.reap(key);
+    let taken = txn.in_db(to, |txn| {
+        txn.reap(key);
+        txn.exists(key)
+    });
+    if taken || !txn.exists(key) {
+        out.integer(0);
+        return Ok(());
+    }
+    if let Some(entry) = txn.detach(key) {
+        txn.in_db(to, |txn| txn.attach(entry))?;
+    }
+    txn.changed(Class::Generic, "move_from", key);
+    txn.in_db(to, |txn| txn.notify(Class::Generic, "move_to", key));
+    out.integer(1);
+    Ok(())
+}
+
+fn copy(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let (from, to) = (args.at(1), args.at(2));
+    let (mut db, mut replace, mut i) = (txn.db(), false, 3);
+    while let Some(word) = args.get(i) {
+        if is_word(word, "replace") {
+            replace = true;
+        } else if is_word(word, "db") && i + 1 < args.len() {
+            i += 1;
+            db = db_number(txn, args.at(i), CommandError::NotAnInteger)?;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        i += 1;
+    }
+    if db == txn.db() && from == to {
+        return Err(CommandError::err("source and destination objects are the same"));
+    }
+    txn.reap(from);
+    let Some(copied) = txn.entry(from).map(|entry| match entry.value() {
+        ValueRef::Inline(bytes) => Entry::inline(to, bytes, entry.expire()),
+        ValueRef::Owned(value) => Entry::owned(to, Box::new(value.clone()), entry.expire()),
+    }) else {
+        out.integer(0);
+        return Ok(());
+    };
+    let done = txn.in_db(db, |txn| {
+        txn.reap(to);
+        if txn.exists(to) {
+            if !replace {
+                return Ok(false);
+            }
+            txn.remove(to);
+        }
+        txn.attach(copied)?;
+        txn.changed(Class::Generic, "copy_to", to);
+        Ok(true)
+    })?;
+    out.integer(done.into());
+    Ok(())
+}
+
+fn flush_options(args: Args<'_>) -> CommandResult {
+    let good = args.len() == 1 || args.len() == 2 && (args.is(1, "sync") || args.is(1, "async"));
+    if good { Ok(()) } else { Err(CommandError::Syntax) }
+}
+
+fn flushdb(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    flush_options(args)?;
+    txn.flush(txn.db());
+    txn.changed_all();
+    out.ok();
+    Ok(())
+}
+
+fn flushall(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    flush_options(args)?;
+    let dbs: Vec<u32> = txn.keyspace().existing().map(|(db, _)| db).collect();
+    for db in dbs {
+        txn.flush(db);
+    }
+    txn.changed_all();
+    out.ok();
+    Ok(())
+}
+
+fn swapdb(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let first = db_number(txn, args.at(1), CommandError::err("invalid first DB index"))?;
+    let second = db_number(txn, args.at(2), CommandError::err("invalid second DB index"))?;
+    txn.swap(first, second)?;
+    txn.changed_all();
+    out.ok();
+    Ok(())
+}
+
+fn dbsize(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let mut keys = 0;
+    for shard in 0..crate::shard::SHARDS {
+        keys += view.with_shard(view.db(), shard, |s| s.counts().keys).unwrap_or(0);
+    }
+    out.count(keys);
+    Ok(())
+}
+
+fn keys(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let mut found: Vec<Box<[u8]>> = Vec::new();
+    view.for_each(view.db(), |entry| {
+        if glob::matches(args.at(1), entry.key()) {
+            found.push(entry.key().into());
+        }
+    });
+    out.array(found.len());
+    for key in &found {
+        out.bulk(key);
+    }
+    Ok(())
+}
+
+fn scan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let cursor = cursor(args.at(1))?;
+    let (mut pattern, mut count, mut kind, mut i) = (None, 10, None, 2);
+    while let Some(word) = args.get(i) {
+        if i + 1 >= args.len() {
+            return Err(CommandError::Syntax);
+        }
+        if is_word(word, "count") {
+            count = args.int(i + 1)?;
+            if count < 1 {
+                return Err(CommandError::Syntax);
+            }
+        } else if is_word(word, "match") {
+            pattern = Some(args.at(i + 1)).filter(|p| *p != b"*");
+        } else if is_word(word, "type") {
+            kind = Some(args.at(i + 1));
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        i += 2;
+    }
+    let mut found: Vec<Box<[u8]>> = Vec::new();
+    let next = view.scan(view.db(), cursor, usize::try_from(count).unwrap_or(usize::MAX), |entry| {
+        let wanted = !view.is_past(entry.expire())
+            && kind.is_none_or(|kind| is_word(kind, type_name(entry)))
+            && pattern.is_none_or(|pattern| glob::matches(pattern, entry.key()));
+        if wanted {
+            found.push(entry.key().into());
+        }
+    });
+    out.array(2);
+    out.bulk(itoa::Buffer::new().format(next).as_bytes());
+    out.array(found.len());
+    for key in &found {
+        out.bulk(key);
+    }
+    Ok(())
+}
+
+/// A cursor of the SCAN family.
+pub(crate) fn cursor(text: &[u8]) -> Result<u64, CommandError> {
+    let n = std::str::from_utf8(text).ok().and_then(|t| t.trim_start().parse().ok());
+    n.ok_or(CommandError::err("invalid cursor"))
+}
+
+fn randomkey(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let mut random = crate::random::Random::new(view);
+    // A place on the line, and the first key from there on that lives; a second round from the start.
+    for start in [random.next() >> 16, 0] {
+        let mut at = start;
+        loop {
+            let mut found: Option<Box<[u8]>> = None;
+            at = view.scan(view.db(), at, 1, |entry| {
+                if !view.is_past(entry.expire()) {
+                    found.get_or_insert_with(|| entry.key().into());
+                }
+            });
+            if let Some(key) = found {
+                out.bulk(&key);
+                return Ok(());
+            }
+            if at == 0 {
+                break;
+            }
+        }
+    }
+    out.null(Null::Bulk);
+    Ok(())
+}
+
+fn object(_: &View<'_>, args: Args<'_>, _: &mut dyn Reply) -> CommandResult {
+    Err(unknown_subcommand("OBJECT", args))
+}
+
+/// What a container answers to a subcommand that it does not have.
+pub(crate) fn unknown_subcommand(container: &str, args: Args<'_>) -> CommandError {
+    let name = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]).into_owned();
+    CommandError::Err(format!("unknown subcommand '{name}'. Try {container} HELP.").into())
+}
+
+fn object_encoding(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    match view.entry(args.at(2)) {
+        Some(entry) => out.bulk(encoding(entry).as_bytes()),
+        None => out.null(Null::Bulk),
+    }
+    Ok(())
+}
+
+/// The name of an entry's encoding, as OBJECT ENCODING tells it.
+pub(crate) fn encoding(entry: &Entry) -> &'static str {
+    match entry.value() {
+        ValueRef::Inline(bytes) if number::parse_i64(bytes).is_some() => "int",
+        ValueRef::Inline(bytes) if bytes.len() <= 44 => "embstr",
+        ValueRef::Inline(_) | ValueRef::Owned(Value::Raw(_)) => "raw",
+        ValueRef::Owned(Value::List(v)) => v.encoding(),
+        ValueRef::Owned(Value::Set(v)) => v.encoding(),
+        ValueRef::Owned(Value::Zset(v)) => v.encoding(),
+        ValueRef::Owned(Value::Hash(v)) => v.encoding(),
+        ValueRef::Owned(Value::Stream(_)) => "stream",
+        ValueRef::Owned(Value::Module(_)) => "raw",
+    }
+}
+
+fn object_refcount(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    match view.entry(args.at(2)) {
+        Some(_) => out.integer(1),
+        None => out.null(Null::Bulk),
+    }
+    Ok(())
+}
+
+/// Access times are not kept: nothing here evicts by them.
+fn object_idletime(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    match view.entry(args.at(2)) {
+        Some(_) => out.integer(0),
+        None => out.null(Null::Bulk),
+    }
+    Ok(())
+}
+
+fn object_freq(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    if view.entry(args.at(2)).is_none() {
+        out.null(Null::Bulk);
+        return Ok(());
+    }
+    Err(CommandError::err(
+        "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+    ))
+}
+
+fn object_help(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    const HELP: [&str; 13] = [
+        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ENCODING <key>",
+        "    Return the kind of internal representation used in order to store the value",
+        "    associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
+    ];
+    out.array(HELP.len() + 2);
+    for line in HELP {
+        out.simple(line);
+    }
+    out.simple("HELP");
+    out.simple("    Print this help.");
+    Ok(())
+}

@@ -5,7 +5,7 @@ use rdb::encoding::{Listpack, Ziplist, Zipmap};
 use crate::limits::Limits;
 
 /// A hash.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Hash {}
 
 impl Hash {
@@ -19,6 +19,9 @@ impl Hash {
     pub fn is_empty(&self) -> bool {
         true
     }
+    /// The name of the form, as OBJECT ENCODING tells it.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str { "hashtable" }
     /// Heap bytes, O(1).
     #[must_use]
     pub fn allocated(&self) -> usize {

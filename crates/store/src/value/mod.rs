@@ -17,7 +17,7 @@ pub use stream::Stream;
 pub use zset::Zset;
 
 /// A value that does not stand in its entry.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Value {
     /// A string that is long or has been changed in place (APPEND, SETRANGE, SETBIT ...). Shared with
     /// readers by its count; a writer copies it if anybody still reads.

@@ -5,7 +5,7 @@ use rdb::encoding::{Intset, Listpack};
 use crate::limits::Limits;
 
 /// A set.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Set {}
 
 impl Set {
@@ -21,6 +21,9 @@ impl Set {
     pub fn is_empty(&self) -> bool {
         true
     }
+    /// The name of the form, as OBJECT ENCODING tells it.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str { "hashtable" }
     /// Heap bytes, O(1).
     #[must_use]
     pub fn allocated(&self) -> usize {

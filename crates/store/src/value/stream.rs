@@ -3,7 +3,7 @@
 use rdb::{Part, Reject};
 
 /// A stream.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Stream {}
 
 impl Stream {
@@ -15,7 +15,7 @@ impl Stream {
 }
 
 /// Builds a stream from the parts of a dump.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct StreamLoader {}
 
 impl StreamLoader {

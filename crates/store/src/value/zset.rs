@@ -5,7 +5,7 @@ use rdb::encoding::{Listpack, Ziplist};
 use crate::limits::Limits;
 
 /// A sorted set.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Zset {}
 
 impl Zset {
@@ -19,6 +19,9 @@ impl Zset {
     pub fn is_empty(&self) -> bool {
         true
     }
+    /// The name of the form, as OBJECT ENCODING tells it.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str { "skiplist" }
     /// Heap bytes, O(1).
     #[must_use]
     pub fn allocated(&self) -> usize {
