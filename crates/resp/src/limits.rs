@@ -40,7 +40,7 @@ impl Limits {
 
     /// What a client grants a server: replies may be as large as the data behind them.
     pub const fn replies() -> Self {
-        Self { elements: u32::MAX as u64, depth: 128, ..Self::stream() }
+        Self { elements: u32::MAX as u64, line_len: 1 << 20, depth: 128, ..Self::stream() }
     }
 }
 

@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn quotes_follow_redis_7_0_15() {
-        let cases: &[(&[u8], Option<&[&[u8]]>)] = &[
+        type Case = (&'static [u8], Option<&'static [&'static [u8]]>);
+        let cases: &[Case] = &[
             (b"PING foo\"bar\"", Some(&[b"PING", b"foobar"])),
             (b"PING \"\\x41\\n\\r\\t\\b\\a\\q\\x4\"", Some(&[b"PING", b"A\n\r\t\x08\x07qx4"])),
             (b"PING 'a\\'b\\n'", Some(&[b"PING", b"a'b\\n"])),
