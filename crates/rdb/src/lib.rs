@@ -1,5 +1,7 @@
 //! The RDB format of Redis and Valkey: bytes in, visitor calls out.
+pub mod crc64;
 pub mod encoding;
+pub mod lzf;
 mod version;
 mod visitor;
 
