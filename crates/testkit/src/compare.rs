@@ -64,7 +64,7 @@ pub fn differences(a: &mut Client, b: &mut Client) -> Vec<Difference> {
         if selected.0.is_error() && selected.1.is_error() {
             break;
         }
-        let (keys_a, keys_b) = both(a, b, |client| scan(client));
+        let (keys_a, keys_b) = both(a, b, scan);
         let keys: Vec<Vec<u8>> = keys_a.union(&keys_b).cloned().collect();
         for chunk in keys.chunks(CHUNK) {
             let mut unequal = chunk.to_vec();

@@ -34,6 +34,7 @@ mod reply;
 mod running;
 mod server;
 mod tool;
+mod writes;
 
 pub use client::Client;
 pub use compare::{Difference, assert_equal, differences};
@@ -46,3 +47,4 @@ pub use reply::Reply;
 pub use running::{Builder, Running};
 pub use server::Server;
 pub use tool::Tool;
+pub use writes::{Tally, random_writes};
