@@ -15,7 +15,7 @@ use super::item::Item;
 ///
 /// ```
 /// use rdb::encoding::{Item, Ziplist};
-/// let list = Ziplist::new(b"\x11\0\0\0\x0D\0\0\0\x02\0\0\x01a\x03\xC0\x2C\x01\xFF")?;
+/// let list = Ziplist::new(b"\x12\0\0\0\x0D\0\0\0\x02\0\0\x01a\x03\xC0\x2C\x01\xFF")?;
 /// assert!(list.iter().eq([Item::Str(b"a"), Item::Int(300)]));
 /// # Ok::<_, rdb::encoding::EncodingError>(())
 /// ```
