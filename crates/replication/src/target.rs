@@ -1,7 +1,7 @@
 //! Where a link delivers: the data set that follows a primary.
 
 use crate::position::{Offset, ReplId};
-use resp::Request;
+use resp::RequestRef;
 
 /// A command, or the commands of one MULTI..EXEC, to be applied so that no reader sees a part of it.
 #[derive(Debug)]
@@ -9,8 +9,10 @@ pub struct Batch<'a> {
     /// The database selected when the first command runs; a SELECT among the commands changes it for
     /// those behind.
     pub db: u32,
-    /// The commands in order, without MULTI and EXEC. SELECT is left in; PING and REPLCONF are not.
-    pub commands: &'a [Request],
+    /// The commands in order, at least one, without MULTI and EXEC. A SELECT inside a transaction is
+    /// left in; one outside never comes here: it shows in the next batch's `db`. PING and REPLCONF
+    /// never come. They borrow the link's buffer: copy what is to stay.
+    pub commands: &'a [RequestRef<'a>],
     /// Whether they stood between MULTI and EXEC.
     pub transaction: bool,
     /// The offset after the batch, in bytes of the stream: publish it together with the effects.
@@ -40,7 +42,8 @@ pub trait Target: Send {
     /// Applies a batch. A command that fails or is unknown is the target's to count: the stream goes on.
     fn apply(&mut self, batch: Batch<'_>);
 
-    /// The stream moved on without a command to apply (PING, REPLCONF GETACK, a bare newline).
+    /// The stream moved on without a command to apply (PING, REPLCONF GETACK, SELECT, an empty
+    /// transaction, a bare newline).
     fn advance(&mut self, end: Offset) {
         let _ = end;
     }

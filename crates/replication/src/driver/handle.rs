@@ -1,0 +1,88 @@
+//! Starting and stopping a driver.
+
+use crate::driver::run::Run;
+use crate::driver::{DriverConfig, LinkStatus};
+use crate::target::Target;
+use std::fmt;
+use std::io;
+use std::sync::mpsc::sync_channel;
+use tokio::sync::{oneshot, watch};
+
+/// Keeps a target equal to a primary, from a thread of its own.
+///
+/// ```no_run
+/// use replication::{Driver, DriverConfig, testing::Recorder};
+///
+/// let handle = Driver::spawn(DriverConfig::new("127.0.0.1", 6379), Recorder::default())?;
+/// println!("{:?}", handle.status().phase);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Driver;
+
+impl Driver {
+    /// Starts a driver. It connects, syncs, follows and reconnects until the handle says stop.
+    ///
+    /// # Errors
+    /// The thread, or the runtime on it, cannot be made.
+    pub fn spawn<T: Target + 'static>(config: DriverConfig, target: T) -> io::Result<Handle<T>> {
+        let (stop, stopped) = watch::channel(false);
+        let (run, status) = Run::new(config, target, stopped);
+        let (done, target) = oneshot::channel();
+        let (ready, started) = sync_channel(1);
+        std::thread::Builder::new().name("replication".to_owned()).spawn(move || {
+            match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+                Ok(runtime) => {
+                    let _ = ready.send(Ok(()));
+                    let target = runtime.block_on(run.until_stopped());
+                    let _ = done.send(target);
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                }
+            }
+        })?;
+        started.recv().map_err(io::Error::other)??;
+        Ok(Handle { stop, status, target })
+    }
+}
+
+/// A running driver. Dropping it stops the driver without waiting for it.
+pub struct Handle<T> {
+    stop: watch::Sender<bool>,
+    status: watch::Receiver<LinkStatus>,
+    target: oneshot::Receiver<T>,
+}
+
+impl<T> Handle<T> {
+    /// The present state of the link.
+    #[must_use]
+    pub fn status(&self) -> LinkStatus {
+        self.status.borrow().clone()
+    }
+
+    /// A receiver that wakes at every change of the state. It works in any runtime.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<LinkStatus> {
+        self.status.clone()
+    }
+
+    /// Asks the driver to stop, without waiting.
+    pub fn stop(&self) {
+        let _ = self.stop.send(true);
+    }
+
+    /// Stops the driver: it sends a last ACK, closes the connection and hands the target back.
+    /// `None` if the target panicked.
+    pub async fn shutdown(self) -> Option<T> {
+        self.stop();
+        let Self { stop: _stop, target, .. } = self;
+        target.await.ok()
+    }
+}
+
+impl<T> fmt::Debug for Handle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("status", &*self.status.borrow()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! What a driver tells about its link.
+
+use crate::error::{LinkError, Recovery};
+use crate::link::Counters;
+use crate::position::{Offset, Position};
+use std::time::{Duration, Instant};
+
+/// A picture of the link, taken after every read from the socket.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LinkStatus {
+    /// What the link is doing.
+    pub phase: Phase,
+    /// Since when it has been in this phase (a transfer's progress is not a new phase).
+    pub phase_since: Instant,
+    /// What the target holds: `None` before the first full sync, and after a corrupt stream.
+    pub position: Option<Position>,
+    /// How far the stream has been received.
+    pub read_offset: Option<Offset>,
+    /// The database that the stream has selected.
+    pub stream_db: Option<u32>,
+    /// Bytes, commands, syncs and connections since the driver began.
+    pub counters: Counters,
+    /// When the last byte came from the primary.
+    pub last_io: Option<Instant>,
+}
+
+impl LinkStatus {
+    /// Connections after the first.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.counters.connections.saturating_sub(1)
+    }
+
+    /// Why the link is down, if it is.
+    #[must_use]
+    pub fn down_reason(&self) -> Option<&LinkError> {
+        match &self.phase {
+            Phase::Down { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// Whether the link is down for a reason that waiting will not cure, such as a wrong password.
+    #[must_use]
+    pub fn needs_help(&self) -> bool {
+        self.down_reason().is_some_and(|reason| reason.recovery() == Recovery::GiveUp)
+    }
+}
+
+/// What a driver is doing.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Resolving the primary's name, or connecting.
+    Connecting,
+    /// Greeting the primary, or waiting for its answer to PSYNC.
+    Handshake,
+    /// A full sync. The dump is loaded while it arrives, so there is no separate time of loading.
+    Transfer {
+        /// Bytes of the dump so far.
+        received: u64,
+        /// Its length, where the primary told.
+        total: Option<u64>,
+    },
+    /// Following the stream.
+    Streaming,
+    /// Waiting for the next attempt.
+    Down {
+        /// What ended the last one.
+        reason: LinkError,
+        /// How long the wait is, counted from `phase_since`.
+        retry_in: Duration,
+    },
+    /// The driver has ended.
+    Stopped,
+}
+
+impl Phase {
+    /// Whether a connection to the primary is open and the stream flows.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        matches!(self, Self::Streaming)
+    }
+}

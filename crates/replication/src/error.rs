@@ -1,0 +1,201 @@
+//! What can go wrong on a link, where, and what to do about it.
+
+use crate::handshake::Step;
+use crate::position::Offset;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why a link broke.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// No connection could be made.
+    #[error("cannot connect to {address}: {reason}")]
+    Unreachable {
+        /// Host and port as configured.
+        address: Arc<str>,
+        /// The operating system's, or the resolver's, words.
+        reason: Arc<str>,
+    },
+    /// The connection broke while being read or written.
+    #[error("connection lost ({doing}): {reason}")]
+    Lost {
+        /// What the link was doing.
+        doing: Doing,
+        /// The operating system's words.
+        reason: Arc<str>,
+    },
+    /// The primary closed the connection.
+    #[error("the primary closed the connection ({doing})")]
+    Closed {
+        /// What the link was doing.
+        doing: Doing,
+    },
+    /// The primary was silent for too long.
+    #[error("no byte from the primary for {} s ({doing})", after.as_secs_f32())]
+    Timeout {
+        /// What the link was doing.
+        doing: Doing,
+        /// How long it waited.
+        after: Duration,
+    },
+    /// The primary answered a step of the handshake, or PSYNC, or the wait for the dump, with an error.
+    #[error("the primary refused {step}: {reply}")]
+    Refused {
+        /// What was asked.
+        step: Step,
+        /// The error line, without the leading `-`.
+        reply: Arc<str>,
+    },
+    /// The primary answered something that the protocol does not know.
+    #[error("unexpected reply to {step}: {line:?}")]
+    UnexpectedReply {
+        /// What was asked.
+        step: Step,
+        /// The line, shortened to its beginning.
+        line: Arc<str>,
+    },
+    /// A line of the handshake had no end.
+    #[error("a reply to {step} is longer than {limit} bytes")]
+    LineTooLong {
+        /// What was asked.
+        step: Step,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The dump is corrupt, or holds what this version cannot read.
+    #[error("bad dump after {received} bytes: {error}")]
+    Dump {
+        /// Bytes of the dump received so far.
+        received: u64,
+        /// The decoder's finding, with its place.
+        error: Arc<rdb::Error>,
+    },
+    /// The dump ended, but not where its `$<length>` said.
+    #[error("the dump has {used} bytes, {claimed} were announced")]
+    DumpLength {
+        /// The announced length.
+        claimed: u64,
+        /// What the decoder used.
+        used: u64,
+    },
+    /// The bytes after a `$EOF:` dump are not the mark that was announced.
+    #[error("the dump of {received} bytes does not end with its mark")]
+    MarkMismatch {
+        /// Length of the dump.
+        received: u64,
+    },
+    /// The stream is not a sequence of RESP arrays.
+    #[error("bad stream after offset {offset}: {error}")]
+    Stream {
+        /// The offset of the last good command.
+        offset: Offset,
+        /// The decoder's finding.
+        error: resp::ProtocolError,
+    },
+}
+
+impl LinkError {
+    /// What to do next.
+    #[must_use]
+    pub fn recovery(&self) -> Recovery {
+        match self {
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::Closed { .. } | Self::Timeout { .. } => {
+                Recovery::Resume
+            }
+            Self::Refused { step, reply } => match Refusal::of(reply) {
+                Refusal::Transient => Recovery::Resume,
+                Refusal::Access => Recovery::GiveUp,
+                Refusal::Other if *step == Step::Auth => Recovery::GiveUp,
+                Refusal::Other => Recovery::Resume,
+            },
+            Self::UnexpectedReply { .. } | Self::LineTooLong { .. } => Recovery::Resume,
+            Self::Dump { .. } | Self::DumpLength { .. } | Self::MarkMismatch { .. } | Self::Stream { .. } => {
+                Recovery::Resync
+            }
+        }
+    }
+}
+
+/// What to do after a [`LinkError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Recovery {
+    /// Connect again and continue where the stream broke off.
+    Resume,
+    /// Connect again, but the history is not to be trusted: ask for a full resync. The link has
+    /// forgotten its position already.
+    Resync,
+    /// Trying again will not help until somebody changes something (a password, an ACL).
+    GiveUp,
+}
+
+/// What a link was doing when it broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Doing {
+    /// Waiting for the answer to a step of the handshake.
+    Handshake(Step),
+    /// Waiting for the dump, or reading it.
+    Transfer,
+    /// Following the stream.
+    Streaming,
+    /// Nothing: no connection was open.
+    Idle,
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake(step) => write!(f, "handshake, {step}"),
+            Self::Transfer => f.write_str("full sync"),
+            Self::Streaming => f.write_str("streaming"),
+            Self::Idle => f.write_str("not connected"),
+        }
+    }
+}
+
+/// The sort of an error line, told by its first word alone.
+enum Refusal {
+    /// The primary is not ready now.
+    Transient,
+    /// We are not allowed to.
+    Access,
+    Other,
+}
+
+impl Refusal {
+    fn of(reply: &str) -> Self {
+        match reply.split(' ').next().unwrap_or_default() {
+            "LOADING" | "NOMASTERLINK" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" => Self::Transient,
+            "NOAUTH" | "NOPERM" | "WRONGPASS" | "DENIED" => Self::Access,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(step: Step, reply: &str) -> Recovery {
+        LinkError::Refused { step, reply: reply.into() }.recovery()
+    }
+
+    #[test]
+    fn wrong_credentials_are_not_retried_as_if_transient() {
+        let wrong = "WRONGPASS invalid username-password pair or user is disabled.";
+        assert_eq!(refused(Step::Auth, wrong), Recovery::GiveUp);
+        assert_eq!(refused(Step::Psync, "NOPERM this user has no permissions"), Recovery::GiveUp);
+        assert_eq!(refused(Step::Psync, "NOAUTH Authentication required."), Recovery::GiveUp);
+        assert_eq!(refused(Step::Auth, "ERR AUTH <password> called without any"), Recovery::GiveUp);
+    }
+
+    #[test]
+    fn a_primary_that_is_not_ready_keeps_the_position() {
+        assert_eq!(refused(Step::Ping, "LOADING Redis is loading the dataset in memory"), Recovery::Resume);
+        assert_eq!(refused(Step::Psync, "NOMASTERLINK Can't SYNC while not connected"), Recovery::Resume);
+        assert_eq!(refused(Step::Ping, "MASTERDOWN Link with MASTER is down"), Recovery::Resume);
+        assert_eq!(refused(Step::Psync, "ERR SYNC and PSYNC are invalid with pending output"), Recovery::Resume);
+    }
+}

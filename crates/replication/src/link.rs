@@ -1,0 +1,378 @@
+//! The replica's side of the protocol as a machine: bytes and time in, bytes and calls out.
+//!
+//! ```text
+//!          handle_connected               +FULLRESYNC                 dump complete
+//!  Down ------------------> Handshake ------------------> Transfer ------------------> Stream
+//!   ^                           |                                                        ^ |
+//!   |                           `------------------------- +CONTINUE --------------------' |
+//!   `---------- handle_closed, an error of handle_bytes or handle_timeout -----------------'
+//! ```
+
+use crate::error::{Doing, LinkError, Recovery};
+use crate::handshake::{Handshake, Outcome, encode};
+use crate::options::LinkOptions;
+use crate::position::{Offset, Position, ReplId};
+use crate::stream::Stream;
+use crate::target::Target;
+use crate::transfer::Transfer;
+use bytes::{Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::Duration;
+
+/// One replica's link to its primary, over any number of connections.
+///
+/// Methods come in four sorts, and only `handle_*` and `poll_*` change anything:
+/// - `handle_*`: something happened: [`handle_connected`](Self::handle_connected),
+///   [`handle_bytes`](Self::handle_bytes), [`handle_closed`](Self::handle_closed),
+///   [`handle_timeout`](Self::handle_timeout). An error means: close the connection, wait, connect
+///   again; [`LinkError::recovery`] says how hopeful to be. The link has gone down by itself then.
+/// - `poll_*`: what is to be done: [`poll_transmit`](Self::poll_transmit) (bytes for the primary),
+///   [`poll_event`](Self::poll_event), [`poll_timeout`](Self::poll_timeout). Poll them after every
+///   `handle_*`, until they answer `None`.
+/// - getters: [`phase`](Self::phase), [`position`](Self::position), [`counters`](Self::counters)...
+/// - commands: [`resume`](Self::resume), [`acknowledge`](Self::acknowledge).
+///
+/// `now` is the time since any fixed instant, and never decreases.
+pub struct Link<T: Target> {
+    options: LinkOptions,
+    state: State<T::Loader>,
+    /// What the target holds, and the database selected at that point of the stream.
+    history: Option<(Position, u32)>,
+    out: BytesMut,
+    events: VecDeque<Event>,
+    /// When the last byte came from the primary.
+    last_byte: Duration,
+    /// When the next ACK, or newline while loading, is due.
+    next_sign: Duration,
+    counters: Counters,
+}
+
+enum State<L> {
+    Down,
+    Handshake(Handshake),
+    Transfer(Box<Transfer<L>>),
+    Stream(Stream),
+}
+
+/// What happened on a link, for a log, a status line or a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The primary granted a full resync; the dump will stand for this position.
+    FullSyncStarted(Position),
+    /// The dump was complete and good, and the target has taken it over. The stream follows.
+    FullSyncFinished {
+        /// What the target now holds.
+        position: Position,
+        /// Length of the dump in bytes.
+        received: u64,
+    },
+    /// The primary continues the stream where it broke off.
+    Resumed {
+        /// Where the stream goes on, under its present id.
+        position: Position,
+        /// The id before, if the primary gave the history a new one.
+        previous: Option<ReplId>,
+    },
+}
+
+/// Where a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkPhase {
+    /// Not connected.
+    Down,
+    /// Greeting the primary, or waiting for its answer to PSYNC.
+    Handshake,
+    /// A full sync: waiting for the dump, or loading it as it arrives.
+    Transfer {
+        /// Bytes of the dump so far; 0 until its first byte.
+        received: u64,
+        /// Its length, where the primary told.
+        total: Option<u64>,
+    },
+    /// Following.
+    Streaming,
+}
+
+/// Sums since the link was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Bytes received, of every kind.
+    pub bytes_received: u64,
+    /// Commands handed to the target.
+    pub commands_applied: u64,
+    /// Full syncs completed.
+    pub full_syncs: u64,
+    /// Times the stream was continued without a dump.
+    pub partial_syncs: u64,
+    /// Connections made.
+    pub connections: u64,
+}
+
+impl<T: Target> Link<T> {
+    /// A link that is down and knows no history: its first sync will be a full one.
+    #[must_use]
+    pub fn new(options: LinkOptions) -> Self {
+        Self {
+            options,
+            state: State::Down,
+            history: None,
+            out: BytesMut::new(),
+            events: VecDeque::new(),
+            last_byte: Duration::ZERO,
+            next_sign: Duration::ZERO,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Declares that the target already holds the data of `position`, and that `db` is selected at
+    /// that point of the stream (a dump's aux fields `repl-id`, `repl-offset`, `repl-stream-db` say
+    /// both). The next handshake asks to continue from there.
+    pub fn resume(&mut self, position: Position, db: u32) {
+        self.history = Some((position, db));
+    }
+
+    /// A connection is open: greet the primary.
+    pub fn handle_connected(&mut self, now: Duration) {
+        self.out.clear();
+        self.last_byte = now;
+        self.counters.connections += 1;
+        self.state = State::Handshake(Handshake::start(self.position(), &mut self.out));
+    }
+
+    /// Bytes came from the primary, in any chunks.
+    ///
+    /// # Errors
+    /// The connection is of no more use: see [`LinkError::recovery`]. The rest of `bytes` is lost.
+    pub fn handle_bytes(&mut self, now: Duration, bytes: &[u8], target: &mut T) -> Result<(), LinkError> {
+        self.last_byte = now;
+        self.counters.bytes_received += bytes.len() as u64;
+        let result = self.consume(now, bytes, target);
+        result.inspect_err(|error| self.fail(error))
+    }
+
+    /// The connection is closed, whoever did it. Answers with the error that this is.
+    pub fn handle_closed(&mut self, _now: Duration) -> LinkError {
+        let error = LinkError::Closed { doing: self.doing() };
+        self.fail(&error);
+        error
+    }
+
+    /// The time of [`poll_timeout`](Self::poll_timeout) has come. Calling early does nothing.
+    ///
+    /// # Errors
+    /// The primary has been silent for too long.
+    pub fn handle_timeout(&mut self, now: Duration) -> Result<(), LinkError> {
+        let Some(patience) = self.patience() else { return Ok(()) };
+        if now >= self.last_byte + patience {
+            let error = LinkError::Timeout { doing: self.doing(), after: patience };
+            self.fail(&error);
+            return Err(error);
+        }
+        if now >= self.next_sign {
+            match &self.state {
+                State::Transfer(_) => self.out.extend_from_slice(b"\n"),
+                State::Stream(stream) => encode_ack(&mut self.out, stream.applied()),
+                State::Down | State::Handshake(_) => {}
+            }
+            self.next_sign = now + self.options.ack_interval;
+        }
+        Ok(())
+    }
+
+    /// Bytes to be sent to the primary.
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
+        (!self.out.is_empty()).then(|| self.out.split().freeze())
+    }
+
+    /// The next thing worth telling.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) at the latest.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let silence = self.last_byte + self.patience()?;
+        match self.state {
+            State::Transfer(_) | State::Stream(_) => Some(silence.min(self.next_sign)),
+            State::Down | State::Handshake(_) => Some(silence),
+        }
+    }
+
+    /// Queues an ACK of what has been applied, if the stream flows. For a farewell: the primary then
+    /// knows how far this replica came.
+    pub fn acknowledge(&mut self) {
+        if let State::Stream(stream) = &self.state {
+            encode_ack(&mut self.out, stream.applied());
+        }
+    }
+
+    /// Where the link is.
+    #[must_use]
+    pub fn phase(&self) -> LinkPhase {
+        match &self.state {
+            State::Down => LinkPhase::Down,
+            State::Handshake(_) => LinkPhase::Handshake,
+            State::Transfer(transfer) => {
+                LinkPhase::Transfer { received: transfer.received(), total: transfer.total() }
+            }
+            State::Stream(_) => LinkPhase::Streaming,
+        }
+    }
+
+    /// What the target holds: `None` before the first full sync, and after a corrupt stream.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let (mut position, _) = self.history?;
+        if let State::Stream(stream) = &self.state {
+            position.offset = stream.applied();
+        }
+        Some(position)
+    }
+
+    /// The database that the stream has selected at [`position`](Self::position).
+    #[must_use]
+    pub fn stream_db(&self) -> Option<u32> {
+        match &self.state {
+            State::Stream(stream) => Some(stream.db()),
+            _ => self.history.map(|(_, db)| db),
+        }
+    }
+
+    /// How far the stream has been received; ahead of the applied offset inside a transaction or a
+    /// command that has not arrived whole.
+    #[must_use]
+    pub fn read_offset(&self) -> Option<Offset> {
+        match &self.state {
+            State::Stream(stream) => Some(stream.received()),
+            _ => self.position().map(|position| position.offset),
+        }
+    }
+
+    /// Sums since the link was made.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters;
+        if let State::Stream(stream) = &self.state {
+            counters.commands_applied += stream.commands();
+        }
+        counters
+    }
+
+    /// What the link is doing, in the words of its errors.
+    #[must_use]
+    pub fn doing(&self) -> Doing {
+        match &self.state {
+            State::Down => Doing::Idle,
+            State::Handshake(handshake) => Doing::Handshake(handshake.step()),
+            State::Transfer(_) => Doing::Transfer,
+            State::Stream(_) => Doing::Streaming,
+        }
+    }
+
+    fn consume(&mut self, now: Duration, mut bytes: &[u8], target: &mut T) -> Result<(), LinkError> {
+        loop {
+            match &mut self.state {
+                State::Down => return Ok(()),
+                State::Handshake(handshake) => {
+                    let Some(outcome) = handshake.feed(&mut bytes, &self.options, &mut self.out)? else {
+                        return Ok(());
+                    };
+                    match outcome {
+                        Outcome::FullResync(position) => self.begin_full_sync(now, position, target),
+                        Outcome::Continue(replid) => self.continue_stream(now, replid, target),
+                    }
+                }
+                State::Transfer(transfer) => {
+                    if !transfer.feed(&mut bytes)? {
+                        return Ok(());
+                    }
+                    self.finish_full_sync(now, target);
+                }
+                State::Stream(stream) => return stream.feed(bytes, target, &mut self.out),
+            }
+        }
+    }
+
+    fn begin_full_sync(&mut self, now: Duration, position: Position, target: &mut T) {
+        tracing::info!(%position, "full sync granted");
+        self.state = State::Transfer(Box::new(Transfer::new(position, target.begin_full_sync())));
+        self.next_sign = now + self.options.ack_interval;
+        self.events.push_back(Event::FullSyncStarted(position));
+    }
+
+    fn finish_full_sync(&mut self, now: Duration, target: &mut T) {
+        let State::Transfer(transfer) = std::mem::replace(&mut self.state, State::Down) else { return };
+        let loaded = transfer.finish();
+        let (position, db) = (loaded.position, loaded.stream_db.unwrap_or(0));
+        target.finish_full_sync(loaded.loader, position.replid, position.offset);
+        tracing::info!(%position, bytes = loaded.received, "full sync finished");
+        self.counters.full_syncs += 1;
+        self.events.push_back(Event::FullSyncFinished { position, received: loaded.received });
+        self.follow(now, position, db);
+    }
+
+    fn continue_stream(&mut self, now: Duration, replid: Option<ReplId>, target: &mut T) {
+        // The handshake admits a +CONTINUE only where it sent a position.
+        let Some((mut position, db)) = self.history else { return };
+        let previous = replid.filter(|&new| new != position.replid).map(|new| {
+            target.replid_changed(new);
+            std::mem::replace(&mut position.replid, new)
+        });
+        tracing::info!(%position, ?previous, "stream continued");
+        self.counters.partial_syncs += 1;
+        self.events.push_back(Event::Resumed { position, previous });
+        self.follow(now, position, db);
+    }
+
+    /// The stream begins: tell the primary at once how far we are. After a `$EOF:` dump it waits for
+    /// just that.
+    fn follow(&mut self, now: Duration, position: Position, db: u32) {
+        self.history = Some((position, db));
+        self.state = State::Stream(Stream::new(position.offset, db));
+        encode_ack(&mut self.out, position.offset);
+        self.next_sign = now + self.options.ack_interval;
+    }
+
+    /// Goes down and keeps what survives a connection: position and selected database, unless `error`
+    /// has made them worthless. An unfinished command or transaction is dropped: it will be repeated.
+    fn fail(&mut self, error: &LinkError) {
+        self.history = match error.recovery() {
+            Recovery::Resync => None,
+            Recovery::Resume | Recovery::GiveUp => self.position().zip(self.stream_db()),
+        };
+        self.counters = self.counters();
+        self.state = State::Down;
+        self.out.clear();
+    }
+
+    /// How long the primary may be silent now.
+    fn patience(&self) -> Option<Duration> {
+        match &self.state {
+            State::Down => None,
+            State::Handshake(handshake) if handshake.asked() => Some(self.options.sync_timeout),
+            State::Handshake(_) => Some(self.options.handshake_timeout),
+            State::Transfer(_) => Some(self.options.sync_timeout),
+            State::Stream(_) => Some(self.options.read_timeout),
+        }
+    }
+}
+
+impl<T: Target> fmt::Debug for Link<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("phase", &self.phase())
+            .field("position", &self.position())
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
+    }
+}
+
+/// `REPLCONF ACK <offset>`, the only command a replica sends once the stream flows.
+pub(crate) fn encode_ack(out: &mut BytesMut, offset: Offset) {
+    encode(out, &[b"REPLCONF", b"ACK", offset.to_string().as_bytes()]);
+}

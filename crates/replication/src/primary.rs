@@ -1,0 +1,224 @@
+//! What a primary knows about its history, and who may continue it.
+
+use crate::backlog::Backlog;
+use crate::position::{Offset, Position, ReplId};
+use crate::writer::StreamWriter;
+
+/// The primary's history: its ids, its stream, and the backlog of it. One for all replicas.
+///
+/// Effects go in by [`command`](Self::command) (or, already encoded, by [`append`](Self::append));
+/// each replica's [`Feed`](crate::Feed) takes its bytes out of the backlog. Whoever owns both calls
+/// the feeds' `poll_transmit` after an append, for instance by waking their tasks.
+#[derive(Debug)]
+pub struct Primary {
+    replid: ReplId,
+    /// The history before this one, and the last offset up to which the two are the same.
+    previous: Option<Position>,
+    backlog: Backlog,
+    writer: StreamWriter,
+    /// How far each attached feed has come; a free place is `None`.
+    holds: Vec<Option<Offset>>,
+}
+
+/// Sizes of a primary's backlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BacklogLimits {
+    /// Bytes kept for replicas that come back (`repl-backlog-size`).
+    pub size: usize,
+    /// Bytes kept at most while a replica loads its dump or lags (the hard limit of
+    /// `client-output-buffer-limit replica`). A replica further behind is disconnected.
+    pub hard_limit: usize,
+}
+
+impl Default for BacklogLimits {
+    fn default() -> Self {
+        Self { size: 10 << 20, hard_limit: 256 << 20 }
+    }
+}
+
+/// The answer to a PSYNC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Psync {
+    /// The stream goes on after this offset, under this id.
+    Continue {
+        /// The offset up to which the replica has everything.
+        from: Offset,
+        /// The history's present id.
+        replid: ReplId,
+    },
+    /// Only a dump will do. It will stand for the position at the moment of the snapshot.
+    Full,
+}
+
+/// Names a reader's hold on the backlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HoldId(usize);
+
+impl Primary {
+    /// A new history that begins at `position`.
+    #[must_use]
+    pub fn new(position: Position, limits: BacklogLimits) -> Self {
+        Self {
+            replid: position.replid,
+            previous: None,
+            backlog: Backlog::new(position.offset, limits.size, limits.hard_limit),
+            writer: StreamWriter::default(),
+            holds: Vec::new(),
+        }
+    }
+
+    /// Adds a command that changed database `db`.
+    pub fn command(&mut self, db: u32, args: &[&[u8]]) {
+        self.writer.command(db, args);
+        self.flush();
+    }
+
+    /// Adds commands whose effects must be seen at once. Call [`StreamWriter::command`] for each.
+    pub fn transaction(&mut self, write: impl FnOnce(&mut StreamWriter)) {
+        self.writer.begin();
+        write(&mut self.writer);
+        self.writer.commit();
+        self.flush();
+    }
+
+    /// Adds a PING.
+    pub fn ping(&mut self) {
+        self.writer.ping();
+        self.flush();
+    }
+
+    /// Adds a REPLCONF GETACK: replicas will say how far they are.
+    pub fn getack(&mut self) {
+        self.writer.getack();
+        self.flush();
+    }
+
+    /// Adds bytes that are a stream already: what a replica forwards of its own primary's.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.backlog.append(bytes);
+    }
+
+    /// Decides a `PSYNC <replid> <offset>`. Both are as on the wire: `offset` is the number of the
+    /// first byte wanted, counted from 1, and `? -1` asks for a dump.
+    #[must_use]
+    pub fn psync(&self, replid: &[u8], offset: i64) -> Psync {
+        let wanted = ReplId::parse(replid).zip(u64::try_from(offset).ok().and_then(|next| next.checked_sub(1)));
+        let Some((asked, offset)) = wanted else { return Psync::Full };
+        let from = Offset(offset);
+        let ours = asked == self.replid
+            || self.previous.is_some_and(|previous| asked == previous.replid && from <= previous.offset);
+        if ours && self.backlog.covers(from) {
+            Psync::Continue { from, replid: self.replid }
+        } else {
+            Psync::Full
+        }
+    }
+
+    /// Goes on under a new id from here: a replica that was promoted, or whose own primary did the
+    /// same. Replicas of the old history can continue up to this point; those attached must be
+    /// disconnected, so that they ask and learn the new id.
+    pub fn change_id(&mut self, replid: ReplId) {
+        self.previous = Some(self.position());
+        self.replid = replid;
+        self.writer.forget_db();
+    }
+
+    /// The history's id and the offset of everything appended.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position { replid: self.replid, offset: self.backlog.end() }
+    }
+
+    /// The history before, and the offset up to which it is this one (INFO prints that plus one as
+    /// `second_repl_offset`).
+    #[must_use]
+    pub fn previous(&self) -> Option<Position> {
+        self.previous
+    }
+
+    /// The backlog.
+    #[must_use]
+    pub fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
+    /// The next command will be preceded by a SELECT: a replica joins by a dump, in which no database
+    /// is selected.
+    pub(crate) fn forget_db(&mut self) {
+        self.writer.forget_db();
+    }
+
+    /// Keeps the backlog open from `offset` on.
+    pub(crate) fn hold(&mut self, offset: Offset) -> HoldId {
+        let id = self.holds.iter().position(Option::is_none).unwrap_or(self.holds.len());
+        if id == self.holds.len() {
+            self.holds.push(None);
+        }
+        self.move_hold(HoldId(id), Some(offset));
+        HoldId(id)
+    }
+
+    /// Moves a hold, or with `None` gives it up.
+    pub(crate) fn move_hold(&mut self, id: HoldId, offset: Option<Offset>) {
+        if let Some(hold) = self.holds.get_mut(id.0) {
+            *hold = offset;
+        }
+        self.backlog.retain(self.holds.iter().flatten().min().copied());
+    }
+
+    fn flush(&mut self) {
+        let backlog = &mut self.backlog;
+        self.writer.take(|bytes| backlog.append(bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &[u8] = &[b'a'; 40];
+    const B: &[u8] = &[b'b'; 40];
+
+    fn primary(size: usize) -> Primary {
+        let position = Position { replid: ReplId::parse(A).unwrap(), offset: Offset(1000) };
+        Primary::new(position, BacklogLimits { size, hard_limit: size })
+    }
+
+    fn from(primary: &Primary, replid: &[u8], offset: i64) -> Option<u64> {
+        match primary.psync(replid, offset) {
+            Psync::Continue { from, .. } => Some(from.0),
+            Psync::Full => None,
+        }
+    }
+
+    #[test]
+    fn continues_from_the_backlogs_first_byte_to_one_past_the_present() {
+        let mut primary = primary(20);
+        primary.append(&[b'x'; 50]);
+        assert_eq!(from(&primary, A, 1031), Some(1030));
+        assert_eq!(from(&primary, A, 1030), None);
+        assert_eq!(from(&primary, A, 1051), Some(1050));
+        assert_eq!(from(&primary, A, 1052), None);
+    }
+
+    #[test]
+    fn a_replica_without_history_is_never_continued() {
+        let primary = primary(20);
+        assert_eq!(from(&primary, b"?", -1), None);
+        assert_eq!(from(&primary, b"?", 1001), None);
+        assert_eq!(from(&primary, A, -1), None);
+        assert_eq!(from(&primary, A, i64::MIN), None);
+        assert_eq!(from(&primary, B, 1001), None);
+    }
+
+    #[test]
+    fn the_previous_id_is_good_up_to_the_change() {
+        let mut primary = primary(100);
+        primary.append(b"xxxxx");
+        primary.change_id(ReplId::parse(B).unwrap());
+        primary.append(b"yyyyy");
+        assert_eq!(from(&primary, A, 1006), Some(1005));
+        assert_eq!(from(&primary, A, 1007), None);
+        assert_eq!(from(&primary, &B.to_ascii_uppercase(), 1007), Some(1006));
+    }
+}

@@ -1,0 +1,206 @@
+//! The command stream: bytes to batches, with the offset counted to the byte.
+//!
+//! ```text
+//! read offset      |--------------------------------------->|       bytes received
+//! applied offset   |----------------->|                             commands done
+//!                   SET.. SET.. PING   MULTI SET.. DEL.. EX(EC)     jumps at EXEC
+//! ```
+
+use crate::error::LinkError;
+use crate::link::encode_ack;
+use crate::position::Offset;
+use crate::target::{Batch, Target};
+use bytes::BytesMut;
+use resp::{Limits, Request, RequestDecoder, RequestRef};
+
+/// The state of the stream on one connection.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    decoder: RequestDecoder,
+    received: Offset,
+    applied: Offset,
+    /// Selected at the applied offset.
+    db: u32,
+    transaction: Option<Transaction>,
+    commands: u64,
+}
+
+/// An open MULTI.
+#[derive(Debug, Default)]
+struct Transaction {
+    queued: Vec<Request>,
+    /// Wire length from MULTI on.
+    bytes: u64,
+    /// What a SELECT inside has selected; it counts only from EXEC on.
+    db: Option<u32>,
+}
+
+/// What a command is to the link.
+enum Meaning {
+    /// Nothing at all: a bare newline.
+    Nothing,
+    /// PING, and REPLCONF other than GETACK: a sign of life.
+    Life,
+    GetAck,
+    Select(u32),
+    Multi,
+    Exec,
+    Discard,
+    /// The target's business.
+    Data,
+}
+
+impl Stream {
+    pub(crate) fn new(offset: Offset, db: u32) -> Self {
+        Self {
+            decoder: RequestDecoder::stream(Limits::stream()),
+            received: offset,
+            applied: offset,
+            db,
+            transaction: None,
+            commands: 0,
+        }
+    }
+
+    /// Bytes applied.
+    pub(crate) fn applied(&self) -> Offset {
+        self.applied
+    }
+
+    /// Bytes received.
+    pub(crate) fn received(&self) -> Offset {
+        self.received
+    }
+
+    /// The database selected at the applied offset.
+    pub(crate) fn db(&self) -> u32 {
+        self.db
+    }
+
+    /// Commands handed to the target.
+    pub(crate) fn commands(&self) -> u64 {
+        self.commands
+    }
+
+    pub(crate) fn feed<T: Target>(
+        &mut self,
+        bytes: &[u8],
+        target: &mut T,
+        out: &mut BytesMut,
+    ) -> Result<(), LinkError> {
+        self.received = self.received.after(bytes.len() as u64);
+        self.decoder.feed(bytes);
+        loop {
+            let more = match self.transaction.take() {
+                None => self.bare(target, out)?,
+                Some(open) => self.queued(open, target, out)?,
+            };
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Handles the next command outside a transaction. Nothing is copied or counted on the way.
+    fn bare<T: Target>(&mut self, target: &mut T, out: &mut BytesMut) -> Result<bool, LinkError> {
+        let offset = self.applied;
+        let Some(command) = self.decoder.next_ref().map_err(|error| LinkError::Stream { offset, error })? else {
+            return Ok(false);
+        };
+        let length = command.wire_len() as u64;
+        let end = offset.after(length);
+        match Meaning::of(&command) {
+            Meaning::Data | Meaning::Exec | Meaning::Discard => {
+                self.commands += 1;
+                self.applied = end;
+                target.apply(Batch { db: self.db, commands: &[command], transaction: false, end });
+                return Ok(true);
+            }
+            Meaning::Multi => {
+                // The applied offset stays before MULTI until EXEC.
+                self.transaction = Some(Transaction { bytes: length, ..Transaction::default() });
+                return Ok(true);
+            }
+            Meaning::Select(db) => self.db = db,
+            // The answer leaves out the question.
+            Meaning::GetAck => encode_ack(out, offset),
+            Meaning::Nothing | Meaning::Life => {}
+        }
+        self.applied = end;
+        target.advance(end);
+        Ok(true)
+    }
+
+    /// Handles the next command of an open transaction.
+    fn queued<T: Target>(
+        &mut self,
+        mut open: Transaction,
+        target: &mut T,
+        out: &mut BytesMut,
+    ) -> Result<bool, LinkError> {
+        let offset = self.applied;
+        let next = self.decoder.next().map_err(|error| LinkError::Stream { offset, error })?;
+        let Some(command) = next else {
+            self.transaction = Some(open);
+            return Ok(false);
+        };
+        open.bytes += command.wire_len() as u64;
+        let end = offset.after(open.bytes);
+        match Meaning::of(&command.as_ref()) {
+            Meaning::Exec if !open.queued.is_empty() => {
+                self.commands += open.queued.len() as u64;
+                self.applied = end;
+                let commands: Vec<RequestRef<'_>> = open.queued.iter().map(Request::as_ref).collect();
+                target.apply(Batch { db: self.db, commands: &commands, transaction: true, end });
+                self.db = open.db.unwrap_or(self.db);
+                return Ok(true);
+            }
+            Meaning::Exec | Meaning::Discard => {
+                self.applied = end;
+                target.advance(end);
+                return Ok(true);
+            }
+            Meaning::Select(db) => {
+                open.db = Some(db);
+                open.queued.push(command);
+            }
+            Meaning::Data => open.queued.push(command),
+            Meaning::GetAck => encode_ack(out, offset),
+            // MULTI cannot be nested; servers log that and go on.
+            Meaning::Nothing | Meaning::Life | Meaning::Multi => {}
+        }
+        self.transaction = Some(open);
+        Ok(true)
+    }
+}
+
+impl Meaning {
+    #[inline]
+    fn of(command: &RequestRef<'_>) -> Self {
+        let Some(name) = command.arg(0) else { return Self::Nothing };
+        // Most commands part from these by their length and first letter.
+        match (name.len(), name.first().map_or(0, u8::to_ascii_uppercase)) {
+            (4, b'P') if name.eq_ignore_ascii_case(b"PING") => Self::Life,
+            (4, b'E') if name.eq_ignore_ascii_case(b"EXEC") => Self::Exec,
+            (5, b'M') if name.eq_ignore_ascii_case(b"MULTI") => Self::Multi,
+            (6, b'S') if name.eq_ignore_ascii_case(b"SELECT") => Self::select(command),
+            (7, b'D') if name.eq_ignore_ascii_case(b"DISCARD") => Self::Discard,
+            (8, b'R') if name.eq_ignore_ascii_case(b"REPLCONF") => {
+                match command.arg(1).is_some_and(|option| option.eq_ignore_ascii_case(b"GETACK")) {
+                    true => Self::GetAck,
+                    false => Self::Life,
+                }
+            }
+            _ => Self::Data,
+        }
+    }
+
+    /// A SELECT that names no database is the target's to count as an error, and selects nothing.
+    fn select(command: &RequestRef<'_>) -> Self {
+        let db = command.arg(1).and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse().ok());
+        match db {
+            Some(db) if command.len() == 2 => Self::Select(db),
+            _ => Self::Data,
+        }
+    }
+}
