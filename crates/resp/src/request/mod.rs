@@ -10,4 +10,5 @@ mod parser;
 
 pub use decoder::RequestDecoder;
 pub use frame::{Args, Request, RequestRef, Span};
+pub(crate) use parser::short_header;
 pub use parser::{Mode, RequestParser};

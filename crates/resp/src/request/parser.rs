@@ -350,7 +350,7 @@ impl RequestParser {
 ///
 /// Anything else, such as a longer number, an error, or too few bytes, is `None` and takes the slow path.
 #[inline(always)]
-fn short_header(kind: u8, bytes: &[u8]) -> Option<(u64, usize)> {
+pub(crate) fn short_header(kind: u8, bytes: &[u8]) -> Option<(u64, usize)> {
     let digit = |byte: u8| u64::from(byte - b'0');
     match *bytes {
         [first, a @ b'0'..=b'9', b'\r', _, ..] if first == kind => Some((digit(a), 4)),

@@ -11,7 +11,7 @@
 //! An attribute is an aggregate of its pairs and one element more, the value that it describes.
 
 use super::scalar::{self, Length};
-use crate::request::Span;
+use crate::request::{Span, short_header};
 use crate::{Limits, ProtocolError};
 
 /// The aggregate types.
@@ -164,6 +164,9 @@ impl ValueParser {
             }
         }
         loop {
+            if self.body.is_none() {
+                self.short_bulk(bytes);
+            }
             let whole = match self.body {
                 Some((kind, span)) => {
                     let end = span.range().end;
@@ -193,6 +196,24 @@ impl ValueParser {
                 self.searched = 0;
                 return Ok(Some(len));
             }
+        }
+    }
+
+    /// Reads the header of a bulk below 1000 bytes without a search for its end. Whatever is not quite that, or
+    /// breaks a limit, is left to the general way.
+    #[inline]
+    fn short_bulk(&mut self, bytes: &[u8]) {
+        let rest = bytes.get(self.pos..).unwrap_or_default();
+        let Some((len, header)) = short_header(b'$', rest) else { return };
+        let in_chunks = self.open.last().is_some_and(|open| open.kind == Kind::Chunks);
+        if in_chunks || len > self.limits.bulk_len || rest.get(header - 1) != Some(&b'\n') {
+            return;
+        }
+        let before = self.pos;
+        self.pos += header;
+        match self.payload(b'$', len) {
+            Ok(()) => self.searched = 0,
+            Err(_) => self.pos = before,
         }
     }
 
@@ -277,14 +298,7 @@ impl ValueParser {
                 self.tape.push(token);
                 Ok(true)
             }
-            Step::Body(kind, len) => {
-                let end = usize::try_from(len).ok().and_then(|len| self.pos.checked_add(len));
-                let end = end.filter(|&end| end < self.frame_len.saturating_sub(1));
-                let end = end.and_then(|end| u32::try_from(end).ok()).ok_or(ProtocolError::FrameTooLong)?;
-                let start = u32::try_from(self.pos).map_err(|_| ProtocolError::FrameTooLong)?;
-                self.body = Some((kind, Span::new(start, end)));
-                Ok(false)
-            }
+            Step::Body(kind, len) => self.payload(kind, len).map(|()| false),
             Step::Open(kind, count) => {
                 if kind != Kind::Chunks && self.open.len() >= self.limits.depth {
                     return Err(ProtocolError::TooDeep);
@@ -316,6 +330,16 @@ impl ValueParser {
                 Ok(true)
             }
         }
+    }
+
+    /// Expects a payload at `pos`, if it and its line end fit into a frame.
+    fn payload(&mut self, kind: u8, len: u64) -> Result<(), ProtocolError> {
+        let end = usize::try_from(len).ok().and_then(|len| self.pos.checked_add(len));
+        let end = end.filter(|&end| end < self.frame_len.saturating_sub(1));
+        let end = end.and_then(|end| u32::try_from(end).ok()).ok_or(ProtocolError::FrameTooLong)?;
+        let start = u32::try_from(self.pos).map_err(|_| ProtocolError::FrameTooLong)?;
+        self.body = Some((kind, Span::new(start, end)));
+        Ok(())
     }
 
     /// Counts a whole value in the aggregates around it; whether that completed the reply.

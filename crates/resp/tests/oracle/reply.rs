@@ -127,7 +127,7 @@ impl<'a> Grammar<'a> {
             b'$' => Value::Bulk(payload),
             _ if payload.len() < 4 => return fail(ProtocolError::InvalidLength(b'=')),
             _ if payload[3] != b':' => return fail(ProtocolError::InvalidScalar(b'=')),
-            _ => Value::Verbatim { format: payload[..3].try_into().unwrap(), text: payload.slice(4..) },
+            _ => Value::Verbatim { format: [payload[0], payload[1], payload[2]], text: payload.slice(4..) },
         };
         Ok((rest, Item::Value(value)))
     }

@@ -142,7 +142,7 @@ fn space(input: &[u8]) -> Parsed<'_, &[u8]> {
 fn double_quoted(input: &[u8]) -> Parsed<'_, Vec<u8>> {
     let hex = verify(whole::take(2usize), |text: &[u8]| text.iter().all(u8::is_ascii_hexdigit));
     let hex = map(preceded(whole::tag(&b"\\x"[..]), hex), |digits: &[u8]| {
-        u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap()
+        u8::from_str_radix(&String::from_utf8_lossy(digits), 16).expect("two hexadecimal digits")
     });
     let escape = map(preceded(whole::tag(&b"\\"[..]), whole::take(1usize)), |byte: &[u8]| match byte[0] {
         b'n' => b'\n',
