@@ -37,7 +37,7 @@ mod tool;
 mod writes;
 
 pub use client::Client;
-pub use compare::{Difference, assert_equal, differences};
+pub use compare::{Difference, assert_equal, differences, differences_after_full_sync};
 pub use error::FetchError;
 pub use fill::fill_every_type;
 pub use link::wait_until_caught_up;

@@ -1,27 +1,25 @@
 //! Random writes on the real servers.
 
-use testkit::{Server, assert_equal, differences, random_writes, wait_until_caught_up};
+use testkit::{Server, differences, random_writes, wait_until_caught_up};
 
 const SEED: u64 = 11;
 
 #[test]
-fn a_replica_follows_random_writes_on_every_server_since_6_2() {
-    for server in Server::ALL.into_iter().filter(|server| *server != Server::R6_0) {
+fn a_replica_follows_random_writes_on_every_server() {
+    for server in Server::ALL {
         let primary = server.start();
         let replica = primary.start_replica();
-        let tally = random_writes(&mut primary.client(), SEED, 20_000);
-        assert!(tally.done() > 15_000, "{server:?}\n{tally}");
+        let tally = random_writes(&mut primary.client(), SEED, 10_000);
+        assert!(tally.done() > 7_500, "{server:?}\n{tally}");
         wait_until_caught_up(&mut primary.client(), &mut replica.client());
-        assert_equal(&mut primary.client(), &mut replica.client());
+        let mut found = differences(&mut primary.client(), &mut replica.client());
+        if !matches!(server, Server::R6_2 | Server::R7_0) {
+            // The others do not tell their replicas of every consumer that reads nothing.
+            found.retain(|difference| difference.what != "idle consumer");
+        }
+        let shown: Vec<String> = found.iter().take(20).map(ToString::to_string).collect();
+        assert!(found.is_empty(), "{server:?}: {} differences:\n{}", found.len(), shown.join("\n"));
     }
-}
-
-/// It keeps from its replicas the consumers that read nothing, and repeats scripts and relative expiry times by the
-/// replica's clock: its replicas drift from it under these writes, so only the writes themselves are looked at.
-#[test]
-fn redis_6_0_takes_random_writes() {
-    let tally = random_writes(&mut Server::R6_0.start().client(), 11, 20_000);
-    assert!(tally.done() > 15_000, "{tally}");
 }
 
 #[test]
