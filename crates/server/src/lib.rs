@@ -1,1 +1,41 @@
-//! placeholder
+//! Wiring: the engine that owns a data set, the sessions that serve it, the listener before them.
+//!
+//! ```text
+//! sockets -> Listener -> Session -> rows of the store, or of the connection -> reply bytes
+//!                                \
+//! primary -> replication::Driver -> EngineTarget -> Engine { keyspace, writer, history, counters }
+//! ```
+//!
+//! ```no_run
+//! use server::{Engine, Listener, Options, Role};
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let engine = Engine::new(Role::Primary, Options::default());
+//! server::housekeeper::spawn(&engine)?;
+//! let listener = Listener::bind(engine, "127.0.0.1:0").await?;
+//! println!("redis-cli -p {}", listener.local_addr().port());
+//! # Ok(())
+//! # }
+//! ```
+
+mod clients;
+mod connection;
+mod engine;
+mod feeding;
+pub mod housekeeper;
+mod info;
+mod listener;
+mod options;
+mod reply;
+mod scripts;
+mod session;
+pub mod snapshot;
+mod target;
+mod watch;
+
+pub use engine::{Divergence, Engine, Role, Stats, unix_ms};
+pub use info::resident_bytes;
+pub use listener::Listener;
+pub use options::Options;
+pub use reply::RespReply;
+pub use target::EngineTarget;

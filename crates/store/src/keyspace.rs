@@ -100,6 +100,13 @@ impl Keyspace {
         })
     }
 
+    /// Holds off every write until dropped: what is read meanwhile is one state. Do not take it twice on
+    /// one thread.
+    #[must_use]
+    pub fn still(&self) -> Still<'_> {
+        Still(self.gate.read())
+    }
+
     /// The hash of keys.
     #[must_use]
     pub fn hasher(&self) -> &KeyHash {
@@ -166,3 +173,7 @@ impl Keyspace {
 pub(crate) fn empty_shards() -> Box<[Shard]> {
     std::iter::repeat_with(Shard::default).take(SHARDS).collect()
 }
+
+/// The gate, held shared: readers go on, the writer waits.
+#[derive(Debug)]
+pub struct Still<'k>(#[expect(dead_code, reason = "held, not read")] parking_lot::RwLockReadGuard<'k, ()>);

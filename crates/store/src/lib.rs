@@ -31,7 +31,7 @@ pub use entry::{Entry, MAX_INLINE, MAX_KEY, ValueRef};
 pub use error::{CommandError, CommandResult};
 pub use event::{Change, Class, Effect};
 pub use hash::KeyHash;
-pub use keyspace::{Keyspace, MAX_DATABASES};
+pub use keyspace::{Keyspace, MAX_DATABASES, Still};
 pub use limits::Limits;
 pub use load::{Loaded, Loader};
 pub use lock::ShardSet;

@@ -48,24 +48,27 @@ impl Counts {
     fn add(&mut self, entry: &Entry) {
         self.keys += 1;
         self.expires += usize::from(entry.expire().is_some());
-        self.bytes += weight(entry);
+        self.bytes += entry.weight();
     }
 
     pub(crate) fn forget(&mut self, entry: &Entry) {
         self.keys -= 1;
         self.expires -= usize::from(entry.expire().is_some());
-        self.bytes = self.bytes.saturating_sub(weight(entry));
+        self.bytes = self.bytes.saturating_sub(entry.weight());
     }
 }
 
-/// Heap bytes of an entry and its value.
-#[inline]
-pub(crate) fn weight(entry: &Entry) -> usize {
-    entry.allocated()
-        + match entry.value() {
-            ValueRef::Inline(_) => 0,
-            ValueRef::Owned(value) => value.allocated(),
-        }
+impl Entry {
+    /// Heap bytes of the entry and its value.
+    #[inline]
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.allocated()
+            + match self.value() {
+                ValueRef::Inline(_) => 0,
+                ValueRef::Owned(value) => value.allocated(),
+            }
+    }
 }
 
 /// Keys whose hashes share their top eight bits.

@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::event::{Change, Class, Effect};
 use crate::keyspace::Keyspace;
 use crate::lock::{Held, ShardSet, shard_id};
-use crate::shard::{Counts, SHARD_BITS, SHARDS, Shard, weight};
+use crate::shard::{Counts, SHARD_BITS, SHARDS, Shard};
 use crate::value::Value;
 use crate::view::{Typed, View, Viewer};
 
@@ -317,7 +317,7 @@ impl<'k> Txn<'k> {
         if place.get_mut().value_mut().and_then(T::of_mut).is_none() {
             return Err(CommandError::WrongType);
         }
-        let before = weight(place.get());
+        let before = place.get().weight();
         Ok(Some(ValueMut { place: Some(place), counts, before, dead, of: PhantomData }))
     }
 
@@ -456,7 +456,7 @@ impl<T: Typed> Drop for ValueMut<'_, T> {
     fn drop(&mut self) {
         let vacant = self.will_vanish();
         let Some(place) = self.place.take() else { return };
-        let after = weight(place.get());
+        let after = place.get().weight();
         self.counts.bytes = (self.counts.bytes + after).saturating_sub(self.before);
         if vacant {
             let (entry, _) = place.remove();

@@ -115,6 +115,12 @@ impl Flags {
     /// Answers none of its subcommands itself.
     pub const CONTAINER: Self = Self(1 << 10);
 
+    /// A property that only the layer above knows; `n` is below 16.
+    #[must_use]
+    pub const fn server(n: u32) -> Self {
+        Self(1 << (16 + n))
+    }
+
     /// Both.
     #[must_use]
     pub const fn with(self, other: Self) -> Self {

@@ -1,0 +1,113 @@
+//! Who is connected.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use dashmap::DashMap;
+use tokio_util::sync::CancellationToken;
+
+/// What CLIENT LIST tells of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) id: u64,
+    pub(crate) addr: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) name: Vec<u8>,
+    pub(crate) library: Vec<u8>,
+    pub(crate) library_version: Vec<u8>,
+    pub(crate) since: Instant,
+    pub(crate) active: Instant,
+    pub(crate) db: u32,
+    pub(crate) command: &'static str,
+    pub(crate) resp: u8,
+    pub(crate) queued: Option<usize>,
+    pub(crate) is_replica: bool,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Client {
+    /// One line of CLIENT LIST.
+    pub(crate) fn line(&self) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let flags = match (self.is_replica, self.queued) {
+            (true, _) => "S",
+            (_, Some(_)) => "x",
+            _ => "N",
+        };
+        format!(
+            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
+            self.id,
+            self.addr,
+            self.local,
+            text(&self.name),
+            self.since.elapsed().as_secs(),
+            self.active.elapsed().as_secs(),
+            self.db,
+            self.queued.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
+            self.command,
+            self.resp,
+            text(&self.library),
+            text(&self.library_version),
+        )
+    }
+}
+
+/// Every connection, by id.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    next: AtomicU64,
+    all: DashMap<u64, Client>,
+}
+
+impl Clients {
+    pub(crate) fn add(&self, addr: SocketAddr, local: SocketAddr, stop: CancellationToken) -> u64 {
+        let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let now = Instant::now();
+        self.all.insert(
+            id,
+            Client {
+                id,
+                addr,
+                local,
+                name: Vec::new(),
+                library: Vec::new(),
+                library_version: Vec::new(),
+                since: now,
+                active: now,
+                db: 0,
+                command: "NULL",
+                resp: 2,
+                queued: None,
+                is_replica: false,
+                stop,
+            },
+        );
+        id
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        self.all.remove(&id);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<Client> {
+        self.all.get(&id).map(|c| c.clone())
+    }
+
+    pub(crate) fn update(&self, id: u64, f: impl FnOnce(&mut Client)) {
+        if let Some(mut client) = self.all.get_mut(&id) {
+            f(&mut client);
+        }
+    }
+
+    /// All, oldest first.
+    pub(crate) fn list(&self) -> Vec<Client> {
+        let mut all: Vec<Client> = self.all.iter().map(|c| c.clone()).collect();
+        all.sort_by_key(|c| c.id);
+        all
+    }
+}

@@ -1,0 +1,153 @@
+//! Who speaks, in which dialect, to which database.
+
+use resp::Protocol;
+use store::command::Flags;
+use store::{Args, CommandError, CommandResult, Reply};
+use subtle::ConstantTimeEq as _;
+
+use super::{CONTROLS_TRANSACTION, NO_AUTH, rows};
+use crate::info::VERSION;
+use crate::reply::RespReply;
+use crate::session::{After, Ground, Session};
+
+rows! { "connection";
+    /// Authenticates the connection.
+    "auth" -2 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH], since "1.0.0", cost "O(N) where N is the number of passwords defined for the user" => auth;
+    /// Returns the given string.
+    "echo" 2 [Flags::FAST, Flags::LOADING, Flags::STALE], since "1.0.0", cost "O(1)" => echo;
+    /// Handshakes with the Redis server.
+    "hello" -1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH], since "6.0.0", cost "O(1)" => hello;
+    /// Returns the server's liveliness response.
+    "ping" -1 [Flags::FAST], since "1.0.0", cost "O(1)" => ping;
+    /// Closes the connection.
+    "quit" -1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH, CONTROLS_TRANSACTION], since "1.0.0", cost "O(1)" => quit;
+    /// Resets the connection.
+    "reset" 1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH, CONTROLS_TRANSACTION], since "6.2.0", cost "O(1)" => reset;
+    /// Changes the selected database.
+    "select" 2 [Flags::FAST, Flags::LOADING, Flags::STALE], since "1.0.0", cost "O(1)" => select;
+}
+
+const WRONGPASS: CommandError = CommandError::coded("WRONGPASS invalid username-password pair or user is disabled.");
+
+fn log_in(session: &mut Session, user: &[u8], password: &[u8]) -> CommandResult {
+    let wanted = session.engine.password.read().clone();
+    let good = match &wanted {
+        None => user == b"default",
+        Some(wanted) => user == b"default" && bool::from(wanted.as_bytes().ct_eq(password)),
+    };
+    if !good {
+        return Err(WRONGPASS);
+    }
+    session.authenticated = true;
+    Ok(())
+}
+
+fn auth(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    match args.len() {
+        2 if session.engine.password.read().is_none() => {
+            return Err(CommandError::err(
+                "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
+            ));
+        }
+        2 => log_in(session, b"default", args.at(1))?,
+        3 => log_in(session, args.at(1), args.at(2))?,
+        _ => return Err(CommandError::Syntax),
+    }
+    out.simple("OK");
+    Ok(())
+}
+
+fn echo(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    out.bulk(args.at(1));
+    Ok(())
+}
+
+fn ping(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    match args.len() {
+        1 => out.simple("PONG"),
+        2 => out.bulk(args.at(1)),
+        _ => return Err(CommandError::Arity("ping".into())),
+    }
+    Ok(())
+}
+
+fn quit(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    session.after = After::Close;
+    out.simple("OK");
+    Ok(())
+}
+
+fn reset(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    session.transaction = None;
+    session.watch = None;
+    session.db = 0;
+    session.protocol = Protocol::Resp2;
+    out.set_protocol(Protocol::Resp2);
+    session.authenticated = session.engine.password.read().is_none();
+    session.engine.clients.update(session.id, |client| client.name.clear());
+    out.simple("RESET");
+    Ok(())
+}
+
+fn select(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    let db = args.int(1).map_err(|_| CommandError::NotAnInteger)?;
+    let known = session.engine.keyspace.databases();
+    let Some(db) = u32::try_from(db).ok().filter(|db| *db < known) else {
+        return Err(CommandError::err("DB index is out of range"));
+    };
+    session.db = db;
+    out.simple("OK");
+    Ok(())
+}
+
+fn hello(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    let mut protocol = session.protocol;
+    if args.len() > 1 {
+        protocol = match args.int(1) {
+            Ok(2) => Protocol::Resp2,
+            Ok(3) => Protocol::Resp3,
+            Ok(_) => return Err(CommandError::coded("NOPROTO unsupported protocol version")),
+            Err(_) => return Err(CommandError::err("Protocol version is not an integer or out of range")),
+        };
+    }
+    let (mut i, mut name) = (2, None);
+    while i < args.len() {
+        if args.is(i, "auth") && i + 2 < args.len() {
+            log_in(session, args.at(i + 1), args.at(i + 2))?;
+            i += 3;
+        } else if args.is(i, "setname") && i + 1 < args.len() {
+            name = Some(super::client::checked_name(args.at(i + 1))?);
+            i += 2;
+        } else {
+            let option = String::from_utf8_lossy(args.at(i)).into_owned();
+            return Err(CommandError::Err(format!("Syntax error in HELLO option '{option}'").into()));
+        }
+    }
+    if !session.authenticated {
+        return Err(CommandError::coded(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+        ));
+    }
+    if let Some(name) = name {
+        session.engine.clients.update(session.id, |client| client.name = name);
+    }
+    session.protocol = protocol;
+    out.set_protocol(protocol);
+    let role = if session.engine.is_writable() { "master" } else { "replica" };
+    out.encoder().map(7);
+    for (field, value) in [("server", "redis"), ("version", VERSION)] {
+        out.bulk(field.as_bytes());
+        out.bulk(value.as_bytes());
+    }
+    out.bulk(b"proto");
+    out.integer(if protocol == Protocol::Resp3 { 3 } else { 2 });
+    out.bulk(b"id");
+    out.integer(i64::try_from(session.id).unwrap_or(i64::MAX));
+    for (field, value) in [("mode", "standalone"), ("role", role)] {
+        out.bulk(field.as_bytes());
+        out.bulk(value.as_bytes());
+    }
+    out.bulk(b"modules");
+    out.encoder().array(0);
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! Commands that concern the connection or the server, one row each, as the store has for data.
+
+use std::sync::LazyLock;
+
+use store::command::Flags;
+use store::{Args, CommandError, CommandResult};
+
+use crate::reply::RespReply;
+use crate::session::{Ground, Session};
+
+mod client;
+mod command;
+mod config;
+mod handshake;
+mod replication;
+mod script;
+mod server;
+mod transaction;
+
+/// Runs before AUTH.
+pub(crate) const NO_AUTH: Flags = Flags::server(0);
+/// Is not queued by MULTI.
+pub(crate) const CONTROLS_TRANSACTION: Flags = Flags::server(1);
+/// Is refused inside MULTI.
+pub(crate) const NO_MULTI: Flags = Flags::server(2);
+/// Runs a script, whose keys may be anywhere.
+pub(crate) const RUNS_SCRIPT: Flags = Flags::server(3);
+
+/// What a row runs.
+pub(crate) type Handler = fn(&mut Session, Args<'_>, &mut RespReply<'_>, &mut Ground<'_, '_>) -> CommandResult;
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Lower case; `container|sub` for a subcommand.
+    pub(crate) name: &'static str,
+    pub(crate) group: &'static str,
+    pub(crate) arity: i16,
+    pub(crate) flags: Flags,
+    pub(crate) since: &'static str,
+    pub(crate) cost: &'static str,
+    pub(crate) summary: &'static str,
+    pub(crate) handler: Handler,
+}
+
+/// Declares a group's table: `"name" arity [FLAGS], since "x", cost "y" => handler;`
+macro_rules! rows {
+    ($group:literal; $($(#[doc = $summary:literal])+ $name:literal $arity:literal [$($flag:expr),*],
+        since $since:literal, cost $cost:literal => $handler:path;)*) => {
+        pub(super) const TABLE: &[$crate::connection::Row] = &[$($crate::connection::Row {
+            name: $name,
+            group: $group,
+            arity: $arity,
+            flags: store::command::Flags::NONE$(.with($flag))*,
+            since: $since,
+            cost: $cost,
+            summary: concat!($($summary),+),
+            handler: $handler,
+        }),*];
+    };
+}
+use rows;
+
+static GROUPS: [&[Row]; 8] = [
+    client::TABLE,
+    command::TABLE,
+    config::TABLE,
+    handshake::TABLE,
+    replication::TABLE,
+    script::TABLE,
+    server::TABLE,
+    transaction::TABLE,
+];
+
+/// Every row.
+pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
+    GROUPS.iter().copied().flatten()
+}
+
+static INDEX: LazyLock<std::collections::HashMap<&'static str, &'static Row>> =
+    LazyLock::new(|| all().map(|row| (row.name, row)).collect());
+
+/// The row that `args` names, its subcommand's if it has one.
+pub(crate) fn find(args: Args<'_>) -> Option<&'static Row> {
+    let name = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_ascii_lowercase);
+    let container = name(args.at(0))?;
+    let row = INDEX.get(container.as_str()).copied()?;
+    if row.flags.has(Flags::CONTAINER) && args.len() > 1 {
+        let sub = name(args.at(1)).and_then(|sub| INDEX.get(format!("{container}|{sub}").as_str()).copied());
+        return Some(sub.unwrap_or(row));
+    }
+    Some(row)
+}
+
+impl Row {
+    pub(crate) fn check_arity(&self, args: Args<'_>) -> Result<(), CommandError> {
+        let wanted = usize::from(self.arity.unsigned_abs());
+        let good = if self.arity < 0 { args.len() >= wanted } else { args.len() == wanted };
+        if good { Ok(()) } else { Err(CommandError::Arity(self.name.into())) }
+    }
+}
+
+/// What a container answers to a subcommand that it does not have.
+fn unknown_subcommand(_: &mut Session, args: Args<'_>, _: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    let container = String::from_utf8_lossy(args.at(0)).to_ascii_uppercase();
+    let name = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]).into_owned();
+    Err(CommandError::Err(format!("unknown subcommand '{name}'. Try {container} HELP.").into()))
+}

@@ -1,0 +1,3 @@
+//! EVAL and SCRIPT.
+use super::rows;
+rows! { "scripting"; }

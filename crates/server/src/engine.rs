@@ -1,0 +1,353 @@
+//! One data set with its writer, its history, and everything that counts.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use dashmap::DashMap;
+use parking_lot::{Mutex, RwLock};
+use replication::{LinkStatus, Offset, Position, Primary, ReplId};
+use store::command::Command;
+use store::{Args, CommandError, CommandResult, Effect, Keyspace, Loaded, Reply, ShardSet, Txn, View, Viewer, Writer};
+use tokio::sync::watch;
+
+use crate::clients::Clients;
+use crate::options::Options;
+use crate::scripts::Scripts;
+use crate::watch::Watchers;
+
+/// Who decides what is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// This engine does: clients may write.
+    Primary,
+    /// The primary at this address does: clients may read.
+    Replica {
+        /// Its host, as configured.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
+}
+
+/// The writer with what must move in step with it.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    pub(crate) writer: Writer,
+    /// The history that this engine writes as a primary.
+    pub(crate) primary: Primary,
+}
+
+/// Counters, each on its own.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Connections accepted.
+    pub connections: AtomicU64,
+    /// Commands run for clients.
+    pub commands: AtomicU64,
+    /// Commands of the primary's stream applied.
+    pub applied: AtomicU64,
+    /// Bytes read from clients.
+    pub bytes_in: AtomicU64,
+    /// Bytes written to clients.
+    pub bytes_out: AtomicU64,
+    /// Keys removed because their time had come.
+    pub expired_keys: AtomicU64,
+    /// Full syncs served to replicas.
+    pub full_syncs_served: AtomicU64,
+    /// Partial syncs served to replicas.
+    pub partial_syncs_served: AtomicU64,
+}
+
+impl Stats {
+    pub(crate) fn reset(&self) {
+        let Self {
+            connections,
+            commands,
+            applied,
+            bytes_in,
+            bytes_out,
+            expired_keys,
+            full_syncs_served,
+            partial_syncs_served,
+        } = self;
+        for counter in
+            [connections, commands, applied, bytes_in, bytes_out, expired_keys, full_syncs_served, partial_syncs_served]
+        {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Commands of the stream that this replica could not apply: by name, how often.
+#[derive(Debug, Default)]
+pub struct Divergence {
+    total: AtomicU64,
+    by_name: DashMap<String, u64>,
+}
+
+impl Divergence {
+    /// How many commands in all. 0: the data set is the primary's.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// Names and counts, most first.
+    #[must_use]
+    pub fn by_name(&self) -> Vec<(String, u64)> {
+        let mut all: Vec<_> = self.by_name.iter().map(|e| (e.key().clone(), *e.value())).collect();
+        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        all
+    }
+
+    pub(crate) fn count(&self, name: &[u8], why: &CommandError) {
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        tracing::warn!(command = %name, %why, "a command of the stream could not be applied: the data sets may differ");
+        self.total.fetch_add(1, Ordering::Relaxed);
+        *self.by_name.entry(name).or_default() += 1;
+    }
+}
+
+/// Everything behind the listener: shared by sessions, the replication link and in-process readers.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) keyspace: Arc<Keyspace>,
+    pub(crate) writing: Mutex<Writing>,
+    pub(crate) role: RwLock<Role>,
+    pub(crate) options: Options,
+    pub(crate) clients: Clients,
+    pub(crate) scripts: Scripts,
+    pub(crate) stats: Stats,
+    pub(crate) divergence: Divergence,
+    pub(crate) replicas: DashMap<u64, crate::feeding::AttachedReplica>,
+    pub(crate) link: RwLock<Option<watch::Receiver<LinkStatus>>>,
+    /// Grows with the history, so that feeds wake.
+    pub(crate) stream_end: watch::Sender<u64>,
+    position: RwLock<Option<Position>>,
+    applied: AtomicU64,
+    loaded: AtomicBool,
+    pub(crate) watchers: Watchers,
+    pub(crate) password: RwLock<Option<String>>,
+    pub(crate) blocked_expiry: AtomicBool,
+    pub(crate) expiry_cursor: AtomicUsize,
+    started: Instant,
+    run_id: ReplId,
+}
+
+impl Engine {
+    /// An empty engine. A replica answers LOADING until its first sync.
+    #[must_use]
+    pub fn new(role: Role, options: Options) -> Arc<Self> {
+        let (keyspace, writer) = Keyspace::new(options.databases);
+        let position = Position { replid: ReplId::random(), offset: Offset(0) };
+        let primary = Primary::new(position, options.backlog);
+        let is_primary = role == Role::Primary;
+        let engine = Self {
+            keyspace,
+            writing: Mutex::new(Writing { writer, primary }),
+            role: RwLock::new(role),
+            clients: Clients::default(),
+            scripts: Scripts::new(options.script_time_limit),
+            stats: Stats::default(),
+            divergence: Divergence::default(),
+            replicas: DashMap::new(),
+            link: RwLock::new(None),
+            stream_end: watch::Sender::new(0),
+            position: RwLock::new(is_primary.then_some(position)),
+            applied: AtomicU64::new(0),
+            loaded: AtomicBool::new(is_primary),
+            watchers: Watchers::default(),
+            password: RwLock::new(options.password.clone()),
+            blocked_expiry: AtomicBool::new(false),
+            expiry_cursor: AtomicUsize::new(0),
+            started: Instant::now(),
+            run_id: ReplId::random(),
+            options,
+        };
+        engine.tick();
+        Arc::new(engine)
+    }
+
+    /// The data.
+    #[must_use]
+    pub fn keyspace(&self) -> &Arc<Keyspace> {
+        &self.keyspace
+    }
+
+    /// Who decides.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role.read().clone()
+    }
+
+    /// Whether clients may write.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        *self.role.read() == Role::Primary
+    }
+
+    /// Whether there is a data set to read.
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
+    /// What could not be applied.
+    #[must_use]
+    pub fn divergence(&self) -> &Divergence {
+        &self.divergence
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Since when the engine runs.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// 40 hex digits that name this run.
+    #[must_use]
+    pub fn run_id(&self) -> String {
+        self.run_id.to_string()
+    }
+
+    /// How much of which history the data set holds. Every effect up to here is visible to a read that
+    /// starts afterwards. `None` before a replica's first sync.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let held = (*self.position.read())?;
+        Some(Position { offset: Offset(self.applied.load(Ordering::Acquire)), ..held })
+    }
+
+    pub(crate) fn publish_offset(&self, offset: Offset) {
+        self.applied.store(offset.0, Ordering::Release);
+        self.stream_end.send_replace(offset.0);
+    }
+
+    pub(crate) fn publish_position(&self, position: Position) {
+        *self.position.write() = Some(position);
+        self.publish_offset(position.offset);
+        self.loaded.store(true, Ordering::Release);
+    }
+
+    /// Follows the state of a replication link, for INFO and ROLE.
+    pub fn watch_link(&self, link: watch::Receiver<LinkStatus>) {
+        *self.link.write() = Some(link);
+    }
+
+    /// A receiver of the offset that is visible to readers; it wakes whenever that grows.
+    #[must_use]
+    pub fn watch_offset(&self) -> watch::Receiver<u64> {
+        self.stream_end.subscribe()
+    }
+
+    /// Sets the keyspace's clock to the system's. The housekeeper does it each millisecond.
+    pub fn tick(&self) {
+        self.keyspace.clock().set(unix_ms());
+    }
+
+    /// Replaces the data set of a primary by a loaded one, as `--load` does. Replicas must resync.
+    pub fn load(&self, loaded: Loaded) {
+        let old = self.keyspace.swap_contents(loaded, || self.watchers.touch_all());
+        drop(old);
+    }
+
+    /// Runs a reading command.
+    pub(crate) fn read(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+        let mut set = ShardSet::none();
+        row.add_shards(&self.keyspace, db, args, &mut set);
+        row.read(&View::new(&self.keyspace, &set, Viewer::Client, db), args, out)
+    }
+
+    /// Runs a command that may write, as the primary, and hands its effects to the history.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn write(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+        let mut set = ShardSet::none();
+        row.add_shards(&self.keyspace, db, args, &mut set);
+        self.transact(&set, db, |txn| row.write(txn, args, out))
+    }
+
+    /// Runs `f` as the only writer; its effects appear at once and go to the history as one.
+    pub(crate) fn transact<R>(&self, set: &ShardSet, db: u32, f: impl FnOnce(&mut Txn<'_>) -> R) -> R {
+        let mut writing = self.writing.lock();
+        let Writing { writer, primary } = &mut *writing;
+        let mut txn = writer.begin(set, Viewer::Client, db);
+        txn.collect_effects();
+        let result = self.watchers.observe(&mut txn, f);
+        let effects = txn.take_effects();
+        drop(txn);
+        append(primary, &effects);
+        if !effects.is_empty() {
+            self.publish_offset(primary.position().offset);
+        }
+        drop(writing);
+        result
+    }
+
+    /// Tells replicas that the primary is alive.
+    pub(crate) fn ping_replicas(&self) {
+        if self.is_writable() && !self.replicas.is_empty() {
+            let mut writing = self.writing.lock();
+            writing.primary.ping();
+            self.publish_offset(writing.primary.position().offset);
+        }
+    }
+
+    /// Removes some keys whose time has come. Only a primary decides that.
+    pub(crate) fn expire_some(&self) {
+        if !self.is_writable() || self.blocked_expiry.load(Ordering::Relaxed) {
+            return;
+        }
+        let now = self.keyspace.clock().now();
+        let turn = self.expiry_cursor.fetch_add(1, Ordering::Relaxed);
+        let mut due: Vec<(u32, Box<[u8]>)> = Vec::new();
+        for (db, _) in self.keyspace.existing() {
+            let view = View::new(&self.keyspace, &ShardSet::none(), Viewer::Stream, db);
+            for shard in 0..16 {
+                view.with_shard(db, turn * 16 + shard, |shard| {
+                    if shard.counts().expires > 0 {
+                        let past = shard.iter().filter(|e| e.expire().is_some_and(|at| at <= now));
+                        due.extend(past.map(|e| (db, e.key().into())));
+                    }
+                });
+            }
+        }
+        for (db, key) in due {
+            let mut set = ShardSet::none();
+            set.add(&self.keyspace, db, &key);
+            self.transact(&set, db, |txn| txn.reap(&key));
+            self.stats.expired_keys.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Effects of one group, as the stream carries them.
+fn append(primary: &mut Primary, effects: &[Effect]) {
+    let args = |effect: &Effect, f: &mut dyn FnMut(&[&[u8]])| {
+        let parts: Vec<&[u8]> = effect.args.iter().map(AsRef::as_ref).collect();
+        f(&parts);
+    };
+    match effects {
+        [] => {}
+        [one] => args(one, &mut |parts| primary.command(one.db, parts)),
+        many => primary.transaction(|stream| {
+            for effect in many {
+                args(effect, &mut |parts| stream.command(effect.db, parts));
+            }
+        }),
+    }
+}
+
+/// Unix milliseconds of the system's clock.
+#[must_use]
+pub fn unix_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,32 @@
+//! What must happen though nobody asks: the clock, expiry, PINGs.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::engine::Engine;
+
+/// Ticks the engine's clock each millisecond, removes expired keys and pings replicas of a primary. Runs
+/// on a thread of its own until the engine is dropped.
+///
+/// # Errors
+/// The thread cannot be made.
+pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
+    let engine: Weak<Engine> = Arc::downgrade(engine);
+    std::thread::Builder::new().name("housekeeper".to_owned()).spawn(move || {
+        let (mut expired, mut pinged) = (Instant::now(), Instant::now());
+        while let Some(engine) = engine.upgrade() {
+            engine.tick();
+            if expired.elapsed() >= Duration::from_millis(10) {
+                engine.expire_some();
+                expired = Instant::now();
+            }
+            if pinged.elapsed() >= engine.options.ping_interval {
+                engine.ping_replicas();
+                pinged = Instant::now();
+            }
+            drop(engine);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    })?;
+    Ok(())
+}

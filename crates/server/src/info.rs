@@ -1,0 +1,239 @@
+//! INFO, section by section.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use replication::Phase;
+
+use crate::engine::{Engine, Role};
+
+/// The server version whose behaviour this one shows.
+pub(crate) const VERSION: &str = "7.0.15";
+
+type Section = fn(&Engine, &mut String) -> std::fmt::Result;
+
+const SECTIONS: [(&str, Section); 9] = [
+    ("Server", server),
+    ("Clients", clients),
+    ("Memory", memory),
+    ("Persistence", persistence),
+    ("Stats", stats),
+    ("Replication", replication),
+    ("CPU", cpu),
+    ("Cluster", cluster),
+    ("Keyspace", keyspace),
+];
+
+/// The text of these sections; of all if none is named.
+pub(crate) fn text(engine: &Engine, wanted: &[String]) -> String {
+    let everything = wanted.is_empty() || wanted.iter().any(|w| matches!(w.as_str(), "all" | "default" | "everything"));
+    let mut text = String::new();
+    for (name, section) in SECTIONS {
+        if everything || wanted.iter().any(|w| w.eq_ignore_ascii_case(name)) {
+            if !text.is_empty() {
+                text.push_str("\r\n");
+            }
+            // Writing to a string cannot fail.
+            let _ = write!(text, "# {name}\r\n").and_then(|()| section(engine, &mut text));
+        }
+    }
+    text
+}
+
+macro_rules! line {
+    ($out:expr, $($field:tt)*) => { write!($out, $($field)*).and_then(|()| $out.write_str("\r\n"))? };
+}
+
+fn server(engine: &Engine, out: &mut String) -> std::fmt::Result {
+    let uptime = engine.uptime().as_secs();
+    line!(out, "redis_version:{VERSION}");
+    line!(out, "replica_version:{}", env!("CARGO_PKG_VERSION"));
+    line!(out, "redis_mode:standalone");
+    line!(out, "os:{} {}", std::env::consts::OS, std::env::consts::ARCH);
+    line!(out, "arch_bits:{}", usize::BITS);
+    line!(out, "process_id:{}", std::process::id());
+    line!(out, "run_id:{}", engine.run_id());
+    line!(out, "tcp_port:{}", engine.options.port);
+    line!(out, "uptime_in_seconds:{uptime}");
+    line!(out, "uptime_in_days:{}", uptime / 86_400);
+    Ok(())
+}
+
+fn clients(engine: &Engine, out: &mut String) -> std::fmt::Result {
+    line!(out, "connected_clients:{}", engine.clients.len().saturating_sub(engine.replicas.len()));
+    line!(out, "maxclients:10000");
+    line!(out, "blocked_clients:0");
+    Ok(())
+}
+
+fn memory(engine: &Engine, out: &mut String) -> std::fmt::Result {
+    let (payload, overhead) = (engine.keyspace.counts().bytes, engine.keyspace.overhead());
+    let (used, rss) = (payload + overhead, resident_bytes().unwrap_or(0));
+    line!(out, "used_memory:{used}");
+    line!(out, "used_memory_human:{}", human(used));
+    line!(out, "used_memory_rss:{rss}");
+    line!(out, "used_memory_rss_human:{}", human(rss));
+    line!(out, "used_memory_overhead:{overhead}");
+    line!(out, "used_memory_dataset:{payload}");
+    line!(out, "maxmemory:0");
+    line!(out, "maxmemory_human:0B");
+    line!(out, "maxmemory_policy:noeviction");
+    line!(out, "mem_fragmentation_ratio:{:.2}", rss as f64 / used.max(1) as f64);
+    Ok(())
+}
+
+/// Resident set of this process in bytes, where the system tells.
+#[must_use]
+pub fn resident_bytes() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse::<usize>().ok().map(|kib| kib * 1024)
+}
+
+fn human(bytes: usize) -> String {
+    let bytes = bytes as f64;
+    match bytes {
+        b if b < 1024.0 => format!("{b}B"),
+        b if b < 1024.0 * 1024.0 => format!("{:.2}K", b / 1024.0),
+        b if b < 1024.0 * 1024.0 * 1024.0 => format!("{:.2}M", b / 1024.0 / 1024.0),
+        b => format!("{:.2}G", b / 1024.0 / 1024.0 / 1024.0),
+    }
+}
+
+fn persistence(engine: &Engine, out: &mut String) -> std::fmt::Result {
+    let syncing = matches!(phase(engine), Some(Phase::Transfer { .. }));
+    line!(out, "loading:{}", u8::from(!engine.is_loaded()));
+    line!(out, "async_loading:{}", u8::from(engine.is_loaded() && syncing));
+    line!(out, "rdb_changes_since_last_save:0");
+    line!(out, "rdb_bgsave_in_progress:0");
+    line!(out, "rdb_last_bgsave_status:ok");
+    line!(out, "aof_enabled:0");
+    Ok(())
+}
+
+fn stats(engine: &Engine, out: &mut String) -> std::fmt::Result {
+    let s = &engine.stats;
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    line!(out, "total_connections_received:{}", read(&s.connections));
+    line!(out, "total_commands_processed:{}", read(&s.commands) + read(&s.applied));
+    line!(out, "total_net_input_bytes:{}", read(&s.bytes_in));
+    line!(out, "total_net_output_bytes:{}", read(&s.bytes_out));
+    line!(out, "expired_keys:{}", read(&s.expired_keys));
+    line!(out, "evicted_keys:0");
+    line!(out, "sync_full:{}", read(&s.full_syncs_served));
+    line!(out, "sync_partial_ok:{}", read(&s.partial_syncs_served));
+    line!(out, "sync_partial_err:0");
+    line!(out, "pubsub_channels:0");
+    line!(out, "pubsub_patterns:0");
+    // Ours: commands of the primary's stream, and those that could not be applied.
+    line!(out, "replicated_commands_applied:{}", read(&s.applied));
+    line!(out, "replicated_commands_diverged:{}", engine.divergence.total());
+    Ok(())
+}
+
+fn phase(engine: &Engine) -> Option<Phase> {
+    engine.link.read().as_ref().map(|link| link.borrow().phase.clone())
+}
+
+/// The state of the link in ROLE's words.
+pub(crate) fn link_state(engine: &Engine) -> &'static str {
+    match phase(engine) {
+        Some(Phase::Streaming) => "connected",
+        Some(Phase::Transfer { .. }) => "sync",
+        Some(Phase::Handshake) => "handshake",
+        Some(Phase::Connecting) => "connecting",
+        _ => "connect",
+    }
+}
+
+fn replication(engine: &Engine, out: &mut String) -> std::fmt::Result {
+    let role = engine.role();
+    if let Role::Replica { host, port } = &role {
+        replica_part(engine, host, *port, out)?;
+    } else {
+        line!(out, "role:master");
+    }
+    line!(out, "connected_slaves:{}", engine.replicas.len());
+    let mut replicas: Vec<_> = engine.replicas.iter().map(|r| (*r.key(), r.value().clone())).collect();
+    replicas.sort_by_key(|(id, _)| *id);
+    for (n, (_, r)) in replicas.iter().enumerate() {
+        let lag = r.acked_at.map_or(0, |at| at.elapsed().as_secs());
+        line!(out, "slave{n}:ip={},port={},state={},offset={},lag={lag}", r.ip, r.port, r.state, r.acked);
+    }
+    let position = engine.position();
+    let writing = engine.writing.lock();
+    let previous = writing.primary.previous();
+    let backlog = writing.primary.backlog();
+    line!(out, "master_failover_state:no-failover");
+    let replid = position.map_or(replication::ReplId::ZERO, |p| p.replid);
+    line!(out, "master_replid:{replid}");
+    line!(out, "master_replid2:{}", previous.map_or(replication::ReplId::ZERO, |p| p.replid));
+    line!(out, "master_repl_offset:{}", position.map_or(0, |p| p.offset.0));
+    line!(out, "second_repl_offset:{}", previous.map_or(-1, |p| i64::try_from(p.offset.0 + 1).unwrap_or(-1)));
+    line!(out, "repl_backlog_active:{}", u8::from(role == Role::Primary));
+    line!(out, "repl_backlog_size:{}", engine.options.backlog.size);
+    line!(out, "repl_backlog_first_byte_offset:{}", backlog.start().0 + 1);
+    line!(out, "repl_backlog_histlen:{}", backlog.end().since(backlog.start()));
+    Ok(())
+}
+
+fn replica_part(engine: &Engine, host: &str, port: u16, out: &mut String) -> std::fmt::Result {
+    let link = engine.link.read().as_ref().map(|link| link.borrow().clone());
+    let phase = link.as_ref().map(|link| &link.phase);
+    let up = matches!(phase, Some(Phase::Streaming));
+    let silent = link.as_ref().and_then(|l| l.last_io).map_or(-1, |at| i64::try_from(at.elapsed().as_secs()).unwrap_or(-1));
+    line!(out, "role:slave");
+    line!(out, "master_host:{host}");
+    line!(out, "master_port:{port}");
+    line!(out, "master_link_status:{}", if up { "up" } else { "down" });
+    line!(out, "master_last_io_seconds_ago:{}", if up { silent } else { -1 });
+    line!(out, "master_sync_in_progress:{}", u8::from(matches!(phase, Some(Phase::Transfer { .. }))));
+    let read = link.as_ref().and_then(|l| l.read_offset).map_or(0, |o| o.0);
+    let applied = engine.position().map_or(0, |p| p.offset.0);
+    line!(out, "slave_read_repl_offset:{}", read.max(applied));
+    line!(out, "slave_repl_offset:{applied}");
+    if let Some(Phase::Transfer { received, total }) = phase {
+        let total_bytes = total.map_or(-1, |t| i64::try_from(t).unwrap_or(i64::MAX));
+        line!(out, "master_sync_total_bytes:{total_bytes}");
+        line!(out, "master_sync_read_bytes:{received}");
+        line!(out, "master_sync_left_bytes:{}", total.map_or(-1, |t| i64::try_from(t.saturating_sub(*received)).unwrap_or(-1)));
+        line!(out, "master_sync_last_io_seconds_ago:{silent}");
+    }
+    if let (false, Some(link)) = (up, &link) {
+        line!(out, "master_link_down_since_seconds:{}", link.phase_since.elapsed().as_secs());
+    }
+    line!(out, "slave_priority:0");
+    line!(out, "slave_read_only:1");
+    line!(out, "replica_announced:0");
+    Ok(())
+}
+
+fn cpu(_: &Engine, out: &mut String) -> std::fmt::Result {
+    let (system, user) = cpu_seconds().unwrap_or_default();
+    line!(out, "used_cpu_sys:{system:.6}");
+    line!(out, "used_cpu_user:{user:.6}");
+    Ok(())
+}
+
+/// Seconds of processor time of this process: system and user. The kernel counts in hundredths.
+fn cpu_seconds() -> Option<(f64, f64)> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let seconds = |i: usize| fields.get(i)?.parse::<f64>().ok().map(|ticks| ticks / 100.0);
+    Some((seconds(12)?, seconds(11)?))
+}
+
+fn cluster(_: &Engine, out: &mut String) -> std::fmt::Result {
+    line!(out, "cluster_enabled:0");
+    Ok(())
+}
+
+fn keyspace(engine: &Engine, out: &mut String) -> std::fmt::Result {
+    for (n, db) in engine.keyspace.existing() {
+        let counts = db.counts();
+        if counts.keys > 0 {
+            line!(out, "db{n}:keys={},expires={},avg_ttl=0", counts.keys, counts.expires);
+        }
+    }
+    Ok(())
+}

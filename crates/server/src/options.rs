@@ -1,0 +1,39 @@
+//! Settings of an engine.
+
+use std::time::Duration;
+
+use replication::BacklogLimits;
+
+/// What an engine is made with.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Options {
+    /// How many databases SELECT offers. A primary that uses more makes it grow.
+    pub databases: u32,
+    /// What clients must give to AUTH, if anything.
+    pub password: Option<String>,
+    /// Size of the stream kept for replicas that come back.
+    pub backlog: BacklogLimits,
+    /// Time between the PINGs that a primary sends to its replicas.
+    pub ping_interval: Duration,
+    /// How long a replica or a primary may be silent.
+    pub replication_timeout: Duration,
+    /// The port that clients use, as INFO and replicas tell it; 0 if there is none.
+    pub port: u16,
+    /// Longest run of a script before it can be killed, and is reported as busy.
+    pub script_time_limit: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            databases: 16,
+            password: None,
+            backlog: BacklogLimits::default(),
+            ping_interval: Duration::from_secs(10),
+            replication_timeout: Duration::from_secs(60),
+            port: 0,
+            script_time_limit: Duration::from_secs(5),
+        }
+    }
+}

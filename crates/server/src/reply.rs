@@ -1,0 +1,82 @@
+//! Answers as RESP bytes.
+
+use resp::{Encoder, Protocol};
+use store::{Aggregate, CommandError, Null, Reply};
+
+/// Appends replies to a connection's output.
+#[derive(Debug)]
+pub struct RespReply<'a> {
+    out: &'a mut Vec<u8>,
+    protocol: Protocol,
+}
+
+impl<'a> RespReply<'a> {
+    /// Replies in `protocol`, appended to `out`.
+    pub fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Self {
+        Self { out, protocol }
+    }
+
+    /// The encoder, for what [`Reply`] has no word for.
+    pub(crate) fn encoder(&mut self) -> Encoder<'_> {
+        Encoder::new(self.out, self.protocol)
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// HELLO answers in the protocol that it has just chosen.
+    pub(crate) fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+}
+
+impl Reply for RespReply<'_> {
+    fn null(&mut self, form: Null) {
+        match form {
+            Null::Bulk => self.encoder().null(),
+            Null::Array => self.encoder().null_array(),
+        }
+    }
+
+    fn simple(&mut self, status: &str) {
+        self.encoder().simple(status.as_bytes());
+    }
+
+    fn bulk(&mut self, bytes: &[u8]) {
+        self.encoder().bulk(bytes);
+    }
+
+    fn integer(&mut self, n: i64) {
+        self.encoder().integer(n);
+    }
+
+    fn double(&mut self, n: f64) {
+        self.encoder().double(n);
+    }
+
+    fn boolean(&mut self, b: bool) {
+        self.encoder().boolean(b);
+    }
+
+    fn aggregate(&mut self, kind: Aggregate, len: usize) {
+        match kind {
+            Aggregate::Array => self.encoder().array(len),
+            Aggregate::Map => self.encoder().map(len),
+            Aggregate::Set => self.encoder().set(len),
+        }
+    }
+
+    fn error(&mut self, error: &CommandError) {
+        self.encoder().error(error.to_string().as_bytes());
+    }
+
+    fn verbatim(&mut self, format: &str, text: &[u8]) {
+        let format = format.as_bytes().try_into().unwrap_or(*b"txt");
+        self.encoder().verbatim(format, text);
+    }
+
+    fn is_resp3(&self) -> bool {
+        self.protocol == Protocol::Resp3
+    }
+}

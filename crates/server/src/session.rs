@@ -1,0 +1,258 @@
+//! One connection's state, without its socket: requests in, reply bytes out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use replication::Feed;
+use resp::Protocol;
+use smallvec::SmallVec;
+use store::command::{self, Command, Flags, Handler};
+use store::{Args, CommandError, CommandResult, ShardSet, Txn};
+
+use crate::connection::{self, Row};
+use crate::engine::Engine;
+use crate::reply::RespReply;
+use crate::watch::Watch;
+
+/// What the connection does after a request.
+#[derive(Debug)]
+pub(crate) enum After {
+    /// Goes on.
+    Nothing,
+    /// Sends what is left and hangs up.
+    Close,
+    /// Becomes a replica's feed.
+    Feed(Box<Feed>),
+}
+
+/// A client's conversation.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) id: u64,
+    pub(crate) db: u32,
+    pub(crate) protocol: Protocol,
+    pub(crate) authenticated: bool,
+    pub(crate) after: After,
+    /// A replica in the making: it has sent REPLCONF and will send PSYNC.
+    pub(crate) feed: Option<Box<Feed>>,
+    pub(crate) transaction: Option<Transaction>,
+    pub(crate) watch: Option<Watch>,
+}
+
+/// The commands since MULTI.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    queued: Vec<Vec<Box<[u8]>>>,
+    broken: bool,
+}
+
+impl Transaction {
+    pub(crate) fn len(&self) -> usize {
+        self.queued.len()
+    }
+}
+
+/// What already stands still around a command.
+pub(crate) enum Ground<'a, 'k> {
+    /// Nothing: the command takes its own locks.
+    Free,
+    /// The gate is held shared: no write can come in between.
+    Still,
+    /// Everything that the command may touch is held by this transaction.
+    Txn(&'a mut Txn<'k>),
+}
+
+/// A row of either table.
+enum Found {
+    Data(&'static Command),
+    Connection(&'static Row),
+}
+
+impl Found {
+    fn flags(&self) -> Flags {
+        match self {
+            Self::Data(row) => row.flags,
+            Self::Connection(row) => row.flags,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Data(row) => row.name,
+            Self::Connection(row) => row.name,
+        }
+    }
+
+    fn check_arity(&self, args: Args<'_>) -> CommandResult {
+        match self {
+            Self::Data(row) => row.check_arity(args),
+            Self::Connection(row) => row.check_arity(args),
+        }
+    }
+
+    fn is_write(&self) -> bool {
+        matches!(self, Self::Data(row) if row.is_write())
+    }
+}
+
+impl Session {
+    pub(crate) fn new(engine: Arc<Engine>, id: u64) -> Self {
+        let authenticated = engine.password.read().is_none();
+        Self {
+            engine,
+            id,
+            db: 0,
+            protocol: Protocol::Resp2,
+            authenticated,
+            after: After::Nothing,
+            feed: None,
+            transaction: None,
+            watch: None,
+        }
+    }
+
+    /// Runs one request and appends its reply to `out`.
+    pub(crate) fn execute(&mut self, request: &[&[u8]], out: &mut Vec<u8>) {
+        let args = Args::new(request);
+        let mut reply = RespReply::new(out, self.protocol);
+        if let Err(error) = self.dispatch(args, &mut reply) {
+            store::Reply::error(&mut reply, &error);
+        }
+        self.engine.stats.commands.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn dispatch(&mut self, args: Args<'_>, out: &mut RespReply<'_>) -> CommandResult {
+        let found = match self.admit(args) {
+            Ok(found) => found,
+            Err(error) => {
+                if let Some(transaction) = &mut self.transaction {
+                    transaction.broken = true;
+                }
+                return Err(error);
+            }
+        };
+        match &mut self.transaction {
+            Some(transaction) if !found.flags().has(connection::CONTROLS_TRANSACTION) => {
+                transaction.queued.push(args.all().iter().map(|a| (*a).into()).collect());
+                store::Reply::simple(out, "QUEUED");
+                Ok(())
+            }
+            _ => self.run(&found, args, out, &mut Ground::Free),
+        }
+    }
+
+    /// Everything that can refuse a command before it runs, in the order of the real server.
+    fn admit(&self, args: Args<'_>) -> Result<Found, CommandError> {
+        let found = command::find(args).map(Found::Data).or_else(|| connection::find(args).map(Found::Connection));
+        let found = found.ok_or_else(|| command::unknown(args))?;
+        found.check_arity(args)?;
+        if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
+            return Err(CommandError::coded("NOAUTH Authentication required."));
+        }
+        if self.transaction.is_some() && found.flags().has(connection::NO_MULTI) {
+            return Err(CommandError::err("Command not allowed inside a transaction"));
+        }
+        if found.is_write() && !self.engine.is_writable() {
+            return Err(CommandError::coded("READONLY You can't write against a read only replica."));
+        }
+        if !self.engine.is_loaded() && !found.flags().has(Flags::LOADING) {
+            return Err(CommandError::coded("LOADING Redis is loading the dataset in memory"));
+        }
+        Ok(found)
+    }
+
+    /// Runs an admitted command on the ground that is held already.
+    fn run(&mut self, found: &Found, args: Args<'_>, out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) -> CommandResult {
+        match (found, ground) {
+            (Found::Data(row), Ground::Txn(txn)) => {
+                txn.select(self.db);
+                row.write(txn, args, out)
+            }
+            (Found::Data(row), _) => match row.handler {
+                Handler::Read(_) => self.engine.read(row, self.db, args, out),
+                Handler::Write(_) => self.engine.write(row, self.db, args, out),
+            },
+            (Found::Connection(row), ground) => (row.handler)(self, args, out, ground),
+        }
+    }
+
+    pub(crate) fn begin_transaction(&mut self) -> CommandResult {
+        if self.transaction.is_some() {
+            return Err(CommandError::err("MULTI calls can not be nested"));
+        }
+        self.transaction = Some(Transaction::default());
+        Ok(())
+    }
+
+    /// Runs what was queued, with nobody else's write in between.
+    pub(crate) fn exec(&mut self, out: &mut RespReply<'_>) -> CommandResult {
+        let Some(transaction) = self.transaction.take() else {
+            return Err(CommandError::err("EXEC without MULTI"));
+        };
+        let watched = self.watch.take();
+        if transaction.broken {
+            return Err(CommandError::coded("EXECABORT Transaction discarded because of previous errors."));
+        }
+        if watched.is_some_and(|watch| watch.is_touched()) {
+            store::Reply::null(out, store::Null::Array);
+            return Ok(());
+        }
+        let queued: Vec<SmallVec<[&[u8]; 8]>> =
+            transaction.queued.iter().map(|parts| parts.iter().map(AsRef::as_ref).collect()).collect();
+        store::Reply::aggregate(out, store::Aggregate::Array, queued.len());
+        let engine = Arc::clone(&self.engine);
+        if engine.is_writable() {
+            let set = self.shards_of(&queued);
+            engine.transact(&set, self.db, |txn| self.run_queued(&queued, out, &mut Ground::Txn(txn)));
+        } else {
+            let _still = engine.keyspace.still();
+            self.run_queued(&queued, out, &mut Ground::Still);
+        }
+        Ok(())
+    }
+
+    /// Everything that the queued commands may touch.
+    fn shards_of(&self, queued: &[SmallVec<[&[u8]; 8]>]) -> ShardSet {
+        let (mut set, mut db) = (ShardSet::none(), self.db);
+        for parts in queued {
+            let args = Args::new(parts);
+            if args.is(0, "select") {
+                db = args.int(1).ok().and_then(|n| u32::try_from(n).ok()).unwrap_or(db);
+            }
+            match command::find(args) {
+                Some(row) => row.add_shards(&self.engine.keyspace, db, args, &mut set),
+                // A script: its keys may be anywhere.
+                None if connection::find(args).is_some_and(|row| row.flags.has(connection::RUNS_SCRIPT)) => {
+                    set.add_everything();
+                }
+                None => {}
+            }
+        }
+        set
+    }
+
+    fn run_queued(&mut self, queued: &[SmallVec<[&[u8]; 8]>], out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) {
+        for parts in queued {
+            let args = Args::new(parts);
+            let result = self.admit(args).and_then(|found| self.run(&found, args, out, ground));
+            if let Err(error) = result {
+                store::Reply::error(out, &error);
+            }
+        }
+    }
+
+    /// The name of a command for CLIENT LIST.
+    pub(crate) fn note_command(&self, request: &[&[u8]]) {
+        let args = Args::new(request);
+        let name = command::find(args).map(Found::Data).or_else(|| connection::find(args).map(Found::Connection));
+        let (db, resp, queued) = (self.db, self.protocol, self.transaction.as_ref().map(Transaction::len));
+        self.engine.clients.update(self.id, |client| {
+            client.active = std::time::Instant::now();
+            client.command = name.map_or("NULL", |found| found.name());
+            client.db = db;
+            client.resp = if resp == Protocol::Resp3 { 3 } else { 2 };
+            client.queued = queued;
+        });
+    }
+}
