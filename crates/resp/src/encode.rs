@@ -25,6 +25,7 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for Vec<u8> {}
     impl Sealed for bytes::BytesMut {}
+    impl Sealed for super::ShortText {}
 }
 
 impl Output for Vec<u8> {
@@ -38,6 +39,31 @@ impl Output for BytesMut {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+}
+
+/// Room for a printed double, whose length must be known before it is sent: at most 25 digits, a sign, a point,
+/// and an exponent of five.
+#[derive(Debug, Default)]
+pub(crate) struct ShortText {
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl ShortText {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Output for ShortText {
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.len.saturating_add(bytes.len());
+        if let Some(room) = self.bytes.get_mut(self.len..end) {
+            room.copy_from_slice(bytes);
+            self.len = end;
+        }
+        debug_assert_eq!(self.len, end, "no double prints longer");
     }
 }
 
@@ -150,9 +176,9 @@ impl<'a, B: Output> Encoder<'a, B> {
             format_f64(self.out, value, self.doubles);
             self.out.put(b"\r\n");
         } else {
-            let mut text = Vec::with_capacity(32);
+            let mut text = ShortText::default();
             format_f64(&mut text, value, self.doubles);
-            self.bulk(&text);
+            self.bulk(text.as_bytes());
         }
     }
 
@@ -326,6 +352,28 @@ mod tests {
     #[test]
     fn a_line_end_in_an_error_cannot_forge_a_reply() {
         assert_eq!(both(|e| e.error(b"ERR a\r\n+OK\n")).0, "-ERR a  +OK \r\n");
+    }
+
+    #[test]
+    fn the_longest_doubles_fit() {
+        let mut bits = 1u64;
+        for round in 0..40_000 {
+            bits = bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            // Half of them in the range where texts are plain and long.
+            let value = f64::from_bits(bits);
+            let value = if round % 2 == 0 {
+                value
+            } else {
+                (value.to_bits() >> 12) as f64 * 10f64.powi(round % 48 - 24)
+            };
+            for doubles in [DoubleFormat::Digits17, DoubleFormat::Shortest] {
+                let (mut out, mut text) = (Vec::new(), Vec::new());
+                Encoder::new(&mut out, Protocol::Resp2).with_doubles(doubles).double(-value);
+                format_f64(&mut text, -value, doubles);
+                let expected = [format!("${}\r\n", text.len()).as_bytes(), &text, b"\r\n"].concat();
+                assert_eq!(out, expected);
+            }
+        }
     }
 
     #[test]
