@@ -12,6 +12,10 @@ use crate::position::Offset;
 use crate::target::{Batch, Target};
 use bytes::BytesMut;
 use resp::{Limits, Request, RequestDecoder, RequestRef};
+use smallvec::SmallVec;
+
+/// Room for so many commands stays between transactions.
+const QUEUE_KEPT: usize = 1024;
 
 /// The state of the stream on one connection.
 #[derive(Debug)]
@@ -22,13 +26,14 @@ pub(crate) struct Stream {
     /// Selected at the applied offset.
     db: u32,
     transaction: Option<Transaction>,
+    /// The commands of the open transaction; kept for its memory.
+    queue: Vec<Request>,
     commands: u64,
 }
 
 /// An open MULTI.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Transaction {
-    queued: Vec<Request>,
     /// Wire length from MULTI on.
     bytes: u64,
     /// What a SELECT inside has selected; it counts only from EXEC on.
@@ -58,6 +63,7 @@ impl Stream {
             applied: offset,
             db,
             transaction: None,
+            queue: Vec::new(),
             commands: 0,
         }
     }
@@ -91,9 +97,9 @@ impl Stream {
         self.received = self.received.after(bytes.len() as u64);
         self.decoder.feed(bytes);
         loop {
-            let more = match self.transaction.take() {
+            let more = match self.transaction {
                 None => self.bare(target, out)?,
-                Some(open) => self.queued(open, target, out)?,
+                Some(open) => self.grouped(open, target, out)?,
             };
             if !more {
                 return Ok(());
@@ -118,7 +124,7 @@ impl Stream {
             }
             Meaning::Multi => {
                 // The applied offset stays before MULTI until EXEC.
-                self.transaction = Some(Transaction { bytes: length, ..Transaction::default() });
+                self.transaction = Some(Transaction { bytes: length, db: None });
                 return Ok(true);
             }
             Meaning::Select(db) => self.db = db,
@@ -132,7 +138,7 @@ impl Stream {
     }
 
     /// Handles the next command of an open transaction.
-    fn queued<T: Target>(
+    fn grouped<T: Target>(
         &mut self,
         mut open: Transaction,
         target: &mut T,
@@ -140,37 +146,47 @@ impl Stream {
     ) -> Result<bool, LinkError> {
         let offset = self.applied;
         let next = self.decoder.next().map_err(|error| LinkError::Stream { offset, error })?;
-        let Some(command) = next else {
-            self.transaction = Some(open);
-            return Ok(false);
-        };
+        let Some(command) = next else { return Ok(false) };
         open.bytes += command.wire_len() as u64;
-        let end = offset.after(open.bytes);
         match Meaning::of(&command.as_ref()) {
-            Meaning::Exec if !open.queued.is_empty() => {
-                self.commands += open.queued.len() as u64;
-                self.applied = end;
-                let commands: Vec<RequestRef<'_>> = open.queued.iter().map(Request::as_ref).collect();
-                target.apply(Batch { db: self.db, commands: &commands, transaction: true, end });
-                self.db = open.db.unwrap_or(self.db);
+            Meaning::Exec => {
+                self.execute(open, target);
                 return Ok(true);
             }
-            Meaning::Exec | Meaning::Discard => {
-                self.applied = end;
-                target.advance(end);
+            Meaning::Discard => {
+                self.queue.clear();
+                self.execute(Transaction { db: None, ..open }, target);
                 return Ok(true);
             }
             Meaning::Select(db) => {
                 open.db = Some(db);
-                open.queued.push(command);
+                self.queue.push(command);
             }
-            Meaning::Data => open.queued.push(command),
+            Meaning::Data => self.queue.push(command),
             Meaning::GetAck => encode_ack(out, offset),
             // MULTI cannot be nested; servers log that and go on.
             Meaning::Nothing | Meaning::Life | Meaning::Multi => {}
         }
         self.transaction = Some(open);
         Ok(true)
+    }
+
+    /// Ends a transaction: its commands are one batch.
+    fn execute<T: Target>(&mut self, open: Transaction, target: &mut T) {
+        let end = self.applied.after(open.bytes);
+        self.applied = end;
+        self.transaction = None;
+        if self.queue.is_empty() {
+            return target.advance(end);
+        }
+        let commands: SmallVec<[RequestRef<'_>; 8]> = self.queue.iter().map(Request::as_ref).collect();
+        self.commands += commands.len() as u64;
+        target.apply(Batch { db: self.db, commands: &commands, transaction: true, end });
+        drop(commands);
+        self.db = open.db.unwrap_or(self.db);
+        self.queue.clear();
+        // One large transaction must not hold its memory for ever.
+        self.queue.shrink_to(QUEUE_KEPT);
     }
 }
 

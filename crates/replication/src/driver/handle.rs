@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::sync::mpsc::sync_channel;
 use tokio::sync::{oneshot, watch};
+use tracing::Instrument as _;
 
 /// Keeps a target equal to a primary, from a thread of its own.
 ///
@@ -27,6 +28,7 @@ impl Driver {
     /// The thread, or the runtime on it, cannot be made.
     pub fn spawn<T: Target + 'static>(config: DriverConfig, target: T) -> io::Result<Handle<T>> {
         let (stop, stopped) = watch::channel(false);
+        let span = tracing::info_span!("link", primary = %config.host, port = config.port);
         let (run, status) = Run::new(config, target, stopped);
         let (done, target) = oneshot::channel();
         let (ready, started) = sync_channel(1);
@@ -34,7 +36,7 @@ impl Driver {
             match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
                 Ok(runtime) => {
                     let _ = ready.send(Ok(()));
-                    let target = runtime.block_on(run.until_stopped());
+                    let target = runtime.block_on(run.until_stopped().instrument(span));
                     let _ = done.send(target);
                 }
                 Err(error) => {
