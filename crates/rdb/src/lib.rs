@@ -1,9 +1,13 @@
 //! The RDB format of Redis and Valkey: bytes in, visitor calls out.
 pub mod crc64;
+mod decode;
 pub mod encoding;
+mod error;
 pub mod lzf;
 mod version;
 mod visitor;
 
+pub use decode::{Decoder, Options, Progress};
+pub use error::{Error, ErrorKind};
 pub use version::{Flavour, Version};
 pub use visitor::{EntryMeta, Kind, Part, Reject, StreamId, StreamIdmp, StreamMeta, Visitor, Want};

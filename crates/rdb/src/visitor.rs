@@ -21,6 +21,10 @@ pub enum Kind {
     Stream,
     /// A module's value: opaque, framed by module opcodes.
     Module,
+    /// A sparse array (Redis 8.8; known at second hand).
+    Array,
+    /// A rate limiter's state (a compile-time option of Redis 8.8; known at second hand): one number.
+    Gcra,
 }
 
 /// What precedes a value: everything that a filter can decide by.
@@ -109,8 +113,15 @@ pub enum Part<'a> {
     },
     /// How many elements, members, fields or quicklist nodes follow: a claim, a hint at best.
     Count(u64),
-    /// An element of a list (in order), or of a set.
+    /// An element of a list (in order), or of a set; the number of a rate limiter as decimal text.
     Element(&'a [u8]),
+    /// An element of a sparse array.
+    Slot {
+        /// Its index.
+        index: u64,
+        /// Its value, as a client sees it.
+        value: &'a [u8],
+    },
     /// A member of a sorted set. The score is never NaN.
     Member {
         /// The member.
@@ -186,7 +197,7 @@ pub enum Part<'a> {
     },
     /// A pending entry (named before by [`Part::Pending`]) that the last consumer owns.
     ConsumerPending(StreamId),
-    /// Settings of idempotent producers, after the groups.
+    /// Settings of idempotent producers, after the groups and after every [`Part::StreamIid`].
     StreamIdmp(StreamIdmp),
     /// An idempotent producer's remembered iid.
     StreamIid {
