@@ -1,0 +1,234 @@
+//! Sources by SHA1, shared by all engines of a pool.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha1::{Digest as _, Sha1};
+
+use crate::error::Error;
+use crate::shebang::{self, Flags};
+
+/// The SHA1 of a script's source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; 20]);
+
+impl Digest {
+    /// The digest of `source`.
+    pub fn of(source: &[u8]) -> Self {
+        Self(Sha1::digest(source).into())
+    }
+
+    /// Reads 40 hexadecimal digits of either case; anything else is no digest.
+    pub fn from_hex(hex: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 20];
+        if hex.len() != 40 {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+            let [high, low] = pair else { return None };
+            *byte = nibble(*high)? << 4 | nibble(*low)?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// 40 lower-case hexadecimal digits.
+    pub fn to_hex(self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(40);
+        for byte in self.0 {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        text
+    }
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// A script's source and what its first line declares.
+#[derive(Debug)]
+pub struct Script {
+    digest: Digest,
+    source: Box<[u8]>,
+    body: usize,
+    flags: Flags,
+    pub(crate) alive: AtomicBool,
+    used: AtomicU64,
+}
+
+impl Script {
+    fn new(digest: Digest, source: &[u8]) -> Result<Self, Error> {
+        let (flags, body) = shebang::parse(source)?;
+        let body = source.len() - body.len();
+        let source = source.into();
+        Ok(Self { digest, source, body, flags, alive: AtomicBool::new(true), used: AtomicU64::new(0) })
+    }
+
+    /// Its name.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// As it was given.
+    pub fn source(&self) -> &[u8] {
+        &self.source
+    }
+
+    /// What the first line declares; the caller refuses what they rule out before running.
+    pub fn flags(&self) -> Flags {
+        self.flags
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        self.source.get(self.body..).unwrap_or_default()
+    }
+}
+
+/// Counters of a [`Scripts`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Scripts held.
+    pub scripts: usize,
+    /// Bytes of their sources.
+    pub source_bytes: usize,
+    /// Scripts dropped to stay within the bound.
+    pub evicted: u64,
+}
+
+/// The sources, by digest. Cheap to share: engines look here only for what they have not compiled yet.
+#[derive(Debug, Default)]
+pub struct Scripts {
+    bound: Option<usize>,
+    clock: AtomicU64,
+    generation: AtomicU64,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_digest: HashMap<Digest, Arc<Script>>,
+    bytes: usize,
+    evicted: u64,
+}
+
+impl Scripts {
+    /// No bound: like Redis 7.0, scripts stay until flushed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps at most `bound` scripts (at least one); the least recently used goes first.
+    pub fn bounded(bound: usize) -> Self {
+        Self { bound: Some(bound.max(1)), ..Self::default() }
+    }
+
+    /// Adds a source whose syntax was checked; the same source twice is the same script.
+    pub(crate) fn insert(&self, digest: Digest, source: &[u8]) -> Result<Arc<Script>, Error> {
+        let mut table = self.table();
+        if let Some(script) = table.by_digest.get(&digest) {
+            return Ok(Arc::clone(script));
+        }
+        let script = Arc::new(Script::new(digest, source)?);
+        self.touch(&script);
+        while self.bound.is_some_and(|bound| table.by_digest.len() >= bound) {
+            let oldest = table.by_digest.values().min_by_key(|s| s.used.load(Ordering::Relaxed)).cloned();
+            let Some(oldest) = oldest else { break };
+            self.remove(&mut table, &oldest);
+            table.evicted += 1;
+        }
+        table.bytes += source.len();
+        table.by_digest.insert(digest, Arc::clone(&script));
+        Ok(script)
+    }
+
+    /// Takes a script out that turned out not to compile.
+    pub(crate) fn forget(&self, script: &Arc<Script>) {
+        let mut table = self.table();
+        self.remove(&mut table, script);
+    }
+
+    /// The script with this digest.
+    pub fn find(&self, digest: Digest) -> Option<Arc<Script>> {
+        self.table().by_digest.get(&digest).cloned()
+    }
+
+    /// Whether it is here (SCRIPT EXISTS).
+    pub fn exists(&self, hex: &[u8]) -> bool {
+        Digest::from_hex(hex).is_some_and(|digest| self.table().by_digest.contains_key(&digest))
+    }
+
+    /// Forgets all (SCRIPT FLUSH); engines drop their compiled copies when they next run.
+    pub fn flush(&self) {
+        let mut table = self.table();
+        for script in table.by_digest.values() {
+            script.alive.store(false, Ordering::Relaxed);
+        }
+        table.by_digest = HashMap::new();
+        table.bytes = 0;
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> Stats {
+        let table = self.table();
+        Stats { scripts: table.by_digest.len(), source_bytes: table.bytes, evicted: table.evicted }
+    }
+
+    /// Changes whenever a script went away.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn touch(&self, script: &Script) {
+        if self.bound.is_some() {
+            script.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    fn remove(&self, table: &mut Table, script: &Arc<Script>) {
+        script.alive.store(false, Ordering::Relaxed);
+        if table.by_digest.remove(&script.digest).is_some() {
+            table.bytes -= script.source.len();
+        }
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing below panics halfway through a change, so a poisoned table is still whole.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bounded_cache_drops_the_least_recently_used() {
+        let scripts = Scripts::bounded(2);
+        let add = |s: &[u8]| scripts.insert(Digest::of(s), s).expect("valid");
+        let (a, _b) = (add(b"return 1"), add(b"return 2"));
+        scripts.touch(&a);
+        add(b"return 3");
+        assert!(scripts.find(Digest::of(b"return 1")).is_some());
+        assert!(scripts.find(Digest::of(b"return 2")).is_none());
+        assert_eq!(scripts.stats(), Stats { scripts: 2, source_bytes: 16, evicted: 1 });
+    }
+
+    #[test]
+    fn digests_are_read_in_either_case() {
+        let digest = Digest::of(b"return 1");
+        assert_eq!(digest.to_hex(), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+        assert_eq!(Digest::from_hex(digest.to_hex().to_uppercase().as_bytes()), Some(digest));
+        assert_eq!(Digest::from_hex(b"e0e1"), None);
+        assert_eq!(Digest::from_hex(&[b'g'; 40]), None);
+    }
+}

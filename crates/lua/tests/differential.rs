@@ -1,0 +1,163 @@
+//! The same scripts on a real Redis 7.0.15 and here; `redis.call` goes to that same server, replies are compared
+//! as bytes.
+
+use lua::testing::Recorder;
+use lua::{Call, Engine, Options, ReplyBuilder, refusal};
+use testkit::{Client, Running, Server};
+
+/// Scripts between lines of dashes. `# resp3` on the first line: the client speaks RESP3.
+const CORPORA: [(&str, &str); 4] = [
+    ("conversions", include_str!("corpus/conversions.txt")),
+    ("errors", include_str!("corpus/errors.txt")),
+    ("sandbox", include_str!("corpus/sandbox.txt")),
+    ("programs", include_str!("corpus/programs.txt")),
+];
+
+#[test]
+fn conversions_equal_those_of_redis_7_0() {
+    compare("conversions");
+}
+
+#[test]
+fn error_texts_equal_those_of_redis_7_0() {
+    compare("errors");
+}
+
+#[test]
+fn the_sandbox_refuses_as_redis_7_0_does() {
+    compare("sandbox");
+}
+
+#[test]
+fn programs_answer_as_on_redis_7_0() {
+    compare("programs");
+}
+
+fn compare(name: &str) {
+    let corpus = CORPORA.iter().find(|(known, _)| *known == name).expect("a corpus").1;
+    let server = Server::R7_0.start();
+    let mut world = World::new(&server);
+    let mut differences = Vec::new();
+    let mut count = 0;
+    for script in corpus.split("\n---\n") {
+        let script = script.trim_matches('\n');
+        let (resp3, script) = match script.strip_prefix("# resp3\n") {
+            Some(rest) => (true, rest),
+            None => (false, script),
+        };
+        count += 1;
+        let (theirs, ours) = (world.theirs(script, resp3), world.ours(script, resp3));
+        if theirs != ours {
+            differences.push(format!("{script}\n  7.0.15: {theirs}\n  ours:   {ours}"));
+        }
+    }
+    assert!(count >= 20, "only {count} scripts");
+    assert!(differences.is_empty(), "{} of {count} differ\n{}", differences.len(), differences.join("\n"));
+}
+
+const KEYS: [&[u8]; 3] = [b"key:1", b"key:2", b"key:3"];
+const ARGS: [&[u8]; 4] = [b"token", b"10", b"3", b"\x00\xff\r\n"];
+
+struct World {
+    clients: [Client; 2],
+    calls: Connections,
+    engine: Engine,
+}
+
+impl World {
+    fn new(server: &Running) -> Self {
+        let pair = || {
+            let (plain, mut third) = (server.client(), server.client());
+            third.call_for_bytes(&["HELLO", "3"]).expect("hello");
+            [plain, third]
+        };
+        let engine = Engine::new(Options::default()).expect("an engine");
+        Self { clients: pair(), calls: Connections(pair()), engine }
+    }
+
+    fn reset(&mut self) {
+        for setup in [
+            "FLUSHALL",
+            "SET string value",
+            "RPUSH list a b c",
+            "HSET hash f v",
+            "SADD set a",
+            "ZADD zset 1.5 m",
+            "SET number 41",
+            "SCRIPT FLUSH",
+        ] {
+            assert!(!self.clients[0].line(setup).is_error(), "{setup}");
+        }
+    }
+
+    fn theirs(&mut self, script: &str, resp3: bool) -> String {
+        self.reset();
+        let count = KEYS.len().to_string();
+        let mut command: Vec<&[u8]> = vec![b"EVAL", script.as_bytes(), count.as_bytes()];
+        command.extend(KEYS);
+        command.extend(ARGS);
+        let bytes = self.clients[usize::from(resp3)].call_for_bytes(&command).expect("an answer");
+        bytes.escape_ascii().to_string()
+    }
+
+    fn ours(&mut self, script: &str, resp3: bool) -> String {
+        self.reset();
+        let mut out = if resp3 { Recorder::resp3() } else { Recorder::default() };
+        match self.engine.eval(script.as_bytes(), &KEYS, &ARGS, &mut self.calls, &mut out) {
+            Ok(()) => out.bytes().escape_ascii().to_string(),
+            Err(error) => format!("-{}\\r\\n", error.line().escape_ascii()),
+        }
+    }
+}
+
+/// `redis.call` over real connections, one of each protocol.
+struct Connections([Client; 2]);
+
+impl Call for Connections {
+    fn call(&mut self, args: &[&[u8]], out: &mut ReplyBuilder<'_>) {
+        let name = args[0].to_ascii_lowercase();
+        if [&b"eval"[..], b"hello", b"subscribe", b"multi", b"auth"].contains(&name.as_slice()) {
+            return out.error(refusal::NOT_ALLOWED);
+        }
+        let bytes = self.0[usize::from(out.is_resp3())].call_for_bytes(args).expect("an answer");
+        let rest = forward(&bytes, out);
+        assert!(rest.is_empty(), "one reply");
+    }
+}
+
+/// Writes the first reply of `bytes` to `out`; answers what follows.
+fn forward<'a>(bytes: &'a [u8], out: &mut ReplyBuilder<'_>) -> &'a [u8] {
+    let end = bytes.windows(2).position(|pair| pair == b"\r\n").expect("a line");
+    let (line, mut rest) = (&bytes[1..end], &bytes[end + 2..]);
+    let number = || std::str::from_utf8(line).expect("ascii").parse::<i64>().expect("a number");
+    match bytes[0] {
+        b'+' => out.simple(line),
+        b'-' if line.starts_with(b"ERR unknown command") => out.error(refusal::UNKNOWN_COMMAND),
+        b'-' if line.starts_with(b"ERR wrong number of arguments") => out.error(refusal::WRONG_ARITY),
+        b'-' => out.error(line),
+        b':' => out.integer(number()),
+        b'_' => out.null(),
+        b'#' => out.boolean(line == b"t"),
+        b',' => out.double(std::str::from_utf8(line).expect("ascii").parse().expect("a double")),
+        b'(' => out.big_number(line),
+        b'$' | b'*' if line == b"-1" => out.null(),
+        mark @ (b'$' | b'=') => {
+            let text = &rest[..number() as usize];
+            rest = &rest[text.len() + 2..];
+            if mark == b'$' { out.bulk(text) } else { out.verbatim(&text[..3], &text[4..]) }
+        }
+        mark @ (b'*' | b'~' | b'%') => {
+            let len = number() as usize;
+            match mark {
+                b'*' => out.array(len),
+                b'~' => out.set(len),
+                _ => out.map(len),
+            }
+            for _ in 0..if mark == b'%' { len * 2 } else { len } {
+                rest = forward(rest, out);
+            }
+        }
+        other => panic!("mark {other}"),
+    }
+    rest
+}
