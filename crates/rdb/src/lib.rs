@@ -1,13 +1,16 @@
 //! The RDB format of Redis and Valkey: bytes in, visitor calls out.
 pub mod crc64;
 mod decode;
+mod encode;
 pub mod encoding;
 mod error;
 pub mod lzf;
+pub mod payload;
 mod version;
 mod visitor;
 
 pub use decode::{Decoder, Options, Progress};
+pub use encode::{EncodeError, EncodeOptions, Encoder, KeyMeta, ListNode, StreamEncoder, ValueEncoder};
 pub use error::{Error, ErrorKind};
 pub use version::{Flavour, Version};
 pub use visitor::{EntryMeta, Kind, Part, Reject, StreamId, StreamIdmp, StreamMeta, Visitor, Want};

@@ -28,6 +28,7 @@ use crate::error::{Error, ErrorKind};
 use crate::version::Version;
 use crate::visitor::{EntryMeta, Kind, Visitor, Want};
 use cursor::{Cursor, Read, Stop, Text, trim};
+pub(crate) use packed::parse_score;
 
 /// Choices of a [`Decoder`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +129,8 @@ enum State {
     Payload,
     /// Behind the value of a DUMP payload.
     PayloadEnd,
+    /// Function libraries and nothing else.
+    Libraries,
     /// Slot ranges of a SLOT_IMPORT.
     Ranges(u64),
     String(string::Pieces),
@@ -193,6 +196,19 @@ impl Decoder {
     /// Whether a single value has been read to its end.
     pub(crate) fn payload_complete(&self) -> bool {
         matches!(self.state, State::PayloadEnd) && self.carry.is_empty() && self.skip == 0
+    }
+
+    /// A decoder of function libraries, as FUNCTION DUMP makes them.
+    pub(crate) fn functions(version: Version) -> Self {
+        let mut decoder = Self::new(Options::default().without_checksum());
+        decoder.version = Some(version);
+        decoder.state = State::Libraries;
+        decoder
+    }
+
+    /// Whether the last library has been read to its end.
+    pub(crate) fn functions_complete(&self) -> bool {
+        matches!(self.state, State::Libraries) && self.carry.is_empty()
     }
 
     /// The version, once the header has been read.
@@ -316,6 +332,7 @@ impl Decoder {
             State::Header => self.header(cur, visitor)?,
             State::Payload => self.payload_value(cur, visitor)?,
             State::PayloadEnd => return cursor::corrupt("bytes behind the value"),
+            State::Libraries => self.library(cur, visitor)?,
             State::Ranges(_) => self.ranges(cur)?,
             State::String(_) => self.string_pieces(cur, visitor)?,
             State::Skim(_) => self.skim(cur)?,

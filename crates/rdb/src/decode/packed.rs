@@ -191,7 +191,7 @@ fn score_of(item: Item<'_>) -> Read<f64> {
 }
 
 /// A score as text: what `strtod` makes of it, NaN excepted.
-pub(super) fn parse_score(text: &[u8]) -> Option<f64> {
+pub(crate) fn parse_score(text: &[u8]) -> Option<f64> {
     let score: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     (!score.is_nan()).then_some(score)
 }

@@ -89,6 +89,14 @@ impl Decoder {
         Ok(())
     }
 
+    /// A function library among others.
+    pub(super) fn library<V: Visitor + ?Sized>(&mut self, cur: &mut Cursor<'_>, visitor: &mut V) -> Read<()> {
+        match cur.u8()? {
+            0xF5 => self.opcode(0xF5, cur, visitor),
+            byte => Err(ErrorKind::UnknownType { byte }.into()),
+        }
+    }
+
     fn trim_texts(&mut self) {
         self.first.trim();
         self.second.trim();
