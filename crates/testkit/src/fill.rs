@@ -19,7 +19,7 @@ const RUN: usize = 500;
 ///
 /// The catalogue of encodings (some 150 keys) is always written whole, so a smaller `count` gives more than asked.
 /// Equal seeds and counts give equal data sets on servers of one version, but for the times at which consumers of
-/// streams were last seen. A million keys take about ten seconds. The connection is left in database 0.
+/// streams were last seen. A million keys take half a minute. The connection is left in database 0.
 ///
 /// # Panics
 /// When the server refuses a command or the connection fails.
