@@ -8,7 +8,7 @@ use crate::{Builder, FetchError, Running};
 /// A real server of a pinned version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Server {
-    /// Redis 6.0.9: RDB 9, the last before replicas could be told to keep a TTL through `GETEX`.
+    /// Redis 6.0.9: RDB 9, scripts repeated by the replica rather than their effects.
     R6_0,
     /// Redis 6.2.14: RDB 9.
     R6_2,
