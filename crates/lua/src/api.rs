@@ -68,7 +68,11 @@ fn command(lua: &Lua, args: &MultiValue, memory_limit: usize) -> mlua::Result<(V
     for (index, value) in args.iter().enumerate() {
         let text = match value {
             Value::String(text) => Text::Lua(text.as_bytes()),
-            Value::Integer(n) => Text::Number(small(|out| number::push_integer(out, *n))),
+            // From here on seventeen digits do not print as an integer any more.
+            Value::Integer(n) if n.unsigned_abs() < 100_000_000_000_000_000 => {
+                Text::Number(small(|out| number::push_integer(out, *n)))
+            }
+            Value::Integer(n) => Text::Number(small(|out| number::push_g17(out, *n as f64))),
             Value::Number(n) => Text::Number(small(|out| number::push_g17(out, *n))),
             _ => {
                 return Err(Raised::line("ERR Lua redis lib command arguments must be strings or integers"));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mlua::{Function, Lua, Value};
+use mlua::{Function, Value};
 
 use crate::answer::{self, ScriptReply};
 use crate::call::Call;
@@ -13,7 +13,7 @@ use crate::current::{self, Current, Fault, Run};
 use crate::error::{Error, Stop, one_line};
 use crate::limit::KillSwitch;
 use crate::options::Options;
-use crate::sandbox::{self, Bytes};
+use crate::sandbox::{self, Bytes, Sandbox};
 use crate::script::{Digest, Script, Scripts, Stats};
 
 /// Runs scripts, one at a time. `Send`, so that a pool can hand it around.
@@ -25,8 +25,7 @@ pub struct Engine {
     compiled: HashMap<Digest, Compiled>,
     generation: u64,
     switch: KillSwitch,
-    lua: Lua,
-    run: Function,
+    sandbox: Sandbox,
     state: Run,
 }
 
@@ -48,15 +47,14 @@ impl Engine {
     /// An engine of a pool: what one loads, all can run.
     pub fn with_scripts(options: Options, scripts: Arc<Scripts>) -> Result<Self, Error> {
         let switch = KillSwitch::default();
-        let (lua, run) = sandbox::build(&options, &switch)?;
+        let sandbox = sandbox::build(&options, &switch)?;
         Ok(Self {
             generation: scripts.generation(),
             options,
             scripts,
             compiled: HashMap::new(),
             switch,
-            lua,
-            run,
+            sandbox,
             state: Run::default(),
         })
     }
@@ -123,7 +121,7 @@ impl Engine {
     pub fn flush(&mut self) -> Result<(), Error> {
         self.scripts.flush();
         self.drop_dead_scripts();
-        Ok(self.lua.gc_collect()?)
+        Ok(self.sandbox.lua.gc_collect()?)
     }
 
     /// Counters of the cache.
@@ -133,7 +131,7 @@ impl Engine {
 
     /// Bytes that the interpreter holds.
     pub fn used_memory(&self) -> usize {
-        self.lua.used_memory()
+        self.sandbox.lua.used_memory()
     }
 
     fn prepare(&mut self, source: &[u8]) -> Result<Digest, Error> {
@@ -149,7 +147,7 @@ impl Engine {
     }
 
     fn compile(&mut self, script: Arc<Script>) -> Result<(), Error> {
-        match sandbox::compile(&self.lua, script.body(), "@user_script") {
+        match sandbox::compile(&self.sandbox.lua, script.body(), "@user_script") {
             Ok(function) => {
                 self.compiled.insert(script.digest(), Compiled { script, function });
                 Ok(())
@@ -179,19 +177,17 @@ impl Engine {
     ) -> Result<(), Error> {
         let Some(compiled) = self.compiled.get(&digest) else { return Err(Error::NoScript) };
         self.scripts.touch(&compiled.script);
-        let keys = self.lua.create_sequence_from(keys.iter().map(|key| Bytes(key)))?;
-        let argv = self.lua.create_sequence_from(args.iter().map(|arg| Bytes(arg)))?;
+        let keys = self.sandbox.lua.create_sequence_from(keys.iter().map(|key| Bytes(key)))?;
+        let argv = self.sandbox.lua.create_sequence_from(args.iter().map(|arg| Bytes(arg)))?;
         let function = &compiled.function;
         self.state.resp3 = false;
         self.state.fault = None;
         self.switch.arm(self.options.time_limit.as_ref().map(|(limit, clock)| clock().saturating_add(*limit)));
         if self.options.memory_limit > 0 {
-            self.lua.set_memory_limit(self.options.memory_limit)?;
+            self.sandbox.lua.set_memory_limit(self.options.memory_limit)?;
         }
-        let (run, state) = (&self.run, &mut self.state);
-        let ended = current::enter(Current { call, run: state }, || {
-            run.call::<(bool, Value)>((function, keys, argv))
-        });
+        let (sandbox, run) = (&self.sandbox, &mut self.state);
+        let ended = current::enter(Current { call, run }, || sandbox.run(function, keys, argv));
         self.lift_limit()?;
         match ended {
             Ok((true, value)) => {
@@ -229,21 +225,20 @@ impl Engine {
 
     fn recover(&mut self) {
         let limit = self.options.memory_limit;
-        let collected = self.lua.gc_collect().is_ok();
-        if collected && (limit == 0 || self.lua.used_memory() < limit / 2) {
+        let collected = self.sandbox.lua.gc_collect().is_ok();
+        if collected && (limit == 0 || self.sandbox.lua.used_memory() < limit / 2) {
             return;
         }
-        if let Ok((lua, run)) = sandbox::build(&self.options, &self.switch) {
+        if let Ok(sandbox) = sandbox::build(&self.options, &self.switch) {
             self.compiled.clear();
-            self.lua = lua;
-            self.run = run;
+            self.sandbox = sandbox;
         }
     }
 
     /// Between runs Rust allocates in the interpreter without Lua's protection, so no limit may fail it.
     fn lift_limit(&self) -> Result<(), Error> {
         if self.options.memory_limit > 0 {
-            self.lua.set_memory_limit(0)?;
+            self.sandbox.lua.set_memory_limit(0)?;
         }
         Ok(())
     }

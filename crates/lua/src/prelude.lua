@@ -1,15 +1,15 @@
--- Runs once in a new state. `raw` is Lua's own library, `host` what Rust adds, `max_string` the longest string
--- that string.rep may make. Returns the runner and the globals that scripts see.
+-- Runs once in a new state. `raw` is Lua's own library, `host` what Rust adds. Returns the globals that scripts
+-- see, and the table behind them.
 --
 -- Tables that scripts must not change are empty proxies in front of the real ones (Lua 5.1 knows no readonly
 -- tables), so every function that goes around metamethods is replaced here by one that knows the proxies.
-local raw, host, max_string = ...
+local raw, host = ...
 local error, type, select, tostring = raw.error, raw.type, raw.select, raw.tostring
 local raw_next, raw_rawget, raw_rawset = raw.next, raw.rawget, raw.rawset
 local raw_setmetatable, raw_getmetatable, raw_pairs = raw.setmetatable, raw.getmetatable, raw.pairs
 local raw_pcall, raw_xpcall, raw_resume = raw.pcall, raw.xpcall, raw.coroutine.resume
-local raw_insert, raw_rep, raw_collect = raw.table.insert, raw.string.rep, raw.collectgarbage
-local to_table, handler = host.to_table, host.handler
+local raw_insert, raw_collect = raw.table.insert, raw.collectgarbage
+local to_table = host.to_table
 local READONLY = "Attempt to modify a readonly table"
 
 local behind, shown = {}, {}
@@ -164,19 +164,7 @@ G.math = freeze(maths)
 
 -- The real table stays behind the metatable of strings, so that ("x"):upper() costs no detour.
 local strings = raw.string
-function strings.rep(...)
-  local s, n = ...
-  local count = select("#", ...)
-  local kind = type(s)
-  if kind ~= "string" then
-    if kind ~= "number" then bad(1, "rep", "string", count, s) end
-    s = tostring(s)
-  end
-  local times = raw.tonumber(n)
-  if not times or count < 2 then bad(2, "rep", "number", count, n) end
-  if times > 0 and #s * times > max_string then error("resulting string too large", 2) end
-  return raw_rep(s, times)
-end
+strings.rep = host.rep
 G.string = freeze(strings)
 raw_getmetatable("").__metatable = freeze({__index = G.string})
 
@@ -191,9 +179,4 @@ raw_setmetatable(G, {__index = missing})
 local globals = freeze(G, freeze({__index = missing}))
 G._G = globals
 
-local function run(script, keys, argv)
-  G.KEYS, G.ARGV = keys, argv
-  return raw_xpcall(script, handler)
-end
-
-return run, globals
+return globals, G

@@ -7,14 +7,34 @@ use crate::api;
 use crate::current::{self, Fault};
 use crate::error::{Raised, Stop};
 use crate::limit::KillSwitch;
+use crate::number;
 use crate::options::Options;
 use crate::random::Random;
 
 /// The name of our own Lua code, whose frames are not the script's.
 const PRELUDE: &str = "=redis_prelude";
 
-/// A new interpreter, and the function that runs a script in it.
-pub(crate) fn build(options: &Options, switch: &KillSwitch) -> mlua::Result<(Lua, Function)> {
+/// A new interpreter and what a run needs of it.
+pub(crate) struct Sandbox {
+    pub(crate) lua: Lua,
+    xpcall: Function,
+    handler: Function,
+    /// Behind the globals: only here can they change.
+    globals: Table,
+}
+
+impl Sandbox {
+    /// Runs `script` to its result; `false` with what is left of an error that [`handler`] saw. Called from here
+    /// and not from Lua, the script is the outermost function there is, as in Redis.
+    pub(crate) fn run(&self, script: &Function, keys: Table, argv: Table) -> mlua::Result<(bool, Value)> {
+        self.globals.raw_set("KEYS", keys)?;
+        self.globals.raw_set("ARGV", argv)?;
+        self.xpcall.call((script, &self.handler))
+    }
+}
+
+/// Builds one.
+pub(crate) fn build(options: &Options, switch: &KillSwitch) -> mlua::Result<Sandbox> {
     // Lua's own pcall and xpcall, whose handler sees the stack as it was. A panic of ours that a script catches
     // travels as an error value, and goes on as a panic when the prelude hands that value back to Rust.
     let lua = Lua::new_with(
@@ -26,18 +46,20 @@ pub(crate) fn build(options: &Options, switch: &KillSwitch) -> mlua::Result<(Lua
     host.raw_set("valkey", options.valkey)?;
     host.raw_set("to_table", lua.create_function(to_table)?)?;
     host.raw_set("is_stop", lua.create_function(|_, value: Value| Ok(stop_of(&value).is_some()))?)?;
-    host.raw_set("handler", lua.create_function(handler)?)?;
     host.raw_set("loadstring", lua.create_function(loadstring)?)?;
-    let max_source = options.max_string;
+    let (max_string, max_source) = (options.max_string, options.max_string);
+    host.raw_set("rep", lua.create_function(move |lua, args: MultiValue| rep(lua, args, max_string))?)?;
     host.raw_set("load", lua.create_function(move |lua, args: MultiValue| load(lua, args, max_source))?)?;
     host.raw_set("random", lua.create_function(random)?)?;
     host.raw_set("randomseed", lua.create_function(randomseed)?)?;
 
     let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE).set_mode(ChunkMode::Text);
-    let (run, globals): (Function, Table) = prelude.call((lua.globals(), host, options.max_string))?;
-    lua.set_globals(globals)?;
+    let raw = lua.globals();
+    let (proxy, globals): (Table, Table) = prelude.call((&raw, host))?;
+    lua.set_globals(proxy)?;
     switch.install(&lua, options.time_limit.as_ref().map(|(_, clock)| clock.clone()))?;
-    Ok((lua, run))
+    let (xpcall, handler) = (raw.raw_get("xpcall")?, lua.create_function(handler)?);
+    Ok(Sandbox { lua, xpcall, handler, globals })
 }
 
 /// Compiles text. Bytecode is refused with the message that the text parser has for its first byte.
@@ -157,8 +179,14 @@ fn caller(lua: &Lua) -> String {
 }
 
 fn bad_argument(lua: &Lua, position: usize, name: &str, expected: &str, args: &MultiValue) -> mlua::Error {
+    let method = lua.inspect_stack(0, |frame| frame.names().name_what == Some("method")).unwrap_or(false);
     let got = args.get(position - 1).map_or("no value", Value::type_name);
     let got = if got == "integer" { "number" } else { got };
+    // The object before the colon does not count.
+    let position = if method { position - 1 } else { position };
+    if position == 0 {
+        return complain(lua, &format!("calling '{name}' on bad self ({expected} expected, got {got})"));
+    }
     complain(lua, &format!("bad argument #{position} to '{name}' ({expected} expected, got {got})"))
 }
 
@@ -232,6 +260,28 @@ fn compiled(lua: &Lua, source: &[u8], name: &str) -> mlua::Result<MultiValue> {
 
 fn refused(lua: &Lua, message: &[u8]) -> mlua::Result<MultiValue> {
     Ok(MultiValue::from_iter([Value::Nil, Value::String(lua.create_string(message)?)]))
+}
+
+/// `string.rep` with a bound; C's has none but memory, and takes its time for an empty string.
+fn rep(lua: &Lua, args: MultiValue, max_string: usize) -> mlua::Result<LuaString> {
+    let text = match args.front() {
+        Some(value @ (Value::String(_) | Value::Integer(_) | Value::Number(_))) => {
+            lua.coerce_string(value.clone())?
+        }
+        _ => None,
+    };
+    let Some(text) = text else { return Err(bad_argument(lua, 1, "rep", "string", &args)) };
+    let times = match args.get(1) {
+        Some(value) => lua.coerce_number(value.clone())?,
+        None => None,
+    };
+    let Some(times) = times else { return Err(bad_argument(lua, 2, "rep", "number", &args)) };
+    let bytes = text.as_bytes();
+    let times = usize::try_from(number::truncate(times)).unwrap_or(0);
+    match bytes.len().checked_mul(times) {
+        Some(len) if len <= max_string => lua.create_string(bytes.repeat(times)),
+        _ => Err(complain(lua, "resulting string too large")),
+    }
 }
 
 fn random(lua: &Lua, args: MultiValue) -> mlua::Result<f64> {
