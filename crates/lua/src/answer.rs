@@ -118,7 +118,8 @@ fn write_table(table: &Table, resp3: bool, out: &mut dyn ScriptReply, depth: usi
         return Ok(());
     }
     if let Value::Table(inner) = table.raw_get::<Value>("verbatim_string")?
-        && let (Value::String(text), Value::String(format)) = (inner.raw_get("string")?, inner.raw_get("format")?)
+        && let (Value::String(text), Value::String(format)) =
+            (inner.raw_get("string")?, inner.raw_get("format")?)
     {
         out.verbatim(&format.as_bytes(), &text.as_bytes());
         return Ok(());

@@ -182,7 +182,8 @@ impl Engine {
         let function = &compiled.function;
         self.state.resp3 = false;
         self.state.fault = None;
-        self.switch.arm(self.options.time_limit.as_ref().map(|(limit, clock)| clock().saturating_add(*limit)));
+        self.switch
+            .arm(self.options.time_limit.as_ref().map(|(limit, clock)| clock().saturating_add(*limit)));
         if self.options.memory_limit > 0 {
             self.sandbox.lua.set_memory_limit(self.options.memory_limit)?;
         }

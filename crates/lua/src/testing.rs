@@ -50,10 +50,9 @@ impl Call for MapCall {
                     }
                 }
             }
-            (
-                b"PING" | b"ECHO" | b"GET" | b"SET" | b"INCR" | b"INCRBY" | b"EXPIRE",
-                _,
-            ) => out.error(refusal::WRONG_ARITY),
+            (b"PING" | b"ECHO" | b"GET" | b"SET" | b"INCR" | b"INCRBY" | b"EXPIRE", _) => {
+                out.error(refusal::WRONG_ARITY)
+            }
             _ => out.error(refusal::UNKNOWN_COMMAND),
         }
     }

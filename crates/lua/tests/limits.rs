@@ -114,7 +114,8 @@ fn nothing_a_script_leaves_behind_reaches_the_next() {
     ] {
         assert!(run(&mut engine, attempt).is_err(), "{attempt}");
     }
-    let check = "return {rawget(_G, 'x') == nil, redis.x == nil, ('a'):upper(), redis.call('get', 'k') == false}";
+    let check =
+        "return {rawget(_G, 'x') == nil, redis.x == nil, ('a'):upper(), redis.call('get', 'k') == false}";
     assert_eq!(run(&mut engine, check), Ok("*4\\r\\n:1\\r\\n:1\\r\\n$1\\r\\nA\\r\\n:1\\r\\n".into()));
 }
 
@@ -176,7 +177,10 @@ fn bytecode_is_refused_as_a_script_and_as_a_chunk() {
         local f, message = loadstring(code)
         local g = load(function() local c = code code = nil return c end)
         return {type(f), type(g), type(message)}";
-    assert_eq!(run(&mut engine, source), Ok("*3\\r\\n$3\\r\\nnil\\r\\n$3\\r\\nnil\\r\\n$6\\r\\nstring\\r\\n".into()));
+    assert_eq!(
+        run(&mut engine, source),
+        Ok("*3\\r\\n$3\\r\\nnil\\r\\n$3\\r\\nnil\\r\\n$6\\r\\nstring\\r\\n".into())
+    );
 }
 
 #[test]
