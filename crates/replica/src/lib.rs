@@ -1,1 +1,44 @@
-//! placeholder
+//! Your Redis or Valkey data set, inside your process.
+//!
+//! ```text
+//! primary == PSYNC ==> link -> writer -> keyspace <- your reads (function calls)
+//!                                            ^
+//!                                            `------ RESP clients, scripts
+//! ```
+//!
+//! A [`Replica`] connects to a primary as a replica does, takes the full data set and every later write,
+//! and keeps it in memory, equal to the primary. Reads are plain functions: no `async`, never blocked by
+//! a sync in progress.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), replica::Error> {
+//! let replica = replica::Replica::builder()
+//!     .master("redis://127.0.0.1:6379")
+//!     .listen("127.0.0.1:6380") // optional: redis-cli -p 6380 reads the copy
+//!     .start()
+//!     .await?;
+//! replica.ready().await?;
+//!
+//! let db = replica.db(0);
+//! if let Some(name) = db.get("user:1:name")? {
+//!     println!("{name}");
+//! }
+//! replica.shutdown().await
+//! # }
+//! ```
+
+mod address;
+mod builder;
+mod db;
+mod error;
+mod handle;
+mod standalone;
+
+pub use builder::Builder;
+pub use db::{Db, HashRef, ListRef, Scan, SetRef, StreamRef, Ttl, ZsetRef};
+pub use error::Error;
+pub use handle::{Replica, Status};
+pub use replication::{LinkError, Offset, Phase, Position, ReplId};
+pub use standalone::Standalone;
+pub use store::{Blob, Recorded};
+pub use store::value::Kind;

@@ -258,6 +258,22 @@ impl Engine {
         drop(old);
     }
 
+    /// Runs a data command as a client's, from inside the process.
+    ///
+    /// # Errors
+    /// The command's own; nothing has been written to `out` then.
+    pub fn execute(&self, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+        let row = store::command::find(args).ok_or_else(|| store::command::unknown(args))?;
+        row.check_arity(args)?;
+        if !row.is_write() {
+            return self.read(row, db, args, out);
+        }
+        if !self.is_writable() {
+            return Err(CommandError::coded("READONLY You can't write against a read only replica."));
+        }
+        self.write(row, db, args, out)
+    }
+
     /// Runs a reading command.
     pub(crate) fn read(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         let mut set = ShardSet::none();

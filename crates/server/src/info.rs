@@ -172,8 +172,8 @@ fn replication(engine: &Engine, out: &mut String) -> std::fmt::Result {
     line!(out, "second_repl_offset:{}", previous.map_or(-1, |p| i64::try_from(p.offset.0 + 1).unwrap_or(-1)));
     line!(out, "repl_backlog_active:{}", u8::from(role == Role::Primary));
     line!(out, "repl_backlog_size:{}", engine.options.backlog.size);
-    line!(out, "repl_backlog_first_byte_offset:{}", backlog.start().0 + 1);
-    line!(out, "repl_backlog_histlen:{}", backlog.end().since(backlog.start()));
+    line!(out, "repl_backlog_first_byte_offset:{}", backlog.first_byte_offset());
+    line!(out, "repl_backlog_histlen:{}", backlog.len());
     Ok(())
 }
 

@@ -170,8 +170,8 @@ impl Connection {
             self.session.execute(&parts, out);
             last.clear();
             last.extend_from_slice(&parts[0][..parts[0].len().min(32)]);
-            let authenticated = self.session.authenticated;
-            decoder.set_authenticated(authenticated);
+            drop(parts);
+            decoder.set_authenticated(self.session.authenticated);
             match self.session.after {
                 After::Nothing => {}
                 After::Close => break More::Never,

@@ -1,0 +1,114 @@
+//! `replica serve`: a live copy, or a writable server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use replica::Replica;
+use server::{Engine, Listener, Options, Role, housekeeper};
+
+use crate::{Failure, runtime};
+
+/// Arguments of `replica serve`.
+#[derive(Debug, clap::Args)]
+#[group(id = "what", required = true, multiple = false, args = ["master", "standalone"])]
+pub struct Args {
+    /// The primary to follow: redis://user:password@host:port, or host:port.
+    #[arg(long, value_name = "URL")]
+    master: Option<String>,
+    /// No primary: a writable server that replicas can follow.
+    #[arg(long)]
+    standalone: bool,
+    /// Where to listen: host:port, or :port for every interface; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6380")]
+    listen: String,
+    /// A dump file to begin with.
+    #[arg(long, value_name = "FILE", requires = "standalone")]
+    load: Option<PathBuf>,
+    /// What clients must give to AUTH. (Other users of this machine see arguments: prefer the variable.)
+    #[arg(long, value_name = "PASSWORD", env = "REPLICA_PASSWORD", hide_env_values = true)]
+    requirepass: Option<String>,
+    /// How many databases SELECT offers; grows if the primary uses more.
+    #[arg(long, default_value_t = 16)]
+    databases: u32,
+}
+
+/// Runs until it is told to stop.
+pub fn run(args: Args) -> Result<(), Failure> {
+    runtime()?.block_on(async {
+        match args.master.clone() {
+            Some(master) => follow(args, master).await,
+            None => stand_alone(args).await,
+        }
+    })
+}
+
+async fn follow(args: Args, master: String) -> Result<(), Failure> {
+    let mut builder = Replica::builder().master(master).listen(&args.listen).databases(args.databases);
+    if let Some(password) = args.requirepass {
+        builder = builder.server_password(password);
+    }
+    let replica = builder.start().await?;
+    if let Some(addr) = replica.local_addr() {
+        println!("serving on {addr}");
+    }
+    tokio::select! {
+        () = stop() => {}
+        ready = replica.ready() => match ready {
+            Ok(()) => {
+                let keys: usize = (0..args.databases).map(|db| replica.db(db).len()).sum();
+                tracing::info!(keys, "synced");
+                stop().await;
+            }
+            Err(error) => {
+                let _ = replica.shutdown().await;
+                return Err(error.into());
+            }
+        }
+    }
+    tracing::info!("stopping");
+    replica.shutdown().await?;
+    Ok(())
+}
+
+async fn stand_alone(args: Args) -> Result<(), Failure> {
+    let listen = if args.listen.starts_with(':') { format!("0.0.0.0{}", args.listen) } else { args.listen };
+    let mut options = Options::default();
+    options.databases = args.databases;
+    options.password = args.requirepass;
+    options.port = listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0);
+    let engine = Engine::new(Role::Primary, options);
+    if let Some(path) = &args.load {
+        load(&engine, path)?;
+    }
+    housekeeper::spawn(&engine)?;
+    let listener = Listener::bind(Arc::clone(&engine), listen.as_str()).await?;
+    println!("serving on {}", listener.local_addr());
+    stop().await;
+    tracing::info!("stopping");
+    listener.shutdown().await;
+    Ok(())
+}
+
+fn load(engine: &Arc<Engine>, path: &PathBuf) -> Result<(), Failure> {
+    let mut loader = store::Loader::new(engine.keyspace());
+    crate::rdb::read(path, &mut loader, false)?;
+    tracing::info!(keys = loader.keys(), path = %path.display(), "loaded");
+    engine.load(loader.finish());
+    Ok(())
+}
+
+/// Until the user or the system wants us to end.
+async fn stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,77 @@
+//! A blocking connection that pipelines.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use resp::{Encoder, Limits, Protocol, Value, ValueDecoder};
+
+use crate::Failure;
+
+/// A connection to a server.
+pub struct Connection {
+    stream: TcpStream,
+    decoder: ValueDecoder,
+    out: Vec<u8>,
+    pending: usize,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects and logs in.
+    pub fn open(url: &str) -> Result<Self, Failure> {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
+        let place = place.split('/').next().unwrap_or_default();
+        let place = if place.contains(':') { place.to_owned() } else { format!("{place}:6379") };
+        let stream = TcpStream::connect(&place).map_err(|error| format!("{place}: {error}"))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        let decoder = ValueDecoder::new(Limits::replies());
+        let mut connection = Self { stream, decoder, out: Vec::new(), pending: 0, buffer: vec![0; 256 * 1024] };
+        if let Some((user, password)) = login.map(|l| l.split_once(':').unwrap_or((l, ""))) {
+            let words: Vec<&str> =
+                if user.is_empty() { vec!["AUTH", password] } else { vec!["AUTH", user, password] };
+            connection.ask(&words)?;
+        }
+        Ok(connection)
+    }
+
+    /// Queues a command.
+    pub fn push(&mut self, args: &[impl AsRef<[u8]>]) {
+        Encoder::new(&mut self.out, Protocol::Resp2).command(args);
+        self.pending += 1;
+    }
+
+    /// Sends what is queued and answers the replies in order; errors among them stay values.
+    pub fn flush(&mut self) -> Result<Vec<Value>, Failure> {
+        // The peer may fill its output buffer before it has read all of ours: its replies wait in the
+        // socket meanwhile, which is enough for the batches that are sent here.
+        self.stream.write_all(&self.out)?;
+        self.out.clear();
+        let mut replies = Vec::with_capacity(self.pending);
+        while replies.len() < self.pending {
+            if let Some(value) = self.decoder.next()? {
+                replies.push(value);
+                continue;
+            }
+            let n = self.stream.read(&mut self.buffer)?;
+            if n == 0 {
+                return Err("the server closed the connection".into());
+            }
+            self.decoder.feed(&self.buffer[..n]);
+        }
+        self.pending = 0;
+        Ok(replies)
+    }
+
+    /// One command and its reply; an error reply is a failure.
+    pub fn ask(&mut self, args: &[impl AsRef<[u8]>]) -> Result<Value, Failure> {
+        self.push(args);
+        match self.flush()?.pop() {
+            Some(Value::Error(text)) => Err(String::from_utf8_lossy(&text).into_owned().into()),
+            Some(value) => Ok(value),
+            None => Err("no reply".into()),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `replica verify`: two servers compared key by key, by what clients would read.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::Failure;
+use connection::Connection;
+
+mod connection;
+mod read;
+
+/// Arguments of `replica verify`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The primary: redis://user:password@host:port, or host:port.
+    #[arg(long, value_name = "URL")]
+    master: String,
+    /// The copy: the same forms.
+    #[arg(long, value_name = "URL")]
+    replica: String,
+    /// How many differences to name.
+    #[arg(long, default_value_t = 20)]
+    show: usize,
+    /// How often a difference is looked at again before it counts: writes may be on their way.
+    #[arg(long, default_value_t = 3)]
+    retries: u32,
+}
+
+/// Keys compared in one round trip.
+const BATCH: usize = 512;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Keys compared.
+    pub keys: u64,
+    /// Databases with keys.
+    pub databases: u64,
+    /// Differences by what differs.
+    pub differences: BTreeMap<&'static str, u64>,
+    /// Some of them, in words.
+    pub examples: Vec<String>,
+}
+
+impl Report {
+    /// All differences.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.differences.values().sum()
+    }
+
+    fn add(&mut self, what: &'static str, db: u32, key: &[u8], show: usize) {
+        *self.differences.entry(what).or_default() += 1;
+        if self.examples.len() < show {
+            self.examples.push(format!("db {db}, key {}: {what}", key.escape_ascii()));
+        }
+    }
+}
+
+/// Compares, prints, and answers whether the two are equal.
+pub fn run(args: &Args) -> Result<bool, Failure> {
+    let report = compare(&args.master, &args.replica, args.show, args.retries)?;
+    for example in &report.examples {
+        println!("{example}");
+    }
+    for (what, count) in &report.differences {
+        println!("{count} x {what}");
+    }
+    println!("{} keys in {} databases compared: {} differences", report.keys, report.databases, report.total());
+    Ok(report.total() == 0)
+}
+
+/// Compares every key of every database.
+pub fn compare(master: &str, replica: &str, show: usize, retries: u32) -> Result<Report, Failure> {
+    let (mut a, mut b) = (Connection::open(master)?, Connection::open(replica)?);
+    let (sizes_a, sizes_b) = (read::databases(&mut a)?, read::databases(&mut b)?);
+    let total = sizes_a.values().sum::<u64>();
+    let bar = if std::io::stderr().is_terminal() {
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} keys {per_sec} {eta}")?;
+        ProgressBar::new(total).with_style(style)
+    } else {
+        ProgressBar::hidden()
+    };
+    let mut report = Report::default();
+    let mut databases: Vec<u32> = sizes_a.keys().chain(sizes_b.keys()).copied().collect();
+    databases.sort_unstable();
+    databases.dedup();
+    for db in databases {
+        report.databases += 1;
+        read::select(&mut a, db)?;
+        read::select(&mut b, db)?;
+        let keys_a = read::keys(&mut a)?;
+        let seen: HashSet<&[u8]> = keys_a.iter().map(Vec::as_slice).collect();
+        let keys_b = read::keys(&mut b)?;
+        let extra: Vec<Vec<u8>> = keys_b.into_iter().filter(|key| !seen.contains(key.as_slice())).collect();
+        for batch in keys_a.chunks(BATCH).chain(extra.chunks(BATCH)) {
+            let mut suspects = differing(&mut a, &mut b, batch)?;
+            for _ in 0..retries {
+                if suspects.is_empty() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(200));
+                let again: Vec<Vec<u8>> = suspects.iter().map(|(key, _)| key.clone()).collect();
+                suspects = differing(&mut a, &mut b, &again)?;
+            }
+            for (key, what) in suspects {
+                report.add(what, db, &key, show);
+            }
+            report.keys += batch.len() as u64;
+            bar.inc(batch.len() as u64);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// The keys of a batch that differ now, with what differs.
+fn differing(a: &mut Connection, b: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, &'static str)>, Failure> {
+    let (first, second) = (read::values(a, keys)?, read::values(b, keys)?);
+    let pairs = keys.iter().zip(first.into_iter().zip(second));
+    Ok(pairs.filter_map(|(key, (x, y))| Some((key.clone(), x.difference(&y)?))).collect())
+}

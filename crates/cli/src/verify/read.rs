@@ -1,0 +1,135 @@
+//! What a client can read of a key, brought into a form that can be compared.
+
+use std::collections::BTreeMap;
+
+use resp::Value;
+
+use super::connection::Connection;
+use crate::Failure;
+
+/// Everything about one key.
+#[derive(Debug, PartialEq)]
+pub struct Key {
+    kind: Vec<u8>,
+    expire: Value,
+    value: Value,
+}
+
+impl Key {
+    /// What differs, if anything.
+    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+        match () {
+            () if self.kind == other.kind && self.kind == b"none" => None,
+            () if self.kind == b"none" => Some("only in the copy"),
+            () if other.kind == b"none" => Some("missing in the copy"),
+            () if self.kind != other.kind => Some("another type"),
+            () if self.value != other.value => Some("another value"),
+            () if self.expire != other.expire => Some("another expiry"),
+            () => None,
+        }
+    }
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    match value {
+        Value::Bulk(b) | Value::Simple(b) | Value::Error(b) => b.to_vec(),
+        Value::Integer(n) => n.to_string().into_bytes(),
+        Value::Verbatim { text, .. } => text.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// Databases with how many keys each.
+pub fn databases(connection: &mut Connection) -> Result<BTreeMap<u32, u64>, Failure> {
+    let info = bytes(&connection.ask(&["INFO", "keyspace"])?);
+    let info = String::from_utf8_lossy(&info).into_owned();
+    let line = |line: &str| {
+        let (db, rest) = line.strip_prefix("db")?.split_once(':')?;
+        let keys = rest.split(',').next()?.strip_prefix("keys=")?;
+        Some((db.parse().ok()?, keys.parse().ok()?))
+    };
+    Ok(info.lines().filter_map(line).collect())
+}
+
+pub fn select(connection: &mut Connection, db: u32) -> Result<(), Failure> {
+    connection.ask(&["SELECT", &db.to_string()]).map(|_| ())
+}
+
+/// Every key of the selected database.
+pub fn keys(connection: &mut Connection) -> Result<Vec<Vec<u8>>, Failure> {
+    let (mut keys, mut cursor) = (Vec::new(), b"0".to_vec());
+    loop {
+        let reply = connection.ask(&[b"SCAN".as_slice(), &cursor, b"COUNT", b"1000"])?;
+        let Value::Array(parts) = reply else { return Err("SCAN did not answer an array".into()) };
+        let [next, Value::Array(found)] = parts.as_slice() else { return Err("SCAN answered another shape".into()) };
+        keys.extend(found.iter().map(bytes));
+        cursor = bytes(next);
+        if cursor == b"0" {
+            break;
+        }
+    }
+    // A real server may tell a key twice while its table grows.
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// What stands at each of these keys.
+pub fn values(connection: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<Key>, Failure> {
+    for key in keys {
+        connection.push(&[b"TYPE", key.as_slice()]);
+    }
+    let kinds: Vec<Vec<u8>> = connection.flush()?.iter().map(bytes).collect();
+    for (key, kind) in keys.iter().zip(&kinds) {
+        connection.push(&[b"PEXPIRETIME", key.as_slice()]);
+        let key = key.as_slice();
+        match kind.as_slice() {
+            b"string" => connection.push(&[b"GET", key]),
+            b"list" => connection.push(&[b"LRANGE", key, b"0", b"-1"]),
+            b"set" => connection.push(&[b"SMEMBERS", key]),
+            b"zset" => connection.push(&[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]),
+            b"hash" => connection.push(&[b"HGETALL", key]),
+            b"stream" => connection.push(&[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"]),
+            _ => connection.push(&[b"TYPE", key]),
+        }
+    }
+    let mut replies = connection.flush()?.into_iter();
+    let mut found = Vec::with_capacity(keys.len());
+    for kind in kinds {
+        let (Some(expire), Some(value)) = (replies.next(), replies.next()) else { return Err("a reply is missing".into()) };
+        let value = match kind.as_slice() {
+            b"set" => sorted(value, 1),
+            b"hash" => sorted(value, 2),
+            b"stream" => without_clocks(value),
+            _ => value,
+        };
+        found.push(Key { kind, expire, value });
+    }
+    Ok(found)
+}
+
+/// The elements of an array in groups of `width`, sorted by their first.
+fn sorted(value: Value, width: usize) -> Value {
+    let Value::Array(items) = value else { return value };
+    let mut groups: Vec<Vec<Value>> = items.chunks(width).map(<[Value]>::to_vec).collect();
+    groups.sort_by_cached_key(|group| group.first().map(bytes));
+    Value::Array(groups.into_iter().flatten().collect())
+}
+
+/// Fields of XINFO STREAM that are no part of the data: how the nodes lie in memory, and when a consumer
+/// was last seen, which no primary tells its replicas.
+const CLOCKS: [&[u8]; 5] = [b"radix-tree-keys", b"radix-tree-nodes", b"seen-time", b"active-time", b"idle"];
+
+fn without_clocks(value: Value) -> Value {
+    let Value::Array(items) = value else { return value };
+    let mut kept = Vec::with_capacity(items.len());
+    let mut items = items.into_iter();
+    while let Some(item) = items.next() {
+        if matches!(&item, Value::Bulk(name) if CLOCKS.contains(&&name[..])) {
+            items.next();
+        } else {
+            kept.push(without_clocks(item));
+        }
+    }
+    Value::Array(kept)
+}

@@ -1,0 +1,98 @@
+//! Where a primary is: `redis://user:password@host:port`, or `host:port`.
+
+use crate::error::Error;
+
+/// The port where there is none in the address.
+const DEFAULT_PORT: u16 = 6379;
+
+/// A primary's address with the credentials that stood in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+}
+
+impl Address {
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let config = |what: &str| Error::Config(format!("{what} in the address of the primary"));
+        let rest = match text.split_once("://") {
+            Some(("redis" | "valkey", rest)) => rest,
+            Some((scheme, _)) => return Err(config(&format!("the scheme {scheme:?} is not known"))),
+            None => text,
+        };
+        let (credentials, place) = match rest.rsplit_once('@') {
+            Some((credentials, place)) => (Some(credentials), place),
+            None => (None, rest),
+        };
+        let place = place.split(['/', '?']).next().unwrap_or_default();
+        let (host, port) = match place.rsplit_once(':') {
+            // An IPv6 address stands in brackets where a port follows.
+            Some((host, port)) if !host.contains(':') || host.starts_with('[') => {
+                (host, port.parse().map_err(|_| config(&format!("the port {port:?} is no port")))?)
+            }
+            _ => (place, DEFAULT_PORT),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() {
+            return Err(config("no host"));
+        }
+        let (user, password) = match credentials.map(|c| c.split_once(':').unwrap_or((c, ""))) {
+            None => (None, None),
+            Some((user, password)) => {
+                (Some(decode(user)).filter(|u| !u.is_empty()), Some(decode(password)).filter(|p| !p.is_empty()))
+            }
+        };
+        Ok(Self { host: host.to_owned(), port, user, password })
+    }
+}
+
+/// `%41` is `A`; what is no such escape stays.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        let escaped = (bytes[i] == b'%').then(|| text.get(i + 1..i + 3)).flatten();
+        match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                i += 3;
+            }
+            None => {
+                out.push(bytes[i]);
+                i += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_in_every_form() {
+        let parse = |text: &str| Address::parse(text).unwrap();
+        let plain = Address { host: "h".into(), port: 6379, user: None, password: None };
+        assert_eq!(parse("h"), plain);
+        assert_eq!(parse("redis://h"), plain);
+        assert_eq!(parse("redis://h:6379/0"), plain);
+        assert_eq!(parse("h:1").port, 1);
+        assert_eq!(parse("[::1]:7").host, "::1");
+        assert_eq!(parse("::1").host, "::1");
+        let full = parse("redis://app:s%40e%3Acret@cache.internal:7000");
+        assert_eq!((full.user.as_deref(), full.password.as_deref()), (Some("app"), Some("s@e:cret")));
+        assert_eq!(parse("redis://:pw@h").password.as_deref(), Some("pw"));
+        assert_eq!(parse("redis://:pw@h").user, None);
+    }
+
+    #[test]
+    fn addresses_without_sense_are_refused() {
+        for text in ["", "redis://", "h:port", "http://h", "redis://u:p@"] {
+            assert!(matches!(Address::parse(text), Err(Error::Config(_))), "{text}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A running replica.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use replication::{Handle, LinkStatus, Phase, Position, Recovery};
+use server::{Engine, EngineTarget, Listener};
+
+use crate::builder::Builder;
+use crate::db::Db;
+use crate::error::Error;
+
+/// A data set that follows a primary. Cheap to clone; the last clone dropped stops it.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    engine: Arc<Engine>,
+    listener: Option<Listener>,
+    driver: Mutex<Option<Handle<EngineTarget>>>,
+    link: tokio::sync::watch::Receiver<LinkStatus>,
+}
+
+/// How a replica is doing, at one moment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Status {
+    /// What the link does.
+    pub phase: Phase,
+    /// Which history the data set holds, and how much of it; `None` before the first sync.
+    pub position: Option<Position>,
+    /// Bytes of the stream received, and not all applied yet.
+    pub received_offset: Option<u64>,
+    /// Bytes received from the primary, of every kind.
+    pub bytes_received: u64,
+    /// Commands of the stream applied.
+    pub commands_applied: u64,
+    /// Commands of the stream that could not be applied: 0, or the data set differs from the primary's.
+    pub diverged: u64,
+    /// Full syncs completed.
+    pub full_syncs: u64,
+    /// Times the stream was continued without a full sync.
+    pub partial_syncs: u64,
+    /// Connections after the first.
+    pub reconnects: u64,
+    /// When the last byte came from the primary.
+    pub last_io: Option<Instant>,
+}
+
+impl Status {
+    /// Whether there is a complete data set to read.
+    #[must_use]
+    pub fn synced(&self) -> bool {
+        self.position.is_some()
+    }
+
+    /// Whether the stream flows.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.phase.is_streaming()
+    }
+
+    /// How much of a running full sync has arrived, 0 to 1; `None` if none runs or its size is unknown.
+    #[must_use]
+    pub fn fraction(&self) -> Option<f64> {
+        match self.phase {
+            Phase::Transfer { received, total: Some(total) } if total > 0 => Some(received as f64 / total as f64),
+            _ => None,
+        }
+    }
+}
+
+impl Replica {
+    /// Settings, to be completed and [started](Builder::start).
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A replica of the primary at `address`, with its first data set complete.
+    ///
+    /// # Errors
+    /// As [`Builder::start`] and [`ready`](Self::ready).
+    pub async fn connect(address: &str) -> Result<Self, Error> {
+        let replica = Self::builder().master(address).start().await?;
+        replica.ready().await?;
+        Ok(replica)
+    }
+
+    pub(crate) fn new(engine: Arc<Engine>, listener: Option<Listener>, driver: Handle<EngineTarget>) -> Self {
+        let link = driver.watch();
+        Self { inner: Arc::new(Inner { engine, listener, driver: Mutex::new(Some(driver)), link }) }
+    }
+
+    /// Waits until the first data set is complete. Dropping the future is harmless.
+    ///
+    /// # Errors
+    /// What waiting will not cure: a wrong password, a dump that cannot be understood, a shutdown. A
+    /// primary that cannot be reached is waited for; put a timeout around this call to bound it.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let mut link = self.inner.link.clone();
+        loop {
+            if self.inner.engine.is_loaded() {
+                return Ok(());
+            }
+            match &link.borrow_and_update().phase {
+                Phase::Stopped => return Err(Error::Closed),
+                Phase::Down { reason, .. } if reason.recovery() == Recovery::GiveUp => {
+                    return Err(reason.clone().into());
+                }
+                _ => {}
+            }
+            if link.changed().await.is_err() {
+                return Err(Error::Closed);
+            }
+        }
+    }
+
+    /// Waits until the data set holds everything up to `offset` of its history, in bytes.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`]
+    pub async fn wait_for_offset(&self, offset: u64, timeout: Duration) -> Result<(), Error> {
+        let mut seen = self.inner.engine.watch_offset();
+        let waiting = seen.wait_for(|applied| *applied >= offset);
+        match tokio::time::timeout(timeout, waiting).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(Error::Closed),
+            Err(_) => Err(Error::Timeout { what: "the replica has not come so far" }),
+        }
+    }
+
+    /// A read handle for a database.
+    #[must_use]
+    pub fn db(&self, index: u32) -> Db {
+        Db::new(Arc::clone(self.inner.engine.keyspace()), index)
+    }
+
+    /// How it is doing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let link = self.inner.link.borrow().clone();
+        Status {
+            position: self.inner.engine.position(),
+            received_offset: link.read_offset.map(|o| o.0),
+            bytes_received: link.counters.bytes_received,
+            commands_applied: link.counters.commands_applied,
+            diverged: self.inner.engine.divergence().total(),
+            full_syncs: link.counters.full_syncs,
+            partial_syncs: link.counters.partial_syncs,
+            reconnects: link.reconnects(),
+            last_io: link.last_io,
+            phase: link.phase,
+        }
+    }
+
+    /// Which history the data set holds, and how much of it: every effect up to here is visible to a read
+    /// that starts afterwards. `None` before the first sync.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        self.inner.engine.position()
+    }
+
+    /// The engine behind it, for advanced use.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.inner.engine
+    }
+
+    /// Where RESP clients are served, if [`Builder::listen`] was given.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.inner.listener.as_ref().map(Listener::local_addr)
+    }
+
+    /// Stops following and serving, in order; the data stay readable through the handles that exist.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if it was shut down before.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        let driver = self.inner.driver.lock().take().ok_or(Error::Closed)?;
+        if let Some(listener) = &self.inner.listener {
+            listener.shutdown().await;
+        }
+        driver.shutdown().await;
+        Ok(())
+    }
+}
