@@ -31,3 +31,21 @@ impl Random {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 }
+
+/// `wanted` of the `n` items, in their order, each choice as likely as the others; all of them if that is not
+/// less. Knuth's algorithm S: one pass, an item is taken with the chance of what is wanted among what is left.
+pub(crate) fn sample<T>(
+    items: impl Iterator<Item = T>,
+    n: usize,
+    wanted: usize,
+    below: &mut dyn FnMut(usize) -> usize,
+) -> Vec<T> {
+    let (mut left, mut wanted) = (n, wanted.min(n));
+    let take = |_: &T| {
+        let taken = left > 0 && below(left) < wanted;
+        left = left.saturating_sub(1);
+        wanted -= usize::from(taken);
+        taken
+    };
+    items.filter(take).collect()
+}

@@ -21,6 +21,7 @@ mod hash;
 mod hyperloglog;
 mod keys;
 mod list;
+mod options;
 mod set;
 mod stream;
 mod string;

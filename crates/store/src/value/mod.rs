@@ -7,6 +7,7 @@ pub mod hash;
 pub mod list;
 pub mod set;
 pub mod stream;
+mod table;
 pub mod zset;
 
 pub use hash::Hash;
@@ -80,4 +81,33 @@ impl Value {
                 Self::Module(v) => v.len(),
             }
     }
+}
+
+/// Whether no two of `n` items are equal: dumps are not trusted in that.
+fn all_differ<'a>(items: impl Iterator<Item = rdb::encoding::Item<'a>> + Clone, n: usize) -> bool {
+    use std::hash::{BuildHasher, Hasher};
+    if n <= 8 {
+        let mut rest = items;
+        while let Some(first) = rest.next() {
+            if rest.clone().any(|other| other == first) {
+                return false;
+            }
+        }
+        return true;
+    }
+    // An item's form follows from its text, so forms can be compared. 64-bit hashes: two different items that
+    // collide only cost a detour.
+    let state = foldhash::fast::FixedState::with_seed(n as u64);
+    let mut hashes: Vec<u64> = items
+        .map(|item| {
+            let mut hasher = state.build_hasher();
+            match item {
+                rdb::encoding::Item::Str(text) => hasher.write(text),
+                rdb::encoding::Item::Int(n) => hasher.write_i64(n),
+            }
+            hasher.finish()
+        })
+        .collect();
+    hashes.sort_unstable();
+    hashes.windows(2).all(|pair| pair[0] != pair[1])
 }

@@ -1,5 +1,0 @@
-//! Commands of the group Hash.
-
-use crate::command::commands;
-
-commands! { Hash; }

@@ -1,0 +1,140 @@
+//! Changing hashes.
+
+use crate::args::Args;
+use crate::entry::MAX_KEY;
+use crate::error::{CommandError, CommandResult};
+use crate::event::Class;
+use crate::number;
+use crate::reply::Reply;
+use crate::txn::Txn;
+use crate::value::Hash;
+use crate::value::hash::FieldExpiry;
+
+const LONG_FIELD: CommandError = CommandError::err("field is longer than this keyspace can hold");
+
+/// Sets all pairs from `args[2]` on; how many fields are new.
+fn put(txn: &mut Txn<'_>, args: Args<'_>, name: &'static str) -> Result<i64, CommandError> {
+    let pairs = args.from(2).as_chunks::<2>();
+    if !pairs.1.is_empty() {
+        return Err(CommandError::Arity(name.into()));
+    }
+    if pairs.0.iter().any(|[field, _]| field.len() > MAX_KEY) {
+        return Err(LONG_FIELD);
+    }
+    let (time, limits) = (txn.field_time(), txn.limits());
+    let mut hash = txn.typed_or_new::<Hash>(args.at(1))?;
+    let hash = &mut *hash;
+    let mut new = 0;
+    for [field, value] in pairs.0 {
+        new += i64::from(hash.set(field, value, FieldExpiry::Set(None), time, limits));
+    }
+    Ok(new)
+}
+
+pub(super) fn hset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let new = put(txn, args, "hset")?;
+    txn.changed(Class::Hash, "hset", args.at(1));
+    out.integer(new);
+    Ok(())
+}
+
+pub(super) fn hmset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    put(txn, args, "hmset")?;
+    txn.changed(Class::Hash, "hset", args.at(1));
+    out.ok();
+    Ok(())
+}
+
+pub(super) fn hsetnx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let (key, field) = (args.at(1), args.at(2));
+    txn.reap(key);
+    let there = txn.typed::<Hash>(key)?.is_some_and(|hash| hash.get(field, txn.field_time()).is_some());
+    if !there {
+        put(txn, args, "hsetnx")?;
+        txn.changed(Class::Hash, "hset", key);
+    }
+    out.integer((!there).into());
+    Ok(())
+}
+
+pub(super) fn hdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let key = args.at(1);
+    let time = txn.field_time();
+    let Some(mut hash) = txn.typed_mut::<Hash>(key)? else {
+        out.integer(0);
+        return Ok(());
+    };
+    let (mut removed, mut counted) = (false, 0);
+    for field in args.from(2) {
+        let gone = hash.remove(field);
+        removed |= gone.is_some();
+        // A hidden field goes too, but was not there for the client.
+        counted += i64::from(gone.is_some_and(|expire| expire.is_none_or(|at| at > time)));
+    }
+    let vanishes = hash.will_vanish();
+    drop(hash);
+    if removed {
+        txn.changed(Class::Hash, "hdel", key);
+        if vanishes {
+            txn.notify(Class::Generic, "del", key);
+        }
+    }
+    out.integer(counted);
+    Ok(())
+}
+
+/// The text of a field to count on, and whether it has a deadline.
+fn current<'t>(txn: &'t mut Txn<'_>, args: Args<'_>) -> Result<(Option<rdb::encoding::Item<'t>>, bool), CommandError> {
+    if args.at(2).len() > MAX_KEY {
+        return Err(LONG_FIELD);
+    }
+    txn.reap(args.at(1));
+    let hash = txn.typed::<Hash>(args.at(1))?;
+    let field = hash.and_then(|hash| hash.get(args.at(2), txn.field_time()));
+    Ok((field.map(|field| field.value), field.is_some_and(|field| field.expire_ms.is_some())))
+}
+
+fn replace(txn: &mut Txn<'_>, args: Args<'_>, value: &[u8]) -> CommandResult {
+    let (time, limits) = (txn.field_time(), txn.limits());
+    let mut hash = txn.typed_or_new::<Hash>(args.at(1))?;
+    hash.set(args.at(2), value, FieldExpiry::Keep, time, limits);
+    Ok(())
+}
+
+pub(super) fn hincrby(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let by = args.int(3)?;
+    let (old, _) = current(txn, args)?;
+    let old = match old {
+        None => 0,
+        Some(item) => item.as_int().ok_or(CommandError::err("hash value is not an integer"))?,
+    };
+    let new = old.checked_add(by).ok_or(CommandError::err("increment or decrement would overflow"))?;
+    replace(txn, args, itoa::Buffer::new().format(new).as_bytes())?;
+    txn.changed(Class::Hash, "hincrby", args.at(1));
+    out.integer(new);
+    Ok(())
+}
+
+pub(super) fn hincrbyfloat(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let by = args.float(3)?;
+    if !by.is_finite() {
+        return Err(CommandError::err("value is NaN or Infinity"));
+    }
+    let (old, expires) = current(txn, args)?;
+    let old = old.map_or_else(|| b"0".to_vec(), |item| item.to_vec());
+    if number::parse_f64(&old).is_none() {
+        return Err(CommandError::err("hash value is not a float"));
+    }
+    let new = number::add_decimals(&old, args.at(3))?;
+    replace(txn, args, new.as_bytes())?;
+    txn.changed(Class::Hash, "hincrbyfloat", args.at(1));
+    // Replicas get the result, lest their arithmetic differ; HSET alone would take the deadline away.
+    let (key, field) = (args.at(1), args.at(2));
+    if expires {
+        txn.rewrite(&[b"HSETEX", key, b"KEEPTTL", b"FIELDS", b"1", field, new.as_bytes()]);
+    } else {
+        txn.rewrite(&[b"HSET", key, field, new.as_bytes()]);
+    }
+    out.bulk(new.as_bytes());
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Arguments that several groups read alike.
+
+use crate::args::{Args, is_word};
+use crate::command::generic::cursor;
+use crate::error::CommandError;
+use crate::glob;
+use crate::number;
+
+/// An integer of a range; whatever else stands there is told by the same text.
+pub(super) fn within(text: &[u8], least: i64, most: i64, otherwise: &'static str) -> Result<i64, CommandError> {
+    let n = number::parse_i64(text).filter(|n| (least..=most).contains(n));
+    n.ok_or(CommandError::err(otherwise))
+}
+
+/// A count of 0 or more.
+pub(super) fn positive(text: &[u8]) -> Result<usize, CommandError> {
+    let n = within(text, 0, i64::MAX, "value is out of range, must be positive")?;
+    Ok(usize::try_from(n).unwrap_or(usize::MAX))
+}
+
+/// The count of SRANDMEMBER and HRANDFIELD: negative ones allow repetition.
+pub(super) fn signed_count(text: &[u8]) -> Result<i64, CommandError> {
+    let n = number::parse_i64(text).ok_or(CommandError::NotAnInteger)?;
+    if n == i64::MIN {
+        return Err(CommandError::err(
+            "value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        ));
+    }
+    if n < -MOST_REPEATED {
+        return Err(CommandError::err("value is out of range"));
+    }
+    Ok(n)
+}
+
+/// Real servers go on until memory ends; nobody wants so many.
+const MOST_REPEATED: i64 = 1 << 27;
+
+/// `cursor [MATCH pattern] [COUNT count]` of HSCAN, SSCAN and ZSCAN.
+#[derive(Debug)]
+pub(super) struct ScanOptions<'a> {
+    pattern: Option<&'a [u8]>,
+    /// How many elements to visit.
+    pub(super) count: usize,
+}
+
+impl<'a> ScanOptions<'a> {
+    /// What stands behind the cursor. A key that is not there is answered before this is looked at.
+    pub(super) fn parse(args: Args<'a>) -> Result<Self, CommandError> {
+        let mut this = Self { pattern: None, count: 10 };
+        let mut i = 3;
+        while let Some(word) = args.get(i) {
+            let Some(value) = args.get(i + 1) else { return Err(CommandError::Syntax) };
+            if is_word(word, "count") {
+                let count = args.int(i + 1)?;
+                this.count = usize::try_from(count).ok().filter(|n| *n > 0).ok_or(CommandError::Syntax)?;
+            } else if is_word(word, "match") {
+                this.pattern = Some(value).filter(|p| *p != b"*");
+            } else {
+                return Err(CommandError::Syntax);
+            }
+            i += 2;
+        }
+        Ok(this)
+    }
+
+    /// The cursor.
+    pub(super) fn cursor(args: Args<'_>) -> Result<u64, CommandError> {
+        cursor(args.at(2))
+    }
+
+    /// Whether an element is wanted.
+    pub(super) fn wants(&self, element: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| glob::matches(pattern, element))
+    }
+}
+
+/// Where keys stand that follow their number at `count`, and what follows them.
+///
+/// # Errors
+/// No number, or one below 1.
+pub(super) fn numkeys<'a>(args: Args<'a>, count: usize) -> Result<(usize, &'a [&'a [u8]]), CommandError> {
+    let n = within(args.at(count), 1, i64::MAX, "numkeys should be greater than 0")?;
+    Ok((usize::try_from(n).unwrap_or(usize::MAX), args.from(count + 1)))
+}

@@ -1,0 +1,248 @@
+//! A deque of nodes.
+
+use std::collections::VecDeque;
+
+use rdb::encoding::Item;
+
+use super::End;
+use super::node::{Bound, Node, shrink};
+
+/// Nodes, none of them empty, and what they hold together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Nodes {
+    nodes: VecDeque<Node>,
+    len: usize,
+    /// Heap bytes of the nodes.
+    bytes: usize,
+}
+
+impl Nodes {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn allocated(&self) -> usize {
+        self.bytes + self.nodes.capacity() * size_of::<Node>()
+    }
+
+    pub(super) fn node(&self, at: usize) -> Option<&Node> {
+        self.nodes.get(at)
+    }
+
+    pub(super) fn iter(&self) -> std::collections::vec_deque::Iter<'_, Node> {
+        self.nodes.iter()
+    }
+
+    /// The node of an element and its place there, found from the nearer end.
+    pub(super) fn seek(&self, index: usize) -> Option<(usize, usize)> {
+        if index >= self.len {
+            return None;
+        }
+        if index <= self.len / 2 {
+            let mut rest = index;
+            for (at, node) in self.nodes.iter().enumerate() {
+                match rest.checked_sub(node.len()) {
+                    Some(beyond) => rest = beyond,
+                    None => return Some((at, rest)),
+                }
+            }
+        } else {
+            let mut before = self.len;
+            for (at, node) in self.nodes.iter().enumerate().rev() {
+                before = before.checked_sub(node.len())?;
+                if index >= before {
+                    return Some((at, index - before));
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn append(&mut self, node: Node) {
+        self.insert_node(self.nodes.len(), node);
+    }
+
+    pub(super) fn push(&mut self, end: End, element: &[u8], bound: Bound) {
+        let at = if end == End::Left { 0 } else { self.nodes.len().saturating_sub(1) };
+        if !self.nodes.is_empty() && self.change(at, |node| node.push(end, element, bound)) {
+            return;
+        }
+        let at = if end == End::Left { 0 } else { self.nodes.len() };
+        self.insert_node(at, Node::of(element, bound));
+    }
+
+    pub(super) fn pop<R>(&mut self, end: End, f: impl FnOnce(Item<'_>) -> R) -> Option<R> {
+        let at = if end == End::Left { 0 } else { self.nodes.len().checked_sub(1)? };
+        let node = self.nodes.get_mut(at)?;
+        let before = node.heap();
+        let Node::Packed(list, count) = node else {
+            return match self.remove_node(at)? {
+                Node::Plain(element) => Some(f(Item::Str(&element))),
+                Node::Packed(..) => None,
+            };
+        };
+        let view = list.as_listpack();
+        let place = if end == End::Left { view.first()? } else { view.last()? };
+        let result = f(view.at(place)?);
+        list.remove(place);
+        *count -= 1;
+        if list.is_empty() {
+            self.nodes.remove(at);
+            self.bytes -= before;
+        } else {
+            shrink(list);
+            self.bytes = self.bytes - before + list.heap_bytes();
+        }
+        self.len -= 1;
+        Some(result)
+    }
+
+    pub(super) fn set(&mut self, index: usize, element: &[u8], bound: Bound) -> bool {
+        let Some((at, offset)) = self.seek(index) else { return false };
+        if !self.change(at, |node| node.set(offset, element, bound)) {
+            self.remove_range(index, 1);
+            self.insert(index, element, bound);
+        }
+        true
+    }
+
+    pub(super) fn insert(&mut self, index: usize, element: &[u8], bound: Bound) {
+        let Some((at, offset)) = self.seek(index) else { return self.push(End::Right, element, bound) };
+        if self.change(at, |node| node.insert(offset, element, bound)) {
+            return;
+        }
+        if offset > 0 {
+            let before = self.heap_of(at);
+            let tail = self.nodes.get_mut(at).and_then(|node| node.split_off(offset));
+            self.bytes = self.bytes - before + self.heap_of(at);
+            if let Some(tail) = tail {
+                self.len -= tail.len();
+                self.insert_node(at + 1, tail);
+            }
+            if self.change(at, |node| node.push(End::Right, element, bound))
+                || self.change(at + 1, |node| node.push(End::Left, element, bound))
+            {
+                return;
+            }
+            self.insert_node(at + 1, Node::of(element, bound));
+        } else {
+            // Before a whole node: at the end of the one that precedes it, if that has room.
+            if at > 0 && self.change(at - 1, |node| node.push(End::Right, element, bound)) {
+                return;
+            }
+            self.insert_node(at, Node::of(element, bound));
+        }
+    }
+
+    pub(super) fn remove_range(&mut self, index: usize, count: usize) {
+        let Some((mut at, mut offset)) = self.seek(index) else { return };
+        let mut left = count.min(self.len - index);
+        while left > 0 {
+            let Some(len) = self.nodes.get(at).map(Node::len) else { return };
+            let here = left.min(len - offset);
+            if here == len {
+                self.remove_node(at);
+            } else {
+                self.change(at, |node| node.remove_range(offset, here));
+                at += 1;
+            }
+            left -= here;
+            offset = 0;
+        }
+    }
+
+    pub(super) fn remove_equal(&mut self, element: &[u8], from: End, most: usize) -> usize {
+        let mut removed = 0;
+        let mut at = if from == End::Left { 0 } else { self.nodes.len() };
+        while removed < most {
+            if from == End::Right {
+                let Some(before) = at.checked_sub(1) else { break };
+                at = before;
+            }
+            let gone = match self.nodes.get(at) {
+                None => break,
+                Some(Node::Plain(plain)) => {
+                    let equal = **plain == *element;
+                    if equal {
+                        self.remove_node(at);
+                    }
+                    removed += usize::from(equal);
+                    equal
+                }
+                Some(Node::Packed(..)) => {
+                    removed += self.change(at, |node| node.remove_equal(element, from, most - removed));
+                    let empty = self.nodes.get(at).is_some_and(|node| node.len() == 0);
+                    if empty {
+                        self.remove_node(at);
+                    }
+                    empty
+                }
+            };
+            at += usize::from(from == End::Left && !gone);
+        }
+        // Gaps leave small nodes; neighbours that fit well into one become one.
+        if removed > 0 {
+            self.merge_small();
+        }
+        removed
+    }
+
+    /// Joins neighbours of less than a kilobyte each.
+    fn merge_small(&mut self) {
+        const SMALL: usize = 1024;
+        let small = |node: &Node| matches!(node, Node::Packed(list, count) if list.bytes_len() < SMALL && *count < 64);
+        if self.nodes.iter().zip(self.nodes.iter().skip(1)).all(|(a, b)| !(small(a) && small(b))) {
+            return;
+        }
+        let mut merged = Self::default();
+        for node in std::mem::take(&mut self.nodes) {
+            if small(&node)
+                && merged.nodes.back().is_some_and(small)
+                && let Node::Packed(list, _) = &node
+            {
+                let last = merged.nodes.len() - 1;
+                let joined = merged.change(last, |into| match into {
+                    Node::Packed(into, count) => list.iter().all(|item| {
+                        *count += 1;
+                        into.push_item(item).is_ok()
+                    }),
+                    Node::Plain(_) => false,
+                });
+                debug_assert!(joined, "two kilobytes fit");
+                continue;
+            }
+            merged.append(node);
+        }
+        *self = merged;
+    }
+
+    fn heap_of(&self, at: usize) -> usize {
+        self.nodes.get(at).map_or(0, Node::heap)
+    }
+
+    /// Changes a node and keeps the accounts.
+    fn change<R: Default>(&mut self, at: usize, f: impl FnOnce(&mut Node) -> R) -> R {
+        let Some(node) = self.nodes.get_mut(at) else { return R::default() };
+        let (len, bytes) = (node.len(), node.heap());
+        let result = f(node);
+        self.len = self.len - len + node.len();
+        self.bytes = self.bytes - bytes + node.heap();
+        result
+    }
+
+    fn insert_node(&mut self, at: usize, node: Node) {
+        self.len += node.len();
+        self.bytes += node.heap();
+        self.nodes.insert(at, node);
+    }
+
+    fn remove_node(&mut self, at: usize) -> Option<Node> {
+        let node = self.nodes.remove(at)?;
+        self.len -= node.len();
+        self.bytes -= node.heap();
+        if self.nodes.capacity() > 16 && self.nodes.len() < self.nodes.capacity() / 4 {
+            self.nodes.shrink_to(self.nodes.len() * 2);
+        }
+        Some(node)
+    }
+}

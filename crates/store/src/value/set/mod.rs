@@ -1,0 +1,224 @@
+//! Sets: an intset, a listpack, or a table of members.
+//!
+//! A set of integers is an intset up to `set-max-intset-entries`; else a listpack while it has at most
+//! `set-max-listpack-entries` members of at most `set-max-listpack-value` bytes (Redis 7.2; before, there were
+//! no listpack sets, which a limit of 0 entries gives back); else a table. No set ever goes back.
+
+mod load;
+
+use rdb::encoding::{IntsetBuf, Item, ListpackBuf, ListpackIter, parse_canonical_i64};
+
+use crate::limits::Limits;
+use crate::value::table::Table;
+
+/// A set.
+#[derive(Debug, Clone)]
+pub struct Set(Repr);
+
+#[derive(Debug, Clone)]
+enum Repr {
+    Ints(IntsetBuf),
+    Packed(ListpackBuf),
+    Table(Box<Table<Box<[u8]>>>),
+}
+
+impl Default for Set {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl Set {
+    /// Without members, without memory.
+    pub(crate) const EMPTY: Self = Self(Repr::Ints(IntsetBuf::new()));
+
+    /// Members. O(1).
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Repr::Ints(ints) => ints.len(),
+            Repr::Packed(list) => list.len(),
+            Repr::Table(table) => table.len(),
+        }
+    }
+
+    /// No members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Heap bytes, O(1).
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        match &self.0 {
+            Repr::Ints(ints) => ints.heap_bytes(),
+            Repr::Packed(list) => list.heap_bytes(),
+            Repr::Table(table) => size_of::<Table<Box<[u8]>>>() + table.allocated(),
+        }
+    }
+
+    /// The encoding that OBJECT ENCODING names.
+    #[must_use]
+    pub fn encoding(&self) -> &'static str {
+        match &self.0 {
+            Repr::Ints(_) => "intset",
+            Repr::Packed(_) => "listpack",
+            Repr::Table(_) => "hashtable",
+        }
+    }
+
+    /// Whether `member` is among them. O(log n) in an intset, O(n) in a listpack, else O(1).
+    #[must_use]
+    pub fn contains(&self, member: &[u8]) -> bool {
+        match &self.0 {
+            Repr::Ints(ints) => parse_canonical_i64(member).is_some_and(|n| ints.contains(n)),
+            Repr::Packed(list) => list.as_listpack().find(member, 0).is_some(),
+            Repr::Table(table) => table.get(member).is_some(),
+        }
+    }
+
+    /// Members in the order of the encoding.
+    #[must_use]
+    pub fn iter(&self) -> Members<'_> {
+        Members(match &self.0 {
+            Repr::Ints(ints) => Walk::Ints(ints.iter()),
+            Repr::Packed(list) => Walk::Packed(list.iter()),
+            Repr::Table(table) => Walk::Table(Box::new(table.iter())),
+        })
+    }
+
+    /// Calls `f` with members from `cursor` on, at least `count` if so many are left; answers the next cursor, 0 at
+    /// the end. A packed set goes whole. A member that stays throughout is met, whatever else changes.
+    pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(Item<'_>)) -> u64 {
+        if let Repr::Table(table) = &self.0 {
+            return table.scan(cursor, count, |member| f(Item::Str(member)));
+        }
+        self.iter().for_each(f);
+        0
+    }
+
+    /// A member, each as likely as the others. `below(n)` draws a number below `n`.
+    #[must_use]
+    pub fn random(&self, below: &mut dyn FnMut(usize) -> usize) -> Option<Item<'_>> {
+        match &self.0 {
+            Repr::Ints(ints) => ints.get(below(ints.len())).map(Item::Int),
+            Repr::Packed(list) => list.as_listpack().get(i64::try_from(below(list.len())).ok()?),
+            Repr::Table(table) => table.random(below).map(|member| Item::Str(member)),
+        }
+    }
+
+    /// Adds a member; whether it is new.
+    pub fn insert(&mut self, member: &[u8], limits: &Limits) -> bool {
+        let integer = parse_canonical_i64(member);
+        match (&mut self.0, integer) {
+            (Repr::Ints(ints), Some(n)) => {
+                if ints.contains(n) {
+                    return false;
+                }
+                if (ints.len() as i64) < limits.set_intset_entries() {
+                    return ints.insert(n).unwrap_or(false);
+                }
+                // As real servers do: too many integers go to a table, however short.
+                self.make_table();
+            }
+            (Repr::Ints(ints), None) => {
+                let longest = ints.iter().next().into_iter().chain(ints.iter().next_back());
+                let longest = longest.map(|n| Item::Int(n).len()).max().unwrap_or(0).max(member.len());
+                if self.may_pack(longest, limits) {
+                    self.make_packed();
+                } else {
+                    self.make_table();
+                }
+            }
+            (Repr::Packed(list), _) => {
+                if list.as_listpack().find(member, 0).is_some() {
+                    return false;
+                }
+                if !self.may_pack(member.len(), limits) {
+                    self.make_table();
+                }
+            }
+            (Repr::Table(_), _) => {}
+        }
+        match &mut self.0 {
+            Repr::Ints(_) => false,
+            Repr::Packed(list) => list.push(member).is_ok(),
+            Repr::Table(table) => table.get(member).is_none() && table.insert(member.into()).is_none(),
+        }
+    }
+
+    /// Removes a member; whether it was there.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        match &mut self.0 {
+            Repr::Ints(ints) => parse_canonical_i64(member).is_some_and(|n| ints.remove(n)),
+            Repr::Packed(list) => {
+                let at = list.as_listpack().find(member, 0);
+                at.map(|at| list.remove(at)).is_some()
+            }
+            Repr::Table(table) => table.remove(member).is_some(),
+        }
+    }
+
+    /// Whether one more member may go into a listpack, the longest having `longest` bytes.
+    fn may_pack(&self, longest: usize, limits: &Limits) -> bool {
+        let bytes = match &self.0 {
+            Repr::Ints(ints) => ints.len().saturating_mul(12),
+            Repr::Packed(list) => list.bytes_len(),
+            Repr::Table(_) => return false,
+        };
+        (self.len() as i64) < limits.set_entries()
+            && longest as i64 <= limits.set_value()
+            && bytes.saturating_add(longest) < ListpackBuf::MAX_BYTES - 64
+    }
+
+    fn make_packed(&mut self) {
+        let mut list = ListpackBuf::new();
+        for item in self.iter() {
+            let done = list.push_item(item);
+            debug_assert!(done.is_ok(), "`may_pack` has seen to it");
+        }
+        self.0 = Repr::Packed(list);
+    }
+
+    fn make_table(&mut self) {
+        if matches!(self.0, Repr::Table(_)) {
+            return;
+        }
+        let mut table = Table::new();
+        for item in self.iter() {
+            table.insert(item.to_bytes(&mut [0; 20]).into());
+        }
+        self.0 = Repr::Table(Box::new(table));
+    }
+}
+
+/// Iterator over the members of a [`Set`].
+pub struct Members<'a>(Walk<'a>);
+
+enum Walk<'a> {
+    Ints(rdb::encoding::IntsetIter<'a>),
+    Packed(ListpackIter<'a>),
+    Table(Box<dyn Iterator<Item = &'a Box<[u8]>> + 'a>),
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Item<'a>;
+
+    fn next(&mut self) -> Option<Item<'a>> {
+        match &mut self.0 {
+            Walk::Ints(ints) => ints.next().map(Item::Int),
+            Walk::Packed(items) => items.next(),
+            Walk::Table(members) => members.next().map(|m| Item::Str(m)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Members<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Members").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
