@@ -10,6 +10,7 @@
 //! range of ranks by [`Zset::below`], then walked by [`Zset::range`].
 
 mod arena;
+mod bounds;
 mod index;
 mod large;
 mod packed;
@@ -20,6 +21,7 @@ use std::ops::Range;
 use rdb::encoding::{Item, Listpack, ListpackBuf, Ziplist, encoded_size};
 
 use crate::limits::Limits;
+pub use bounds::{LexBound, LexBounds, ScoreBounds};
 use large::Large;
 
 /// A sorted set.

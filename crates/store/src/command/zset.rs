@@ -1,5 +1,0 @@
-//! Commands of the group SortedSet.
-
-use crate::command::commands;
-
-commands! { SortedSet; }

@@ -1,0 +1,203 @@
+//! Commands that only look: scores, counts, ranks, chance, walks.
+
+use std::collections::HashSet;
+
+use super::bounds;
+use crate::args::{Args, is_word};
+use crate::error::{CommandError, CommandResult};
+use crate::glob;
+use crate::number::{DoubleFormat, format_f64};
+use crate::random::Random;
+use crate::reply::{Null, Reply};
+use crate::value::Zset;
+use crate::view::View;
+
+pub(super) fn zscore(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let set = view.typed::<Zset>(args.at(1))?;
+    score_or_null(out, set.and_then(|set| set.score(args.at(2))));
+    Ok(())
+}
+
+pub(super) fn zmscore(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let set = view.typed::<Zset>(args.at(1))?;
+    let members = args.from(2);
+    out.array(members.len());
+    for member in members {
+        score_or_null(out, set.and_then(|set| set.score(member)));
+    }
+    Ok(())
+}
+
+fn score_or_null(out: &mut dyn Reply, score: Option<f64>) {
+    match score {
+        Some(score) => out.double(score),
+        None => out.null(Null::Bulk),
+    }
+}
+
+pub(super) fn zcard(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    out.count(view.typed::<Zset>(args.at(1))?.map_or(0, Zset::len));
+    Ok(())
+}
+
+pub(super) fn zcount(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let bounds = bounds::scores(args.at(2), args.at(3))?;
+    out.count(view.typed::<Zset>(args.at(1))?.map_or(0, |set| bounds.ranks(set).len()));
+    Ok(())
+}
+
+pub(super) fn zlexcount(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let bounds = bounds::lex(args.at(2), args.at(3))?;
+    out.count(view.typed::<Zset>(args.at(1))?.map_or(0, |set| bounds.ranks(set).len()));
+    Ok(())
+}
+
+pub(super) fn zrank(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    rank(view, args, out, "zrank", |_, rank| rank)
+}
+
+pub(super) fn zrevrank(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    rank(view, args, out, "zrevrank", |len, rank| len - 1 - rank)
+}
+
+fn rank(
+    view: &View<'_>,
+    args: Args<'_>,
+    out: &mut dyn Reply,
+    name: &'static str,
+    turn: fn(usize, usize) -> usize,
+) -> CommandResult {
+    if args.len() > 4 {
+        return Err(CommandError::Arity(name.into()));
+    }
+    let with_score = args.len() == 4;
+    if with_score && !args.is(3, "withscore") {
+        return Err(CommandError::Syntax);
+    }
+    let set = view.typed::<Zset>(args.at(1))?;
+    match set.and_then(|set| set.rank(args.at(2)).map(|(rank, score)| (turn(set.len(), rank), score))) {
+        None => out.null(if with_score { Null::Array } else { Null::Bulk }),
+        Some((rank, score)) if with_score => {
+            out.array(2);
+            out.count(rank);
+            out.double(score);
+        }
+        Some((rank, _)) => out.count(rank),
+    }
+    Ok(())
+}
+
+pub(super) fn zrandmember(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let mut random = Random::new(view);
+    if args.len() == 2 {
+        let set = view.typed::<Zset>(args.at(1))?;
+        match set.and_then(|set| set.get(random.below(set.len()))) {
+            Some((member, _)) => out.bulk(member.to_bytes(&mut [0; 20])),
+            None => out.null(Null::Bulk),
+        }
+        return Ok(());
+    }
+    let count = args.int(2)?;
+    if count == i64::MIN {
+        return Err(CommandError::err("value is out of range"));
+    }
+    let with_scores = args.is(3, "withscores");
+    if args.len() > 4 || (args.len() == 4 && !with_scores) {
+        return Err(CommandError::Syntax);
+    }
+    if with_scores && !(-(i64::MAX / 2)..=i64::MAX / 2).contains(&count) {
+        return Err(CommandError::err("value is out of range"));
+    }
+    let set = match view.typed::<Zset>(args.at(1))? {
+        Some(set) if count != 0 => set,
+        _ => {
+            out.array(0);
+            return Ok(());
+        }
+    };
+    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    if count < 0 {
+        header(out, wanted, with_scores);
+        for _ in 0..wanted {
+            element(out, set, random.below(set.len()), with_scores);
+        }
+    } else if wanted >= set.len() {
+        header(out, set.len(), with_scores);
+        (0..set.len()).for_each(|rank| element(out, set, rank, with_scores));
+    } else {
+        header(out, wanted, with_scores);
+        // Floyd's sampling: each choice of `wanted` among all is as likely as any other, whatever the set's size.
+        let mut chosen = HashSet::with_capacity(wanted);
+        for last in set.len() - wanted..set.len() {
+            let rank = random.below(last + 1);
+            let rank = if chosen.insert(rank) { rank } else { last };
+            chosen.insert(rank);
+            element(out, set, rank, with_scores);
+        }
+    }
+    Ok(())
+}
+
+fn element(out: &mut dyn Reply, set: &Zset, rank: usize, with_scores: bool) {
+    if let Some((member, score)) = set.get(rank) {
+        pair(out, member.to_bytes(&mut [0; 20]), score, with_scores);
+    }
+}
+
+/// The header of `len` elements with or without scores: pairs have arrays of their own in RESP3.
+pub(super) fn header(out: &mut dyn Reply, len: usize, with_scores: bool) {
+    out.array(if with_scores && !out.is_resp3() { len * 2 } else { len });
+}
+
+/// One of the elements that [`header`] announced.
+pub(super) fn pair(out: &mut dyn Reply, member: &[u8], score: f64, with_scores: bool) {
+    if with_scores && out.is_resp3() {
+        out.array(2);
+    }
+    out.bulk(member);
+    if with_scores {
+        out.double(score);
+    }
+}
+
+pub(super) fn zscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let cursor = crate::command::generic::cursor(args.at(2))?;
+    let set = view.typed::<Zset>(args.at(1))?;
+    let (mut count, mut pattern, mut at) = (10, None, 3);
+    // The real server looks at the options of a key that is there only.
+    while set.is_some() && at < args.len() {
+        let Some(value) = args.get(at + 1) else { return Err(CommandError::Syntax) };
+        match args.at(at) {
+            word if is_word(word, "count") => {
+                count = args.int(at + 1)?;
+                if count < 1 {
+                    return Err(CommandError::Syntax);
+                }
+            }
+            word if is_word(word, "match") => pattern = Some(value),
+            _ => return Err(CommandError::Syntax),
+        }
+        at += 2;
+    }
+    let mut found: Vec<(Box<[u8]>, f64)> = Vec::new();
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let next = set.map_or(0, |set| {
+        set.scan(cursor, count, |member, score| {
+            if pattern.is_none_or(|pattern| glob::matches(pattern, member)) {
+                found.push((member.into(), score));
+            }
+        })
+    });
+    out.array(2);
+    out.bulk(itoa::Buffer::new().format(next).as_bytes());
+    out.array(found.len() * 2);
+    let mut text = Vec::with_capacity(24);
+    for (member, score) in &found {
+        out.bulk(member);
+        text.clear();
+        // Scores are strings here, whatever the protocol.
+        format_f64(&mut text, *score, DoubleFormat::Digits17);
+        out.bulk(&text);
+    }
+    Ok(())
+}
