@@ -1,14 +1,39 @@
-//! The data set as a dump.
+//! The data set as a dump, for replicas.
 
 use bytes::Bytes;
+use rdb::{EncodeError, Version};
 use replication::Position;
-use store::Keyspace;
+use store::{Keyspace, save};
 
-/// Encodes everything, as it is at this moment.
+use crate::engine::unix_ms;
+use crate::info::VERSION;
+
+/// Encodes everything as it is at this moment. The caller holds the writer, so that nothing changes meanwhile.
 ///
 /// # Errors
 /// A value that the dump's version cannot express.
-pub fn dump(keyspace: &Keyspace, position: Option<Position>) -> Result<Vec<Bytes>, String> {
-    let _ = (keyspace, position);
-    Ok(Vec::new())
+pub fn dump(keyspace: &Keyspace, position: Option<Position>) -> Result<Vec<Bytes>, EncodeError> {
+    // What Redis 7.0 and every later server can load; only hash fields with expiry need more.
+    match encode(keyspace, position, Version::REDIS_10) {
+        Err(EncodeError::FieldExpiry(_)) => encode(keyspace, position, Version::REDIS_12),
+        result => result,
+    }
+}
+
+fn encode(keyspace: &Keyspace, position: Option<Position>, version: Version) -> Result<Vec<Bytes>, EncodeError> {
+    let mut aux = vec![
+        ("redis-ver", VERSION.to_owned()),
+        ("redis-bits", usize::BITS.to_string()),
+        ("ctime", (unix_ms() / 1000).to_string()),
+        ("used-mem", keyspace.counts().bytes.to_string()),
+    ];
+    if let Some(position) = position {
+        aux.push(("repl-stream-db", "0".to_owned()));
+        aux.push(("repl-id", position.replid.to_string()));
+        aux.push(("repl-offset", position.offset.to_string()));
+    }
+    aux.push(("aof-base", "0".to_owned()));
+    let mut pieces = Vec::new();
+    save::save(keyspace, version, &aux, |piece| pieces.push(Bytes::from(piece)))?;
+    Ok(pieces)
 }

@@ -16,6 +16,7 @@ mod lock;
 pub mod number;
 mod random;
 mod reply;
+pub mod save;
 mod scan;
 mod segment;
 mod shard;
