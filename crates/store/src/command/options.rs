@@ -7,7 +7,12 @@ use crate::glob;
 use crate::number;
 
 /// An integer of a range; whatever else stands there is told by the same text.
-pub(super) fn within(text: &[u8], least: i64, most: i64, otherwise: &'static str) -> Result<i64, CommandError> {
+pub(super) fn within(
+    text: &[u8],
+    least: i64,
+    most: i64,
+    otherwise: &'static str,
+) -> Result<i64, CommandError> {
     let n = number::parse_i64(text).filter(|n| (least..=most).contains(n));
     n.ok_or(CommandError::err(otherwise))
 }

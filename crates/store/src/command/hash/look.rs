@@ -160,12 +160,14 @@ fn drawn<'a>(hash: &'a Hash, time: i64, count: i64, random: &mut Random) -> Vec<
         let all: Vec<_> = hash.iter(time).map(|(name, field)| (name, field.value)).collect();
         return (0..wanted).map(|_| all[below(all.len())]).collect();
     }
-    let draw = |below: &mut dyn FnMut(usize) -> usize| hash.random(below).map(|(name, field)| (name, field.value));
+    let draw =
+        |below: &mut dyn FnMut(usize) -> usize| hash.random(below).map(|(name, field)| (name, field.value));
     if count < 0 {
         return (0..wanted).map_while(|_| draw(&mut below)).collect();
     }
     if visible == hash.len() && wanted.saturating_mul(8) < visible {
-        let (mut names, mut fields) = (HashSet::with_hasher(foldhash::fast::FixedState::default()), Vec::new());
+        let (mut names, mut fields) =
+            (HashSet::with_hasher(foldhash::fast::FixedState::default()), Vec::new());
         while fields.len() < wanted
             && let Some((name, value)) = draw(&mut below)
         {

@@ -84,7 +84,10 @@ pub(super) fn hdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
 }
 
 /// The text of a field to count on, and whether it has a deadline.
-fn current<'t>(txn: &'t mut Txn<'_>, args: Args<'_>) -> Result<(Option<rdb::encoding::Item<'t>>, bool), CommandError> {
+fn current<'t>(
+    txn: &'t mut Txn<'_>,
+    args: Args<'_>,
+) -> Result<(Option<rdb::encoding::Item<'t>>, bool), CommandError> {
     if args.at(2).len() > MAX_KEY {
         return Err(LONG_FIELD);
     }

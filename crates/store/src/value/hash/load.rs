@@ -27,7 +27,8 @@ impl Hash {
         }
         self.make_table();
         let mut items = all.iter();
-        while let (Some(field), Some(value), deadline @ Some(_)) = (items.next(), items.next(), items.next()) {
+        while let (Some(field), Some(value), deadline @ Some(_)) = (items.next(), items.next(), items.next())
+        {
             self.insert_items(field, value, deadline_of(deadline), limits);
         }
     }

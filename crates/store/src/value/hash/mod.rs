@@ -182,7 +182,14 @@ impl Hash {
 
     /// Sets a field; whether it is new to a viewer who hides deadlines at or before `time`. A field longer than
     /// [`MAX_KEY`] is not taken.
-    pub fn set(&mut self, field: &[u8], value: &[u8], expiry: FieldExpiry, time: i64, limits: &Limits) -> bool {
+    pub fn set(
+        &mut self,
+        field: &[u8],
+        value: &[u8],
+        expiry: FieldExpiry,
+        time: i64,
+        limits: &Limits,
+    ) -> bool {
         if field.len() > MAX_KEY {
             return false;
         }

@@ -87,7 +87,8 @@ impl Node {
             return false;
         }
         let view = list.as_listpack();
-        let at = if index == *count as usize { view.end() } else { view.seek(index as i64).unwrap_or(view.end()) };
+        let at =
+            if index == *count as usize { view.end() } else { view.seek(index as i64).unwrap_or(view.end()) };
         if list.insert(at, element).is_err() {
             return false;
         }

@@ -28,7 +28,11 @@ fn nodes_keep_to_their_size_and_a_large_element_stands_alone() {
     list.push_back(&[b'y'; 5000], &limits);
     list.push_back(b"z", &limits);
     let Repr::Nodes(nodes) = &list.0 else { panic!("one node of 100 KB") };
-    assert!(nodes.iter().all(|node| matches!(node, Node::Packed(l, _) if l.bytes_len() <= 4096) || node.heap() == 5000));
+    assert!(
+        nodes
+            .iter()
+            .all(|node| matches!(node, Node::Packed(l, _) if l.bytes_len() <= 4096) || node.heap() == 5000)
+    );
     assert_eq!(nodes.iter().filter(|node| matches!(node, Node::Plain(_))).count(), 1);
     assert_eq!(list.get(-2).unwrap().len(), 5000);
     assert_eq!(list.get(-1).unwrap(), Item::Str(b"z"));

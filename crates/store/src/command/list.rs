@@ -1,5 +1,0 @@
-//! Commands of the group List.
-
-use crate::command::commands;
-
-commands! { List; }

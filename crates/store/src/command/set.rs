@@ -1,5 +1,0 @@
-//! Commands of the group Set.
-
-use crate::command::commands;
-
-commands! { Set; }
