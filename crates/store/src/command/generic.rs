@@ -301,10 +301,16 @@ fn scan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     Ok(())
 }
 
-/// A cursor of the SCAN family.
+/// A cursor of the SCAN family: what C's `strtoul` takes, but no space before it.
 pub(crate) fn cursor(text: &[u8]) -> Result<u64, CommandError> {
-    let n = std::str::from_utf8(text).ok().and_then(|t| t.trim_start().parse().ok());
-    n.ok_or(CommandError::err("invalid cursor"))
+    let digits = match text {
+        [] => return Ok(0),
+        [b'-' | b'+', digits @ ..] => digits,
+        digits => digits,
+    };
+    let n = std::str::from_utf8(digits).ok().filter(|t| t.starts_with(|c: char| c.is_ascii_digit()));
+    let n: u64 = n.and_then(|t| t.parse().ok()).ok_or(CommandError::err("invalid cursor"))?;
+    Ok(if text.starts_with(b"-") { n.wrapping_neg() } else { n })
 }
 
 fn randomkey(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
