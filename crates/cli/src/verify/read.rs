@@ -89,7 +89,7 @@ pub fn values(connection: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<Key>,
             b"set" => connection.push(&[b"SMEMBERS", key]),
             b"zset" => connection.push(&[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]),
             b"hash" => connection.push(&[b"HGETALL", key]),
-            b"stream" => connection.push(&[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"]),
+            b"stream" => connection.push(&[&b"XINFO"[..], b"STREAM", key, b"FULL", b"COUNT", b"0"]),
             _ => connection.push(&[b"TYPE", key]),
         }
     }

@@ -1,0 +1,81 @@
+//! A replica of ours beside the real primary that it follows, read by an independent client.
+
+use std::time::Duration;
+
+use replica::Replica;
+use testkit::{Client, Server, assert_equal, fill_every_type, random_writes};
+
+async fn follow(primary: &testkit::Running) -> Replica {
+    let replica = Replica::builder().master(primary.url()).listen("127.0.0.1:0").start().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), replica.ready()).await.unwrap().unwrap();
+    replica
+}
+
+/// Waits until the replica holds everything that the primary has written.
+async fn caught_up(primary: &mut Client, replica: &Replica) {
+    let info = primary.call(&["INFO", "replication"]).text();
+    let offset = info.lines().find_map(|l| l.strip_prefix("master_repl_offset:")).unwrap().trim().parse().unwrap();
+    replica.wait_for_offset(offset, Duration::from_secs(60)).await.unwrap();
+}
+
+fn client_of(replica: &Replica) -> Client {
+    Client::connect(replica.local_addr().unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_arrives_equal_and_stays_equal_under_random_writes() {
+    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(7);
+    println!("seed {seed}");
+    let primary = Server::R7_0.start_with(&["--repl-diskless-sync-delay", "0"]);
+    let mut real = primary.client();
+    fill_every_type(&mut real, seed, 3000);
+    let replica = follow(&primary).await;
+    let mut ours = client_of(&replica);
+    caught_up(&mut real, &replica).await;
+    assert_equal(&mut real, &mut ours);
+    for round in 0..5 {
+        random_writes(&mut real, seed + round, 3000);
+        caught_up(&mut real, &replica).await;
+        let diverged = replica.engine().divergence().by_name();
+        assert!(diverged.is_empty(), "not applied: {diverged:?}");
+        assert_equal(&mut real, &mut ours);
+    }
+    assert_eq!(replica.status().full_syncs, 1);
+    replica.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_and_restarted_primary_is_followed_again() {
+    let mut primary = Server::R7_0.start_with(&["--repl-diskless-sync-delay", "0"]);
+    let mut real = primary.client();
+    fill_every_type(&mut real, 3, 500);
+    let replica = follow(&primary).await;
+    real.call(&["SAVE"]);
+    primary.kill();
+    let name = "fresh";
+    let before = replica.db(0).len();
+    assert!(before > 0, "the old data keep serving");
+    primary.restart();
+    let mut real = primary.client();
+    real.call(&["SET", name, "1"]);
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while replica.db(0).get(name).unwrap().is_none() {
+        assert!(std::time::Instant::now() < deadline, "{:?}", replica.status());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    caught_up(&mut real, &replica).await;
+    assert_equal(&mut real, &mut client_of(&replica));
+    replica.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_fails_readiness_instead_of_hanging() {
+    let primary = Server::R7_0.start_with(&["--requirepass", "right"]);
+    let master = format!("redis://:wrong@127.0.0.1:{}", primary.port());
+    let replica = Replica::builder().master(master).start().await.unwrap();
+    let ready = tokio::time::timeout(Duration::from_secs(30), replica.ready()).await.unwrap();
+    let error = ready.unwrap_err();
+    assert!(!error.is_retryable());
+    assert!(error.to_string().contains("WRONGPASS"), "{error}");
+    replica.shutdown().await.unwrap();
+}
