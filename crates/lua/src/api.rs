@@ -1,6 +1,6 @@
 //! The table `redis`: what scripts may ask of the server.
 
-use mlua::{Lua, LuaString, MultiValue, Table, Value};
+use mlua::{BorrowedBytes, Lua, LuaString, MultiValue, Table, Value};
 
 use crate::current;
 use crate::error::Raised;
@@ -17,13 +17,13 @@ pub(crate) fn build(lua: &Lua, options: &Options) -> mlua::Result<Table> {
     redis.raw_set(
         "call",
         lua.create_function(move |lua, args: MultiValue| {
-            let (value, failed) = command(lua, &args, memory_limit)?;
+            let (value, failed) = command(lua, args, memory_limit)?;
             if failed { Err(mlua::Error::external(Raised::Line(line_of(&value)))) } else { Ok(value) }
         })?,
     )?;
     redis.raw_set(
         "pcall",
-        lua.create_function(move |lua, args: MultiValue| match command(lua, &args, memory_limit) {
+        lua.create_function(move |lua, args: MultiValue| match command(lua, args, memory_limit) {
             Ok((value, _)) => Ok(value),
             Err(error) => match Raised::of(&error) {
                 Some(Raised::Line(line)) => error_table(lua, line).map(Value::Table),
@@ -58,22 +58,23 @@ fn constants(lua: &Lua, redis: &Table, options: &Options) -> mlua::Result<()> {
 }
 
 /// `redis.call` and `redis.pcall`: the value, and whether it is an error.
-fn command(lua: &Lua, args: &MultiValue, memory_limit: usize) -> mlua::Result<(Value, bool)> {
+fn command(lua: &Lua, args: MultiValue, memory_limit: usize) -> mlua::Result<(Value, bool)> {
     if args.is_empty() {
         return Err(Raised::line("ERR Please specify at least one argument for this redis lib call"));
     }
     // Commands copy what they keep, and Lua strings stay where they are: borrowed as long as `texts` lives.
     let mut texts = [const { None }; INLINE];
     let mut more = Vec::new();
-    for (index, value) in args.iter().enumerate() {
+    let count = args.len();
+    for (index, value) in args.into_iter().enumerate() {
         let text = match value {
             Value::String(text) => Text::Lua(text.as_bytes()),
             // From here on seventeen digits do not print as an integer any more.
             Value::Integer(n) if n.unsigned_abs() < 100_000_000_000_000_000 => {
-                Text::Number(small(|out| number::push_integer(out, *n)))
+                Text::Number(small(|out| number::push_integer(out, n)))
             }
-            Value::Integer(n) => Text::Number(small(|out| number::push_g17(out, *n as f64))),
-            Value::Number(n) => Text::Number(small(|out| number::push_g17(out, *n))),
+            Value::Integer(n) => Text::Number(small(|out| number::push_g17(out, n as f64))),
+            Value::Number(n) => Text::Number(small(|out| number::push_g17(out, n))),
             _ => {
                 return Err(Raised::line("ERR Lua redis lib command arguments must be strings or integers"));
             }
@@ -91,7 +92,7 @@ fn command(lua: &Lua, args: &MultiValue, memory_limit: usize) -> mlua::Result<(V
     }
     let joined: Vec<&[u8]>;
     let bytes = if more.is_empty() {
-        inline.get(..args.len()).unwrap_or_default()
+        inline.get(..count).unwrap_or_default()
     } else {
         joined = inline.into_iter().chain(more.iter().map(Text::bytes)).collect();
         &joined
@@ -116,7 +117,7 @@ fn command(lua: &Lua, args: &MultiValue, memory_limit: usize) -> mlua::Result<(V
 const INLINE: usize = 8;
 
 enum Text {
-    Lua(mlua::BorrowedBytes),
+    Lua(BorrowedBytes),
     Number(Vec<u8>),
 }
 

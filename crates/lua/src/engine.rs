@@ -13,8 +13,8 @@ use crate::current::{self, Current, Fault, Run};
 use crate::error::{Error, Stop, one_line};
 use crate::limit::KillSwitch;
 use crate::options::Options;
-use crate::sandbox::{self, Bytes, Sandbox};
-use crate::script::{Digest, Script, Scripts, Stats};
+use crate::sandbox::{self, Sandbox};
+use crate::script::{Digest, DigestHasher, Script, Scripts, Stats};
 
 /// Runs scripts, one at a time. `Send`, so that a pool can hand it around.
 ///
@@ -22,7 +22,7 @@ use crate::script::{Digest, Script, Scripts, Stats};
 pub struct Engine {
     options: Options,
     scripts: Arc<Scripts>,
-    compiled: HashMap<Digest, Compiled>,
+    compiled: HashMap<Digest, Compiled, DigestHasher>,
     generation: u64,
     switch: KillSwitch,
     sandbox: Sandbox,
@@ -52,7 +52,7 @@ impl Engine {
             generation: scripts.generation(),
             options,
             scripts,
-            compiled: HashMap::new(),
+            compiled: HashMap::default(),
             switch,
             sandbox,
             state: Run::default(),
@@ -177,8 +177,9 @@ impl Engine {
     ) -> Result<(), Error> {
         let Some(compiled) = self.compiled.get(&digest) else { return Err(Error::NoScript) };
         self.scripts.touch(&compiled.script);
-        let keys = self.sandbox.lua.create_sequence_from(keys.iter().map(|key| Bytes(key)))?;
-        let argv = self.sandbox.lua.create_sequence_from(args.iter().map(|arg| Bytes(arg)))?;
+        let keys = self.sandbox.lua.create_sequence_from(keys.iter().map(|key| sandbox::argument(key)))?;
+        let argv = self.sandbox.lua.create_sequence_from(args.iter().map(|arg| sandbox::argument(arg)))?;
+        self.sandbox.set_arguments(keys, argv)?;
         let function = &compiled.function;
         self.state.resp3 = false;
         self.state.fault = None;
@@ -188,7 +189,7 @@ impl Engine {
             self.sandbox.lua.set_memory_limit(self.options.memory_limit)?;
         }
         let (sandbox, run) = (&self.sandbox, &mut self.state);
-        let ended = current::enter(Current { call, run }, || sandbox.run(function, keys, argv));
+        let ended = current::enter(Current { call, run }, || sandbox.run(function));
         self.lift_limit()?;
         match ended {
             Ok((true, value)) => {

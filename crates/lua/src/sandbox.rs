@@ -1,7 +1,7 @@
 //! An interpreter that scripts cannot leave, and the parts of its library that are ours.
 
 use mlua::chunk::ChunkMode;
-use mlua::{Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value};
+use mlua::{Either, Function, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value};
 
 use crate::api;
 use crate::current::{self, Fault};
@@ -24,11 +24,15 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
+    /// Puts the arguments where the next script finds them.
+    pub(crate) fn set_arguments(&self, keys: Table, argv: Table) -> mlua::Result<()> {
+        self.globals.raw_set("KEYS", keys)?;
+        self.globals.raw_set("ARGV", argv)
+    }
+
     /// Runs `script` to its result; `false` with what is left of an error that [`handler`] saw. Called from here
     /// and not from Lua, the script is the outermost function there is, as in Redis.
-    pub(crate) fn run(&self, script: &Function, keys: Table, argv: Table) -> mlua::Result<(bool, Value)> {
-        self.globals.raw_set("KEYS", keys)?;
-        self.globals.raw_set("ARGV", argv)?;
+    pub(crate) fn run(&self, script: &Function) -> mlua::Result<(bool, Value)> {
         self.xpcall.call((script, &self.handler))
     }
 }
@@ -314,8 +318,16 @@ fn randomseed(lua: &Lua, args: MultiValue) -> mlua::Result<()> {
     })
 }
 
-/// Bytes that become a Lua string where they stand, without a handle in between.
-pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+/// For one key or argument: text goes onto Lua's stack at once, other bytes through a handle.
+pub(crate) fn argument(bytes: &[u8]) -> Either<&str, Bytes<'_>> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Either::Left(text),
+        Err(_) => Either::Right(Bytes(bytes)),
+    }
+}
+
+/// Bytes that become a Lua string.
+pub(crate) struct Bytes<'a>(&'a [u8]);
 
 impl mlua::IntoLua for Bytes<'_> {
     fn into_lua(self, lua: &Lua) -> mlua::Result<Value> {

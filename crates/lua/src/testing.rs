@@ -20,7 +20,11 @@ impl Call for MapCall {
     fn call(&mut self, args: &[&[u8]], out: &mut ReplyBuilder<'_>) {
         self.calls += 1;
         let Some((name, rest)) = args.split_first() else { return out.null() };
-        match (name.to_ascii_uppercase().as_slice(), rest) {
+        let mut upper = [0; 8];
+        let Some(upper) = upper.get_mut(..name.len()) else { return out.error(refusal::UNKNOWN_COMMAND) };
+        upper.copy_from_slice(name);
+        upper.make_ascii_uppercase();
+        match (&*upper, rest) {
             (b"PING", []) => out.simple(b"PONG"),
             (b"ECHO", [text]) => out.bulk(text),
             (b"GET", [key]) => match self.strings.get(*key) {
