@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use replication::{LinkStatus, Offset, Position, Primary, ReplId};
-use store::command::Command;
+use store::command::{Command, Handler};
 use store::{Args, CommandError, CommandResult, Effect, Keyspace, Loaded, Reply, ShardSet, Txn, View, Viewer, Writer};
 use tokio::sync::watch;
 
@@ -265,13 +265,19 @@ impl Engine {
     pub fn execute(&self, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         let row = store::command::find(args).ok_or_else(|| store::command::unknown(args))?;
         row.check_arity(args)?;
-        if !row.is_write() {
-            return self.read(row, db, args, out);
-        }
-        if !self.is_writable() {
+        if row.is_write() && !self.is_writable() {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));
         }
-        self.write(row, db, args, out)
+        self.run(row, db, args, out)
+    }
+
+    /// Runs an admitted command on ground of its own.
+    pub(crate) fn run(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+        match row.handler {
+            Handler::Read(_) => self.read(row, db, args, out),
+            Handler::Either(..) if !self.is_writable() => self.read(row, db, args, out),
+            Handler::Either(..) | Handler::Write(_) => self.write(row, db, args, out),
+        }
     }
 
     /// Runs a reading command.

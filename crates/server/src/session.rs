@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use replication::Feed;
 use resp::Protocol;
 use smallvec::SmallVec;
-use store::command::{self, Command, Flags, Handler};
+use store::command::{self, Command, Flags};
 use store::{Args, CommandError, CommandResult, ShardSet, Txn};
 
 use crate::connection::{self, Row};
@@ -169,10 +169,7 @@ impl Session {
                 txn.select(self.db);
                 row.write(txn, args, out)
             }
-            (Found::Data(row), _) => match row.handler {
-                Handler::Read(_) => self.engine.read(row, self.db, args, out),
-                Handler::Write(_) => self.engine.write(row, self.db, args, out),
-            },
+            (Found::Data(row), _) => self.engine.run(row, self.db, args, out),
             (Found::Connection(row), ground) => (row.handler)(self, args, out, ground),
         }
     }

@@ -143,6 +143,11 @@ impl<'k> Txn<'k> {
         }
     }
 
+    /// A change that nobody is told of, but that replicas repeat (PFCOUNT's cache).
+    pub fn changed_quietly(&mut self) {
+        self.dirty += 1;
+    }
+
     /// A change that concerns no single key (FLUSHALL, SWAPDB).
     pub fn changed_all(&mut self) {
         self.dirty += 1;

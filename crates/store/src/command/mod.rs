@@ -56,16 +56,24 @@ pub struct Command {
 #[derive(Clone, Copy)]
 pub enum Handler {
     /// Reads only.
-    Read(fn(&View<'_>, Args<'_>, &mut dyn Reply) -> CommandResult),
+    Read(Reading),
     /// May write.
-    Write(fn(&mut Txn<'_>, Args<'_>, &mut dyn Reply) -> CommandResult),
+    Write(Writing),
+    /// Reads, and where writing is possible keeps what it found out (PFCOUNT).
+    Either(Reading, Writing),
 }
+
+/// A handler that reads.
+pub type Reading = fn(&View<'_>, Args<'_>, &mut dyn Reply) -> CommandResult;
+/// A handler that writes.
+pub type Writing = fn(&mut Txn<'_>, Args<'_>, &mut dyn Reply) -> CommandResult;
 
 impl std::fmt::Debug for Handler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Read(_) => "Read",
             Self::Write(_) => "Write",
+            Self::Either(..) => "Either",
         })
     }
 }
@@ -140,7 +148,7 @@ impl Flags {
 /// `kind "name" arity [FLAGS] keys, since "x", cost "y" => handler;` with the summary as doc comment.
 macro_rules! commands {
     ($group:ident; $($(#[doc = $summary:literal])+ $kind:ident $name:literal $arity:literal [$($flag:ident)*] $keys:expr,
-        since $since:literal, cost $cost:literal => $handler:path;)*) => {
+        since $since:literal, cost $cost:literal => $handler:expr;)*) => {
         pub(super) const TABLE: &[$crate::command::Command] = &[$($crate::command::Command {
             name: $name,
             group: $crate::command::Group::$group,
@@ -153,8 +161,9 @@ macro_rules! commands {
             handler: $crate::command::commands!(@$kind $handler),
         }),*];
     };
-    (@read $handler:path) => { $crate::command::Handler::Read($handler) };
-    (@write $handler:path) => { $crate::command::Handler::Write($handler) };
+    (@read $handler:expr) => { $crate::command::Handler::Read($handler) };
+    (@write $handler:expr) => { $crate::command::Handler::Write($handler) };
+    (@either $handlers:expr) => { $crate::command::Handler::Either($handlers.0, $handlers.1) };
 }
 use commands;
 
@@ -243,7 +252,7 @@ impl Command {
     /// The command's own; nothing has been written to `out` then.
     pub fn read(&self, view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         match self.handler {
-            Handler::Read(handler) => handler(view, args, out),
+            Handler::Read(handler) | Handler::Either(handler, _) => handler(view, args, out),
             Handler::Write(_) => {
                 Err(CommandError::coded("READONLY You can't write against a read only replica."))
             }
@@ -257,7 +266,7 @@ impl Command {
     pub fn write(&self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         match self.handler {
             Handler::Read(handler) => handler(txn, args, out),
-            Handler::Write(handler) => txn.run(args.all(), |txn| handler(txn, args, out)),
+            Handler::Write(handler) | Handler::Either(_, handler) => txn.run(args.all(), |txn| handler(txn, args, out)),
         }
     }
 }

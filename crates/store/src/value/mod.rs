@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod set;
 pub mod stream;
