@@ -221,6 +221,18 @@ impl Pair {
         assert_eq!(ours, theirs, "{}: {name} {key} (ours, theirs)", self.context);
     }
 
+    /// A reading command must answer the same on our side and at the follower.
+    pub fn check_at_follower(&mut self, command: &Command) {
+        let ours = self.ours(command);
+        let parts: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+        assert_eq!(
+            self.follower.run(&parts, self.resp3).0,
+            ours,
+            "{} (the follower, ours)",
+            self.place(command)
+        );
+    }
+
     /// At the end all three must hold the same.
     pub fn check_contents(&mut self) {
         let resp3 = self.resp3;
