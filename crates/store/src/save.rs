@@ -4,7 +4,7 @@ use rdb::{EncodeError, EncodeOptions, Encoder, KeyMeta, ValueEncoder, Version};
 
 use crate::entry::{Entry, ValueRef};
 use crate::keyspace::Keyspace;
-use crate::value::{Hash, List, Set, Value, Zset};
+use crate::value::{Value, Zset};
 
 /// Bytes of a dump that are handed on at a time.
 const PIECE: usize = 256 * 1024;
@@ -61,25 +61,15 @@ pub fn save_value(entry: &Entry, out: ValueEncoder<'_>) -> Result<(), EncodeErro
         ValueRef::Inline(bytes) => out.string(bytes),
         ValueRef::Owned(value) => match value {
             Value::Raw(bytes) => out.string(bytes),
-            Value::List(list) => save_list(list, out),
-            Value::Set(set) => save_set(set, out),
+            Value::List(list) => list.save(out),
+            Value::Set(set) => set.save(out),
             Value::Zset(zset) => save_zset(zset, out),
-            Value::Hash(hash) => return save_hash(hash, out),
+            Value::Hash(hash) => return hash.save(out),
             Value::Stream(stream) => stream.save(out),
             Value::Module(bytes) => out.module(bytes),
         },
     }
     Ok(())
-}
-
-fn save_list(list: &List, out: ValueEncoder<'_>) {
-    let elements: Vec<Vec<u8>> = list.iter().map(|item| item.to_vec()).collect();
-    out.list_elements(elements.len(), elements.iter().map(Vec::as_slice));
-}
-
-fn save_set(set: &Set, out: ValueEncoder<'_>) {
-    let members: Vec<Vec<u8>> = set.iter().map(|item| item.to_vec()).collect();
-    out.set(members.len(), members.iter().map(Vec::as_slice));
 }
 
 fn save_zset(zset: &Zset, out: ValueEncoder<'_>) {
@@ -88,16 +78,4 @@ fn save_zset(zset: &Zset, out: ValueEncoder<'_>) {
     }
     let members: Vec<(Vec<u8>, f64)> = zset.iter().map(|(member, score)| (member.to_vec(), score)).collect();
     out.zset(members.len(), members.iter().map(|(member, score)| (member.as_slice(), *score)));
-}
-
-fn save_hash(hash: &Hash, out: ValueEncoder<'_>) -> Result<(), EncodeError> {
-    let fields: Vec<(Vec<u8>, Vec<u8>, Option<i64>)> = hash
-        .iter(i64::MIN)
-        .map(|(field, found)| (field.to_vec(), found.value.to_vec(), found.expire_ms))
-        .collect();
-    if fields.iter().all(|(_, _, expire)| expire.is_none()) {
-        out.hash(fields.len(), fields.iter().map(|(f, v, _)| (f.as_slice(), v.as_slice())));
-        return Ok(());
-    }
-    out.hash_fields(fields.len(), fields.iter().map(|(f, v, e)| (f.as_slice(), v.as_slice(), *e)))
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use rdb::Version;
 use support::{Command, Pair, Random, for_seeds, strings, words};
 use testkit::Server;
 
@@ -165,6 +166,7 @@ fn hashes_answer_and_hold_what_a_real_server_does() {
             }
         }
         pair.check_contents();
+        pair.check_saved(Server::R7_0, Version::REDIS_10);
     });
 }
 
@@ -301,6 +303,7 @@ fn expiring_fields_answer_and_stay_as_in_redis_8() {
             pair.check_at_follower(&command);
         }
         pair.check_contents();
+        pair.check_saved(Server::R8_2, Version::REDIS_12);
     });
 }
 

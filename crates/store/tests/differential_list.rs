@@ -2,6 +2,7 @@
 
 mod support;
 
+use rdb::Version;
 use support::{Command, Pair, Random, for_seeds, words};
 use testkit::Server;
 
@@ -212,5 +213,6 @@ fn lists_answer_and_hold_what_a_real_server_does() {
             }
         }
         pair.check_contents();
+        pair.check_saved(Server::R7_0, Version::REDIS_10);
     });
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use rdb::Version;
 use store::Recorded;
 use support::{Command, Pair, Random, for_seeds, strings, words};
 use testkit::Server;
@@ -174,6 +175,7 @@ fn walk(pair: &mut Pair, random: &mut Random, steps: usize, compare_encoding: bo
         }
     }
     pair.check_contents();
+    pair.check_saved(Server::R7_0, Version::REDIS_10);
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl<T: Named> Table<T> {
     }
 
     /// Members in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         self.segments.iter().flat_map(|s| s.table.iter())
     }
 

@@ -12,6 +12,7 @@
 mod expiry;
 mod iter;
 mod load;
+mod save;
 
 pub use iter::Fields;
 

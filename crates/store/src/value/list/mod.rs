@@ -11,6 +11,7 @@
 mod iter;
 mod node;
 mod nodes;
+mod save;
 
 pub use iter::Elements;
 

@@ -5,6 +5,7 @@
 //! no listpack sets, which a limit of 0 entries gives back); else a table. No set ever goes back.
 
 mod load;
+mod save;
 
 use rdb::encoding::{IntsetBuf, Item, ListpackBuf, ListpackIter, parse_canonical_i64};
 
