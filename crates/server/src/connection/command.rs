@@ -15,7 +15,7 @@ rows! { "server";
     /// Returns documentary information about one, multiple or all commands.
     "command|docs" -2 [Flags::LOADING, Flags::STALE], since "7.0.0", cost "O(N) where N is the number of commands to look up" => docs;
     /// Extracts the key names from an arbitrary command.
-    "command|getkeys" -3 [Flags::LOADING, Flags::STALE], since "2.8.13", cost "O(N) where N is the number of arguments to the command" => getkeys;
+    "command|getkeys" -4 [Flags::LOADING, Flags::STALE], since "2.8.13", cost "O(N) where N is the number of arguments to the command" => getkeys;
     /// Returns information about one, multiple or all commands.
     "command|info" -2 [Flags::LOADING, Flags::STALE], since "2.8.13", cost "O(N) where N is the number of commands to look up" => info;
     /// Returns a list of command names.

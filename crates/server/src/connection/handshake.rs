@@ -125,7 +125,7 @@ fn hello(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut
     }
     if !session.authenticated {
         return Err(CommandError::coded(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));
     }
     if let Some(name) = name {

@@ -419,6 +419,6 @@ fn object_help(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult 
         out.simple(line);
     }
     out.simple("HELP");
-    out.simple("    Print this help.");
+    out.simple("    Prints this help.");
     Ok(())
 }

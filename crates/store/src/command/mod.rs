@@ -285,7 +285,9 @@ pub fn unknown(args: Args<'_>) -> CommandError {
         }
         let room = 128 - quoted.len();
         quoted.push('\'');
-        quoted.push_str(&String::from_utf8_lossy(&arg[..arg.len().min(room)]));
+        // The real server prints C strings.
+        let shown = arg.split(|byte| *byte == 0).next().unwrap_or_default();
+        quoted.push_str(&String::from_utf8_lossy(&shown[..shown.len().min(room)]));
         quoted.push_str("' ");
     }
     text.push_str(&quoted);
