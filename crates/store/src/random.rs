@@ -4,12 +4,11 @@ use crate::view::View;
 
 /// A generator (wyrand's constants); seeded anew for each command.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// Seeded by the command's time and a counter of the process.
-    #[must_use]
-    pub fn new(view: &View<'_>) -> Self {
+    pub(crate) fn new(view: &View<'_>) -> Self {
         static CALLS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let call = CALLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let mut seed = [0; 16];
@@ -19,15 +18,14 @@ impl Random {
     }
 
     /// 64 bits.
-    #[expect(clippy::should_implement_trait, reason = "a generator without end is no iterator")]
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0xa076_1d64_78bd_642f);
         let wide = u128::from(self.0) * u128::from(self.0 ^ 0xe703_7ed1_a0b4_28db);
         (wide >> 64) as u64 ^ wide as u64
     }
 
     /// A number below `n`, each as likely as the others to within 2^-32; 0 if `n` is 0.
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn within(
     otherwise: &'static str,
 ) -> Result<i64, CommandError> {
     let n = number::parse_i64(text).filter(|n| (least..=most).contains(n));
-    n.ok_or(CommandError::err(otherwise))
+    n.ok_or_else(|| CommandError::err(otherwise))
 }
 
 /// A count of 0 or more.

@@ -333,7 +333,7 @@ mod tests {
             let mut state = 1_u64;
             let mut below = |n: usize| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (u128::from(state >> 32) * n as u128 >> 32) as usize
+                ((u128::from(state >> 32) * n as u128) >> 32) as usize
             };
             let mut seen = vec![0_u32; n as usize];
             for _ in 0..n * 100 {

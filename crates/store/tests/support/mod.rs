@@ -6,8 +6,8 @@
 //!                              '-- effects --> our follower, as a replica would apply them
 //! end: real contents == ours == the follower's
 //! ```
-#![expect(clippy::allow_attributes, reason = "the test binaries use different parts of this module")]
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod random;
 mod wire;

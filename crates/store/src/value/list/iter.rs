@@ -27,7 +27,7 @@ impl<'a> Elements<'a> {
             Repr::Packed(list) => {
                 let view = list.as_listpack();
                 let at = if from == 0 { view.first() } else { view.seek(from as i64) };
-                let items = view.iter_at(at.unwrap_or(view.end()));
+                let items = view.iter_at(at.unwrap_or_else(|| view.end()));
                 Self { front: Some(NodeIter::Packed(items)), nodes: vec_deque::Iter::default(), back: None }
             }
             Repr::Nodes(nodes) => {
@@ -51,9 +51,9 @@ impl<'a> NodeIter<'a> {
             Node::Packed(list, _) if from == 0 => Self::Packed(list.iter()),
             Node::Packed(list, _) => {
                 let view = list.as_listpack();
-                Self::Packed(view.iter_at(view.seek(from as i64).unwrap_or(view.end())))
+                Self::Packed(view.iter_at(view.seek(from as i64).unwrap_or_else(|| view.end())))
             }
-            Node::Plain(element) => Self::Plain((from == 0).then_some(Item::Str(&**element)).into_iter()),
+            Node::Plain(element) => Self::Plain((from == 0).then_some(Item::Str(element)).into_iter()),
         }
     }
 

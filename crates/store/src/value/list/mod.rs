@@ -159,7 +159,7 @@ impl List {
         let bound = Bound::of(limits);
         if let Repr::Packed(list) = &mut self.0 {
             let view = list.as_listpack();
-            let at = view.seek(index as i64).unwrap_or(view.end());
+            let at = view.seek(index as i64).unwrap_or_else(|| view.end());
             if bound.admits(list.bytes_len(), list.len(), element) && list.insert(at, element).is_ok() {
                 return;
             }

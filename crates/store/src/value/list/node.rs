@@ -27,7 +27,7 @@ impl Bound {
     pub(super) fn of(limits: &Limits) -> Self {
         match limits.list_size() {
             n if n >= 0 => Self { bytes: 8192, elements: usize::try_from(n).unwrap_or(usize::MAX).max(1) },
-            n => Self { bytes: 4096 << (-n).clamp(1, 5) - 1, elements: usize::MAX },
+            n => Self { bytes: 4096 << (n.saturating_neg().clamp(1, 5) - 1), elements: usize::MAX },
         }
     }
 
@@ -87,8 +87,11 @@ impl Node {
             return false;
         }
         let view = list.as_listpack();
-        let at =
-            if index == *count as usize { view.end() } else { view.seek(index as i64).unwrap_or(view.end()) };
+        let at = if index == *count as usize {
+            view.end()
+        } else {
+            view.seek(index as i64).unwrap_or_else(|| view.end())
+        };
         if list.insert(at, element).is_err() {
             return false;
         }
