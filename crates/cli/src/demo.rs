@@ -145,7 +145,9 @@ fn fill(primary: &Standalone, n: u64) -> Result<(), Error> {
         4 => run(&["SADD", &key("ids"), &id, "7", "70000"]),
         5 => run(&["HSET", &key("hash"), "name", &id, "colour", "blue", "size", "12"]),
         6 => run(&["ZADD", &key("zset"), "1", "one", "2.5", &id, "-inf", "least"]),
-        7 => run(&["GEOADD", &key("geo"), "13.361389", "38.115556", "Palermo", "15.087269", "37.502669", &id]),
+        7 => {
+            run(&["GEOADD", &key("geo"), "13.361389", "38.115556", "Palermo", "15.087269", "37.502669", &id])
+        }
         8 => {
             let stream = key("stream");
             run(&["XADD", &stream, "*", "n", &id])?;

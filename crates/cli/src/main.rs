@@ -1,5 +1,8 @@
 //! The `replica` binary: one subcommand a file.
-#![expect(unreachable_pub, reason = "a binary has no public items; `pub` marks what a module offers its siblings")]
+#![expect(
+    unreachable_pub,
+    reason = "a binary has no public items; `pub` marks what a module offers its siblings"
+)]
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! `replica serve`: a live copy, or a writable server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use replica::Replica;
@@ -10,7 +10,7 @@ use crate::{Failure, runtime};
 
 /// Arguments of `replica serve`.
 #[derive(Debug, clap::Args)]
-#[group(id = "what", required = true, multiple = false, args = ["master", "standalone"])]
+#[command(group(clap::ArgGroup::new("source").required(true).args(["master", "standalone"])))]
 pub struct Args {
     /// The primary to follow: redis://user:password@host:port, or host:port.
     #[arg(long, value_name = "URL")]
@@ -89,7 +89,7 @@ async fn stand_alone(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn load(engine: &Arc<Engine>, path: &PathBuf) -> Result<(), Failure> {
+fn load(engine: &Arc<Engine>, path: &Path) -> Result<(), Failure> {
     let mut loader = store::Loader::new(engine.keyspace());
     crate::rdb::read(path, &mut loader, false)?;
     tracing::info!(keys = loader.keys(), path = %path.display(), "loaded");

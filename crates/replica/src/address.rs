@@ -40,9 +40,10 @@ impl Address {
         }
         let (user, password) = match credentials.map(|c| c.split_once(':').unwrap_or((c, ""))) {
             None => (None, None),
-            Some((user, password)) => {
-                (Some(decode(user)).filter(|u| !u.is_empty()), Some(decode(password)).filter(|p| !p.is_empty()))
-            }
+            Some((user, password)) => (
+                Some(decode(user)).filter(|u| !u.is_empty()),
+                Some(decode(password)).filter(|p| !p.is_empty()),
+            ),
         };
         Ok(Self { host: host.to_owned(), port, user, password })
     }

@@ -121,7 +121,8 @@ impl Builder {
         let listener = match &self.listen {
             None => None,
             Some(listen) => {
-                let listen = if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.clone() };
+                let listen =
+                    if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.clone() };
                 let bound = Listener::bind(engine.clone(), listen.as_str()).await;
                 Some(bound.map_err(|source| Error::Io { what: "listening", source })?)
             }

@@ -77,7 +77,9 @@ impl Db {
     /// # Errors
     /// [`Error::WrongKind`] if the key holds another kind.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Blob>, Error> {
-        self.keyspace.blob(self.index, key.as_ref()).map_err(|error| self.wrong_kind(&error, key.as_ref(), Kind::String))
+        self.keyspace
+            .blob(self.index, key.as_ref())
+            .map_err(|error| self.wrong_kind(&error, key.as_ref(), Kind::String))
     }
 
     /// The strings at several keys; a key of another kind counts as missing, as MGET has it.
@@ -161,7 +163,7 @@ impl Db {
     /// # Errors
     /// [`Error::WrongKind`]
     pub fn hash(&self, key: impl AsRef<[u8]>) -> Result<Option<HashRef>, Error> {
-        Ok(self.typed::<Hash>(key.as_ref(), Kind::Hash)?.map(HashRef))
+        Ok(self.place(key.as_ref(), Kind::Hash)?.map(HashRef))
     }
 
     /// The list at `key`; `None` if there is no key.
@@ -169,7 +171,7 @@ impl Db {
     /// # Errors
     /// [`Error::WrongKind`]
     pub fn list(&self, key: impl AsRef<[u8]>) -> Result<Option<ListRef>, Error> {
-        Ok(self.typed::<List>(key.as_ref(), Kind::List)?.map(ListRef))
+        Ok(self.place(key.as_ref(), Kind::List)?.map(ListRef))
     }
 
     /// The set at `key`; `None` if there is no key.
@@ -177,7 +179,7 @@ impl Db {
     /// # Errors
     /// [`Error::WrongKind`]
     pub fn set(&self, key: impl AsRef<[u8]>) -> Result<Option<SetRef>, Error> {
-        Ok(self.typed::<Set>(key.as_ref(), Kind::Set)?.map(SetRef))
+        Ok(self.place(key.as_ref(), Kind::Set)?.map(SetRef))
     }
 
     /// The sorted set at `key`; `None` if there is no key.
@@ -185,7 +187,7 @@ impl Db {
     /// # Errors
     /// [`Error::WrongKind`]
     pub fn zset(&self, key: impl AsRef<[u8]>) -> Result<Option<ZsetRef>, Error> {
-        Ok(self.typed::<Zset>(key.as_ref(), Kind::Zset)?.map(ZsetRef))
+        Ok(self.place(key.as_ref(), Kind::Zset)?.map(ZsetRef))
     }
 
     /// The stream at `key`; `None` if there is no key.
@@ -193,10 +195,10 @@ impl Db {
     /// # Errors
     /// [`Error::WrongKind`]
     pub fn stream(&self, key: impl AsRef<[u8]>) -> Result<Option<StreamRef>, Error> {
-        Ok(self.typed::<Stream>(key.as_ref(), Kind::Stream)?.map(StreamRef))
+        Ok(self.place(key.as_ref(), Kind::Stream)?.map(StreamRef))
     }
 
-    fn typed<T: Typed>(&self, key: &[u8], wanted: Kind) -> Result<Option<Place>, Error> {
+    fn place(&self, key: &[u8], wanted: Kind) -> Result<Option<Place>, Error> {
         match self.kind(key) {
             None => Ok(None),
             Some(found) if found == wanted => Ok(Some(Place { db: self.clone(), key: key.to_vec() })),
@@ -206,7 +208,8 @@ impl Db {
 
     fn entry<R>(&self, key: &[u8], f: impl FnOnce(Option<&Entry>) -> R) -> R {
         let now = || self.keyspace.clock().now();
-        self.keyspace.with(self.index, key, |entry| f(entry.filter(|e| e.expire().is_none_or(|at| at > now()))))
+        self.keyspace
+            .with(self.index, key, |entry| f(entry.filter(|e| e.expire().is_none_or(|at| at > now()))))
     }
 
     fn wrong_kind(&self, error: &CommandError, key: &[u8], wanted: Kind) -> Error {
@@ -267,7 +270,9 @@ impl HashRef {
     #[must_use]
     pub fn to_vec(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let now = self.0.now();
-        self.0.read(|hash: &Hash| hash.iter(now).map(|(field, found)| (field.to_vec(), found.value.to_vec())).collect())
+        self.0.read(|hash: &Hash| {
+            hash.iter(now).map(|(field, found)| (field.to_vec(), found.value.to_vec())).collect()
+        })
     }
 }
 
@@ -290,7 +295,10 @@ impl ListRef {
             let place = |n: i64| if n < 0 { (length + n).max(0) } else { n };
             let (start, end) = (place(start), if end < 0 { length + end } else { end.min(length - 1) });
             let count = usize::try_from(end - start + 1).unwrap_or(0);
-            list.iter_from(usize::try_from(start).unwrap_or(0)).take(count).map(|item| item.to_vec()).collect()
+            list.iter_from(usize::try_from(start).unwrap_or(0))
+                .take(count)
+                .map(|item| item.to_vec())
+                .collect()
         })
     }
 
@@ -389,9 +397,6 @@ impl ZsetRef {
 /// A stream. Each call reads it as it is then.
 #[derive(Debug, Clone)]
 pub struct StreamRef(Place);
-
-/// An entry of a stream: its id (milliseconds, sequence) and its fields with values.
-pub type StreamEntry = ((u64, u64), Vec<(Vec<u8>, Vec<u8>)>);
 
 impl StreamRef {
     /// How many entries there are.

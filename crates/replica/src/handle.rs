@@ -69,7 +69,9 @@ impl Status {
     #[must_use]
     pub fn fraction(&self) -> Option<f64> {
         match self.phase {
-            Phase::Transfer { received, total: Some(total) } if total > 0 => Some(received as f64 / total as f64),
+            Phase::Transfer { received, total: Some(total) } if total > 0 => {
+                Some(received as f64 / total as f64)
+            }
             _ => None,
         }
     }

@@ -40,5 +40,5 @@ pub use error::Error;
 pub use handle::{Replica, Status};
 pub use replication::{LinkError, Offset, Phase, Position, ReplId};
 pub use standalone::Standalone;
-pub use store::{Blob, Recorded};
 pub use store::value::Kind;
+pub use store::{Blob, Recorded};

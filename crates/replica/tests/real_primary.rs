@@ -1,4 +1,5 @@
 //! A replica of ours beside the real primary that it follows, read by an independent client.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ async fn follow(primary: &testkit::Running) -> Replica {
 /// Waits until the replica holds everything that the primary has written.
 async fn caught_up(primary: &mut Client, replica: &Replica) {
     let info = primary.call(&["INFO", "replication"]).text();
-    let offset = info.lines().find_map(|l| l.strip_prefix("master_repl_offset:")).unwrap().trim().parse().unwrap();
+    let offset =
+        info.lines().find_map(|l| l.strip_prefix("master_repl_offset:")).unwrap().trim().parse().unwrap();
     replica.wait_for_offset(offset, Duration::from_secs(60)).await.unwrap();
 }
 

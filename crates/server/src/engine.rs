@@ -1,14 +1,16 @@
 //! One data set with its writer, its history, and everything that counts.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
 use replication::{LinkStatus, Offset, Position, Primary, ReplId};
 use store::command::{Command, Handler};
-use store::{Args, CommandError, CommandResult, Effect, Keyspace, Loaded, Reply, ShardSet, Txn, View, Viewer, Writer};
+use store::{
+    Args, CommandError, CommandResult, Effect, Keyspace, Loaded, Reply, ShardSet, Txn, View, Viewer, Writer,
+};
 use tokio::sync::watch;
 
 use crate::clients::Clients;
@@ -71,9 +73,16 @@ impl Stats {
             full_syncs_served,
             partial_syncs_served,
         } = self;
-        for counter in
-            [connections, commands, applied, bytes_in, bytes_out, expired_keys, full_syncs_served, partial_syncs_served]
-        {
+        for counter in [
+            connections,
+            commands,
+            applied,
+            bytes_in,
+            bytes_out,
+            expired_keys,
+            full_syncs_served,
+            partial_syncs_served,
+        ] {
             counter.store(0, Ordering::Relaxed);
         }
     }
@@ -371,5 +380,7 @@ fn append(primary: &mut Primary, effects: &[Effect]) {
 /// Unix milliseconds of the system's clock.
 #[must_use]
 pub fn unix_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
 }

@@ -128,7 +128,8 @@ impl Feeding {
     /// thread where it holds up no other connection.
     async fn snapshot(&mut self, feed: &mut Box<Feed>) -> Result<(), String> {
         let engine = Arc::clone(&self.engine);
-        let mut borrowed = std::mem::replace(feed, Box::new(Feed::new(engine.uptime(), engine.feed_options())));
+        let mut borrowed =
+            std::mem::replace(feed, Box::new(Feed::new(engine.uptime(), engine.feed_options())));
         let made = tokio::task::spawn_blocking(move || {
             let mut writing = engine.writing.lock();
             let position: Position = borrowed.begin_snapshot(&mut writing.primary);

@@ -26,7 +26,8 @@ const SECTIONS: [(&str, Section); 9] = [
 
 /// The text of these sections; of all if none is named.
 pub(crate) fn text(engine: &Engine, wanted: &[String]) -> String {
-    let everything = wanted.is_empty() || wanted.iter().any(|w| matches!(w.as_str(), "all" | "default" | "everything"));
+    let everything =
+        wanted.is_empty() || wanted.iter().any(|w| matches!(w.as_str(), "all" | "default" | "everything"));
     let mut text = String::new();
     for (name, section) in SECTIONS {
         if everything || wanted.iter().any(|w| w.eq_ignore_ascii_case(name)) {
@@ -181,7 +182,10 @@ fn replica_part(engine: &Engine, host: &str, port: u16, out: &mut String) -> std
     let link = engine.link.read().as_ref().map(|link| link.borrow().clone());
     let phase = link.as_ref().map(|link| &link.phase);
     let up = matches!(phase, Some(Phase::Streaming));
-    let silent = link.as_ref().and_then(|l| l.last_io).map_or(-1, |at| i64::try_from(at.elapsed().as_secs()).unwrap_or(-1));
+    let silent = link
+        .as_ref()
+        .and_then(|l| l.last_io)
+        .map_or(-1, |at| i64::try_from(at.elapsed().as_secs()).unwrap_or(-1));
     line!(out, "role:slave");
     line!(out, "master_host:{host}");
     line!(out, "master_port:{port}");
@@ -196,7 +200,11 @@ fn replica_part(engine: &Engine, host: &str, port: u16, out: &mut String) -> std
         let total_bytes = total.map_or(-1, |t| i64::try_from(t).unwrap_or(i64::MAX));
         line!(out, "master_sync_total_bytes:{total_bytes}");
         line!(out, "master_sync_read_bytes:{received}");
-        line!(out, "master_sync_left_bytes:{}", total.map_or(-1, |t| i64::try_from(t.saturating_sub(*received)).unwrap_or(-1)));
+        line!(
+            out,
+            "master_sync_left_bytes:{}",
+            total.map_or(-1, |t| i64::try_from(t.saturating_sub(*received)).unwrap_or(-1))
+        );
         line!(out, "master_sync_last_io_seconds_ago:{silent}");
     }
     if let (false, Some(link)) = (up, &link) {

@@ -80,7 +80,9 @@ async fn accept(engine: Arc<Engine>, socket: TcpListener, stop: CancellationToke
                 let id = engine.clients.add(peer, local, stop.clone());
                 let engine = Arc::clone(&engine);
                 tasks.spawn(async move {
-                    Connection { session: Session::new(Arc::clone(&engine), id), peer, stream, stop }.run().await;
+                    Connection { session: Session::new(Arc::clone(&engine), id), peer, stream, stop }
+                        .run()
+                        .await;
                     engine.clients.remove(id);
                 });
             }

@@ -21,10 +21,6 @@ impl<'a> RespReply<'a> {
         Encoder::new(self.out, self.protocol)
     }
 
-    pub(crate) fn protocol(&self) -> Protocol {
-        self.protocol
-    }
-
     /// HELLO answers in the protocol that it has just chosen.
     pub(crate) fn set_protocol(&mut self, protocol: Protocol) {
         self.protocol = protocol;

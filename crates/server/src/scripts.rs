@@ -48,7 +48,10 @@ impl Scripts {
     }
 
     /// Runs `f` with an interpreter of the pool.
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut lua::Engine) -> Result<R, lua::Error>) -> Result<R, lua::Error> {
+    pub(crate) fn with<R>(
+        &self,
+        f: impl FnOnce(&mut lua::Engine) -> Result<R, lua::Error>,
+    ) -> Result<R, lua::Error> {
         let idle = self.idle.lock().pop();
         let mut engine = match idle {
             Some(engine) => engine,
@@ -79,18 +82,25 @@ pub(crate) enum Which<'a> {
     Digest(&'a [u8]),
 }
 
+/// A script's call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Script<'a> {
+    pub(crate) which: Which<'a>,
+    pub(crate) keys: &'a [&'a [u8]],
+    pub(crate) argv: &'a [&'a [u8]],
+    pub(crate) mode: Mode,
+}
+
 /// Runs a script on the data of `engine`, on ground that is held already or that is taken here: a still
 /// keyspace for a replica, everything for a primary (a script's keys cannot be known for sure).
 pub(crate) fn run(
     engine: &Engine,
-    which: Which<'_>,
-    keys: &[&[u8]],
-    argv: &[&[u8]],
+    script: Script<'_>,
     db: u32,
-    mode: Mode,
     out: &mut RespReply<'_>,
     ground: &mut Ground<'_, '_>,
 ) -> Result<(), lua::Error> {
+    let Script { which, keys, argv, mode } = script;
     let go = |out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>| {
         engine.scripts.with(|interpreter| {
             let mode = match which {

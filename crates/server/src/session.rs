@@ -144,7 +144,8 @@ impl Session {
 
     /// Everything that can refuse a command before it runs, in the order of the real server.
     fn admit(&self, args: Args<'_>) -> Result<Found, CommandError> {
-        let found = command::find(args).map(Found::Data).or_else(|| connection::find(args).map(Found::Connection));
+        let found =
+            command::find(args).map(Found::Data).or_else(|| connection::find(args).map(Found::Connection));
         let found = found.ok_or_else(|| command::unknown(args))?;
         found.check_arity(args)?;
         if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
@@ -163,7 +164,13 @@ impl Session {
     }
 
     /// Runs an admitted command on the ground that is held already.
-    fn run(&mut self, found: &Found, args: Args<'_>, out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) -> CommandResult {
+    fn run(
+        &mut self,
+        found: &Found,
+        args: Args<'_>,
+        out: &mut RespReply<'_>,
+        ground: &mut Ground<'_, '_>,
+    ) -> CommandResult {
         match (found, ground) {
             (Found::Data(row), Ground::Txn(txn)) => {
                 txn.select(self.db);
@@ -229,7 +236,12 @@ impl Session {
         set
     }
 
-    fn run_queued(&mut self, queued: &[SmallVec<[&[u8]; 8]>], out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) {
+    fn run_queued(
+        &mut self,
+        queued: &[SmallVec<[&[u8]; 8]>],
+        out: &mut RespReply<'_>,
+        ground: &mut Ground<'_, '_>,
+    ) {
         for parts in queued {
             let args = Args::new(parts);
             let result = self.admit(args).and_then(|found| self.run(&found, args, out, ground));
@@ -242,7 +254,8 @@ impl Session {
     /// The name of a command for CLIENT LIST.
     pub(crate) fn note_command(&self, request: &[&[u8]]) {
         let args = Args::new(request);
-        let name = command::find(args).map(Found::Data).or_else(|| connection::find(args).map(Found::Connection));
+        let name =
+            command::find(args).map(Found::Data).or_else(|| connection::find(args).map(Found::Connection));
         let (db, resp, queued) = (self.db, self.protocol, self.transaction.as_ref().map(Transaction::len));
         self.engine.clients.update(self.id, |client| {
             client.active = std::time::Instant::now();

@@ -20,7 +20,11 @@ pub fn dump(keyspace: &Keyspace, position: Option<Position>) -> Result<Vec<Bytes
     }
 }
 
-fn encode(keyspace: &Keyspace, position: Option<Position>, version: Version) -> Result<Vec<Bytes>, EncodeError> {
+fn encode(
+    keyspace: &Keyspace,
+    position: Option<Position>,
+    version: Version,
+) -> Result<Vec<Bytes>, EncodeError> {
     let mut aux = vec![
         ("redis-ver", VERSION.to_owned()),
         ("redis-bits", usize::BITS.to_string()),

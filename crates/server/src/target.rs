@@ -24,7 +24,9 @@ impl EngineTarget {
 
 /// Commands of the stream that concern no key: their effects are elsewhere, or nowhere.
 fn is_no_data(name: &[u8]) -> bool {
-    [&b"publish"[..], b"spublish", b"ping", b"replconf", b"select"].iter().any(|n| name.eq_ignore_ascii_case(n))
+    [&b"publish"[..], b"spublish", b"ping", b"replconf", b"select"]
+        .iter()
+        .any(|n| name.eq_ignore_ascii_case(n))
 }
 
 impl Target for EngineTarget {

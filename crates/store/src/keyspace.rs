@@ -38,7 +38,6 @@ impl Keyspace {
     /// An empty keyspace that announces `databases` databases (at least 1, at most [`MAX_DATABASES`]),
     /// and its only writer.
     #[must_use]
-    #[expect(clippy::new_ret_no_self, reason = "the writer is made with it, once")]
     pub fn new(databases: u32) -> (Arc<Self>, Writer) {
         let keyspace = Arc::new(Self {
             gate: RwLock::new(()),
@@ -159,7 +158,7 @@ impl Keyspace {
             if dbs.len() <= *index as usize {
                 dbs.resize_with(*index as usize + 1, || None);
             }
-            let new = dbs[*index as usize].get_or_insert_with(|| empty_shards());
+            let new = dbs[*index as usize].get_or_insert_with(empty_shards);
             for (guard, shard) in guards.iter_mut().zip(new.iter_mut()) {
                 std::mem::swap(&mut **guard, shard);
             }

@@ -72,18 +72,12 @@ impl Entry {
 }
 
 /// Keys whose hashes share their top eight bits.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Shard {
     bits: u8,
     directory: Vec<u32>,
     segments: Vec<Segment>,
     counts: Counts,
-}
-
-impl Default for Shard {
-    fn default() -> Self {
-        Self { bits: 0, directory: Vec::new(), segments: Vec::new(), counts: Counts::default() }
-    }
 }
 
 impl Shard {

@@ -184,10 +184,11 @@ impl<'k> Txn<'k> {
         let db = self.view.db();
         self.rewritten = false;
         let result = handler(self);
-        if self.dirty != before && !self.rewritten {
-            if let Some(effects) = &mut self.effects {
-                effects.push(Effect { db, args: args.iter().map(|a| (*a).into()).collect() });
-            }
+        if self.dirty != before
+            && !self.rewritten
+            && let Some(effects) = &mut self.effects
+        {
+            effects.push(Effect { db, args: args.iter().map(|a| (*a).into()).collect() });
         }
         result
     }

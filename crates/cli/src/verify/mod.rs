@@ -69,7 +69,12 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
     for (what, count) in &report.differences {
         println!("{count} x {what}");
     }
-    println!("{} keys in {} databases compared: {} differences", report.keys, report.databases, report.total());
+    println!(
+        "{} keys in {} databases compared: {} differences",
+        report.keys,
+        report.databases,
+        report.total()
+    );
     Ok(report.total() == 0)
 }
 
@@ -118,7 +123,11 @@ pub fn compare(master: &str, replica: &str, show: usize, retries: u32) -> Result
 }
 
 /// The keys of a batch that differ now, with what differs.
-fn differing(a: &mut Connection, b: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<(Vec<u8>, &'static str)>, Failure> {
+fn differing(
+    a: &mut Connection,
+    b: &mut Connection,
+    keys: &[Vec<u8>],
+) -> Result<Vec<(Vec<u8>, &'static str)>, Failure> {
     let (first, second) = (read::values(a, keys)?, read::values(b, keys)?);
     let pairs = keys.iter().zip(first.into_iter().zip(second));
     Ok(pairs.filter_map(|(key, (x, y))| Some((key.clone(), x.difference(&y)?))).collect())

@@ -61,7 +61,9 @@ pub fn keys(connection: &mut Connection) -> Result<Vec<Vec<u8>>, Failure> {
     loop {
         let reply = connection.ask(&[b"SCAN".as_slice(), &cursor, b"COUNT", b"1000"])?;
         let Value::Array(parts) = reply else { return Err("SCAN did not answer an array".into()) };
-        let [next, Value::Array(found)] = parts.as_slice() else { return Err("SCAN answered another shape".into()) };
+        let [next, Value::Array(found)] = parts.as_slice() else {
+            return Err("SCAN answered another shape".into());
+        };
         keys.extend(found.iter().map(bytes));
         cursor = bytes(next);
         if cursor == b"0" {
@@ -96,7 +98,9 @@ pub fn values(connection: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<Key>,
     let mut replies = connection.flush()?.into_iter();
     let mut found = Vec::with_capacity(keys.len());
     for kind in kinds {
-        let (Some(expire), Some(value)) = (replies.next(), replies.next()) else { return Err("a reply is missing".into()) };
+        let (Some(expire), Some(value)) = (replies.next(), replies.next()) else {
+            return Err("a reply is missing".into());
+        };
         let value = match kind.as_slice() {
             b"set" => sorted(value, 1),
             b"hash" => sorted(value, 2),

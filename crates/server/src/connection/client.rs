@@ -36,7 +36,12 @@ pub(super) fn checked_name(name: &[u8]) -> Result<Vec<u8>, CommandError> {
     Err(CommandError::err("Client names cannot contain spaces, newlines or special characters."))
 }
 
-fn getname(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn getname(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     match session.engine.clients.get(session.id).map(|client| client.name).filter(|name| !name.is_empty()) {
         Some(name) => out.bulk(&name),
         None => out.null(Null::Bulk),
@@ -44,14 +49,24 @@ fn getname(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut 
     Ok(())
 }
 
-fn setname(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn setname(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let name = checked_name(args.at(2))?;
     session.engine.clients.update(session.id, |client| client.name = name);
     out.simple("OK");
     Ok(())
 }
 
-fn setinfo(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn setinfo(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let (option, value) = (args.at(2), args.at(3).to_vec());
     let shown = String::from_utf8_lossy(option).into_owned();
     if !value.iter().all(|b| (b'!'..=b'~').contains(b)) {
@@ -69,7 +84,12 @@ fn setinfo(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &m
     Ok(())
 }
 
-fn no_evict(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn no_evict(
+    _: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     if !args.is(2, "on") && !args.is(2, "off") {
         return Err(CommandError::Syntax);
     }
@@ -82,13 +102,23 @@ fn id(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Groun
     Ok(())
 }
 
-fn info(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn info(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let line = session.engine.clients.get(session.id).map(|client| client.line()).unwrap_or_default();
     out.verbatim("txt", line.as_bytes());
     Ok(())
 }
 
-fn list(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn list(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let clients = session.engine.clients.list();
     let wanted: Box<dyn Fn(&crate::clients::Client) -> bool> = match args.len() {
         2 => Box::new(|_| true),
@@ -113,7 +143,12 @@ fn list(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut 
     Ok(())
 }
 
-fn kill(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn kill(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let clients = session.engine.clients.list();
     if args.len() == 3 {
         let victim = clients.iter().find(|c| c.addr.to_string().as_bytes() == args.at(2));

@@ -166,9 +166,12 @@ impl Told {
         let subcommands = self.subcommands();
         out.bulk(self.name.as_bytes());
         out.encoder().map(4 + usize::from(!subcommands.is_empty()));
-        for (field, value) in
-            [("summary", self.summary.trim()), ("since", self.since), ("group", self.group), ("complexity", self.cost)]
-        {
+        for (field, value) in [
+            ("summary", self.summary.trim()),
+            ("since", self.since),
+            ("group", self.group),
+            ("complexity", self.cost),
+        ] {
             out.bulk(field.as_bytes());
             out.bulk(value.as_bytes());
         }
@@ -180,7 +183,12 @@ impl Told {
     }
 }
 
-fn everything(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) -> CommandResult {
+fn everything(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    ground: &mut Ground<'_, '_>,
+) -> CommandResult {
     if args.len() > 1 {
         return unknown_subcommand(session, args, out, ground);
     }
@@ -232,7 +240,12 @@ fn list(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground
     Ok(())
 }
 
-fn getkeys(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn getkeys(
+    _: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let parts = args.from(2);
     let asked = Args::new(parts);
     let Some(row) = data::find(asked) else {
@@ -241,7 +254,8 @@ fn getkeys(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Gro
             None => CommandError::err("Invalid command specified"),
         });
     };
-    row.check_arity(asked).map_err(|_| CommandError::err("Invalid number of arguments specified for command"))?;
+    row.check_arity(asked)
+        .map_err(|_| CommandError::err("Invalid number of arguments specified for command"))?;
     let mut keys = Vec::new();
     row.keys.each(asked, |key| keys.push(key));
     if keys.is_empty() {

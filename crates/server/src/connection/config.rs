@@ -52,7 +52,12 @@ fn settings(engine: &Engine) -> Vec<(String, String)> {
     all
 }
 
-fn get(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn get(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let found: Vec<(String, String)> = settings(&session.engine)
         .into_iter()
         .filter(|(name, _)| {
@@ -67,26 +72,37 @@ fn get(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut G
     Ok(())
 }
 
-fn set(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn set(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     if !args.len().is_multiple_of(2) {
         return Err(CommandError::Arity("config|set".into()));
     }
     let engine = &session.engine;
     let known = settings(engine);
-    let pairs = || args.from(2).chunks_exact(2).map(|p| (String::from_utf8_lossy(p[0]).to_ascii_lowercase(), p[1]));
+    let pairs =
+        || args.from(2).chunks_exact(2).map(|p| (String::from_utf8_lossy(p[0]).to_ascii_lowercase(), p[1]));
     // All or nothing: look at every pair before the first change.
     for (name, value) in pairs() {
         if !known.iter().any(|(n, _)| *n == name) {
             let text = format!("Unknown option or number of arguments for CONFIG SET - '{name}'");
             return Err(CommandError::Err(text.into()));
         }
-        let is_limit = engine.keyspace.limits().iter().any(|(n, old, _)| n == name || old == Some(name.as_str()));
+        let is_limit =
+            engine.keyspace.limits().iter().any(|(n, old, _)| n == name || old == Some(name.as_str()));
         if is_limit && memory(value).is_none() {
-            let text = format!("CONFIG SET failed (possibly related to argument '{name}') - argument couldn't be parsed into an integer");
+            let text = format!(
+                "CONFIG SET failed (possibly related to argument '{name}') - argument couldn't be parsed into an integer"
+            );
             return Err(CommandError::Err(text.into()));
         }
         if !is_limit && name != "requirepass" {
-            let text = format!("CONFIG SET failed (possibly related to argument '{name}') - can't set immutable config");
+            let text = format!(
+                "CONFIG SET failed (possibly related to argument '{name}') - can't set immutable config"
+            );
             return Err(CommandError::Err(text.into()));
         }
     }
@@ -119,7 +135,12 @@ fn memory(text: &[u8]) -> Option<i64> {
     text[..digits].parse::<i64>().ok()?.checked_mul(unit)
 }
 
-fn resetstat(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn resetstat(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     session.engine.stats.reset();
     out.simple("OK");
     Ok(())

@@ -27,7 +27,8 @@ rows! { "connection";
     "select" 2 [Flags::FAST, Flags::LOADING, Flags::STALE], since "1.0.0", cost "O(1)" => select;
 }
 
-const WRONGPASS: CommandError = CommandError::coded("WRONGPASS invalid username-password pair or user is disabled.");
+const WRONGPASS: CommandError =
+    CommandError::coded("WRONGPASS invalid username-password pair or user is disabled.");
 
 fn log_in(session: &mut Session, user: &[u8], password: &[u8]) -> CommandResult {
     let wanted = session.engine.password.read().clone();
@@ -42,7 +43,12 @@ fn log_in(session: &mut Session, user: &[u8], password: &[u8]) -> CommandResult 
     Ok(())
 }
 
-fn auth(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn auth(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     match args.len() {
         2 if session.engine.password.read().is_none() => {
             return Err(CommandError::err(
@@ -71,13 +77,23 @@ fn ping(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground
     Ok(())
 }
 
-fn quit(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn quit(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     session.after = After::Close;
     out.simple("OK");
     Ok(())
 }
 
-fn reset(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn reset(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     session.transaction = None;
     session.watch = None;
     session.db = 0;
@@ -89,7 +105,12 @@ fn reset(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Gr
     Ok(())
 }
 
-fn select(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn select(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let db = args.int(1).map_err(|_| CommandError::NotAnInteger)?;
     let known = session.engine.keyspace.databases();
     let Some(db) = u32::try_from(db).ok().filter(|db| *db < known) else {
@@ -100,7 +121,12 @@ fn select(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mu
     Ok(())
 }
 
-fn hello(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn hello(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let mut protocol = session.protocol;
     if args.len() > 1 {
         protocol = match args.int(1) {

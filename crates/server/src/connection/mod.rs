@@ -27,7 +27,8 @@ pub(crate) const NO_MULTI: Flags = Flags::server(2);
 pub(crate) const RUNS_SCRIPT: Flags = Flags::server(3);
 
 /// What a row runs.
-pub(crate) type Handler = fn(&mut Session, Args<'_>, &mut RespReply<'_>, &mut Ground<'_, '_>) -> CommandResult;
+pub(crate) type Handler =
+    fn(&mut Session, Args<'_>, &mut RespReply<'_>, &mut Ground<'_, '_>) -> CommandResult;
 
 /// A row of the table.
 #[derive(Debug)]
@@ -101,7 +102,12 @@ impl Row {
 }
 
 /// What a container answers to a subcommand that it does not have.
-fn unknown_subcommand(_: &mut Session, args: Args<'_>, _: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn unknown_subcommand(
+    _: &mut Session,
+    args: Args<'_>,
+    _: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let container = String::from_utf8_lossy(args.at(0)).to_ascii_uppercase();
     let name = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]).into_owned();
     Err(CommandError::Err(format!("unknown subcommand '{name}'. Try {container} HELP.").into()))

@@ -19,17 +19,25 @@ rows! { "server";
 }
 
 /// REPLCONF and PSYNC alike go to the connection's feed; after a PSYNC the connection is its alone.
-fn replconf(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn replconf(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let engine = &session.engine;
     let is_psync = args.is(0, "psync");
     if is_psync && !engine.is_writable() {
-        return Err(CommandError::err("this replica does not serve replicas of its own: attach to its primary"));
+        return Err(CommandError::err(
+            "this replica does not serve replicas of its own: attach to its primary",
+        ));
     }
     let options = engine.feed_options();
     let feed = session.feed.get_or_insert_with(|| Box::new(Feed::new(engine.uptime(), options)));
     let mut writing = engine.writing.lock();
     let primary = &mut writing.primary;
-    feed.handle_request(engine.uptime(), args.all(), primary).map_err(|why| CommandError::Err(why.to_string().into()))?;
+    feed.handle_request(engine.uptime(), args.all(), primary)
+        .map_err(|why| CommandError::Err(why.to_string().into()))?;
     if is_psync {
         drop(writing);
         if let Some(feed) = session.feed.take() {
@@ -43,12 +51,18 @@ fn replconf(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &
     Ok(())
 }
 
-fn role(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn role(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let engine = &session.engine;
     let offset = |o: u64| i64::try_from(o).unwrap_or(i64::MAX);
     match engine.role() {
         Role::Primary => {
-            let replicas: Vec<_> = engine.replicas.iter().map(|r| r.value().clone()).filter(|r| r.online).collect();
+            let replicas: Vec<_> =
+                engine.replicas.iter().map(|r| r.value().clone()).filter(|r| r.online).collect();
             out.encoder().array(3);
             out.bulk(b"master");
             out.integer(offset(engine.position().map_or(0, |p| p.offset.0)));
@@ -67,7 +81,11 @@ fn role(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Gro
             out.bulk(host.as_bytes());
             out.integer(port.into());
             out.bulk(state.as_bytes());
-            out.integer(if state == "connected" { offset(engine.position().map_or(0, |p| p.offset.0)) } else { -1 });
+            out.integer(if state == "connected" {
+                offset(engine.position().map_or(0, |p| p.offset.0))
+            } else {
+                -1
+            });
         }
     }
     Ok(())

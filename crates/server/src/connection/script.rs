@@ -5,7 +5,7 @@ use store::{Args, CommandError, CommandResult, Reply};
 
 use super::{RUNS_SCRIPT, rows, unknown_subcommand};
 use crate::reply::RespReply;
-use crate::scripts::{self, Mode, Which};
+use crate::scripts::{self, Mode, Script, Which};
 use crate::session::{Ground, Session};
 
 rows! { "scripting";
@@ -47,32 +47,64 @@ fn run(
     }
     let keys = usize::try_from(keys).map_err(|_| CommandError::err("Number of keys can't be negative"))?;
     let (keys, argv) = args.from(3).split_at(keys);
-    scripts::run(&session.engine, which, keys, argv, session.db, mode, out, ground).map_err(|error| refuse(&error))
+    let script = Script { which, keys, argv, mode };
+    scripts::run(&session.engine, script, session.db, out, ground).map_err(|error| refuse(&error))
 }
 
-fn eval(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) -> CommandResult {
+fn eval(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    ground: &mut Ground<'_, '_>,
+) -> CommandResult {
     run(session, Which::Source(args.at(1)), args, Mode::May, out, ground)
 }
 
-fn eval_ro(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) -> CommandResult {
+fn eval_ro(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    ground: &mut Ground<'_, '_>,
+) -> CommandResult {
     run(session, Which::Source(args.at(1)), args, Mode::ReadOnly, out, ground)
 }
 
-fn evalsha(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) -> CommandResult {
+fn evalsha(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    ground: &mut Ground<'_, '_>,
+) -> CommandResult {
     run(session, Which::Digest(args.at(1)), args, Mode::May, out, ground)
 }
 
-fn evalsha_ro(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) -> CommandResult {
+fn evalsha_ro(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    ground: &mut Ground<'_, '_>,
+) -> CommandResult {
     run(session, Which::Digest(args.at(1)), args, Mode::ReadOnly, out, ground)
 }
 
-fn load(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
-    let digest = session.engine.scripts.with(|engine| engine.load(args.at(2))).map_err(|error| refuse(&error))?;
+fn load(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    let digest =
+        session.engine.scripts.with(|engine| engine.load(args.at(2))).map_err(|error| refuse(&error))?;
     out.bulk(digest.as_bytes());
     Ok(())
 }
 
-fn exists(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn exists(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     out.encoder().array(args.len() - 2);
     for digest in args.from(2) {
         out.integer(session.engine.scripts.known().exists(digest).into());
@@ -80,7 +112,12 @@ fn exists(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mu
     Ok(())
 }
 
-fn flush(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn flush(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     if args.len() > 3 || args.len() == 3 && !args.is(2, "sync") && !args.is(2, "async") {
         return Err(CommandError::err("SCRIPT FLUSH only support SYNC|ASYNC option"));
     }
@@ -89,7 +126,12 @@ fn flush(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut
     Ok(())
 }
 
-fn kill(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn kill(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     if session.engine.scripts.kill() == 0 {
         return Err(CommandError::coded("NOTBUSY No scripts in execution right now."));
     }

@@ -26,7 +26,12 @@ rows! { "server";
     "time" 1 [Flags::FAST, Flags::LOADING, Flags::STALE], since "2.6.0", cost "O(1)" => time;
 }
 
-fn info(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn info(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let sections: Vec<String> =
         args.from(1).iter().map(|s| String::from_utf8_lossy(s).to_ascii_lowercase()).collect();
     out.verbatim("txt", info::text(&session.engine, &sections).as_bytes());
@@ -34,20 +39,31 @@ fn info(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut 
 }
 
 fn time(_: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
-    let micros = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_micros());
+    let micros =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_micros());
     out.encoder().array(2);
     out.bulk((micros / 1_000_000).to_string().as_bytes());
     out.bulk((micros % 1_000_000).to_string().as_bytes());
     Ok(())
 }
 
-fn lastsave(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn lastsave(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let uptime = i64::try_from(session.engine.uptime().as_secs()).unwrap_or(0);
     out.integer(unix_ms() / 1000 - uptime);
     Ok(())
 }
 
-fn memory_usage(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn memory_usage(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     if args.len() != 3 && !(args.len() == 5 && args.is(3, "samples") && args.int(4)? >= 0) {
         return Err(CommandError::Syntax);
     }
@@ -63,7 +79,12 @@ fn memory_usage(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, 
     Ok(())
 }
 
-fn set_active_expire(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn set_active_expire(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     let off = args.int(2)? == 0;
     session.engine.blocked_expiry.store(off, std::sync::atomic::Ordering::Relaxed);
     out.simple("OK");

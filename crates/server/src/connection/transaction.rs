@@ -25,16 +25,31 @@ fn ok(out: &mut RespReply<'_>) -> CommandResult {
     Ok(())
 }
 
-fn multi(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn multi(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     session.begin_transaction()?;
     ok(out)
 }
 
-fn exec(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn exec(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     session.exec(out)
 }
 
-fn discard(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn discard(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     if session.transaction.take().is_none() {
         return Err(CommandError::err("DISCARD without MULTI"));
     }
@@ -42,7 +57,12 @@ fn discard(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut 
     ok(out)
 }
 
-fn watch(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn watch(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     if session.transaction.is_some() {
         return Err(CommandError::err("WATCH inside MULTI is not allowed"));
     }
@@ -54,7 +74,12 @@ fn watch(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut
     ok(out)
 }
 
-fn unwatch(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn unwatch(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     session.watch = None;
     ok(out)
 }
