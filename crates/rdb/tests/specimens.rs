@@ -68,7 +68,8 @@ fn a_dump_written_again_says_the_same() {
             let mut ours = by_key(&json.finish().unwrap());
             if version.number < 11 {
                 // What version 9 cannot say of a stream is not compared.
-                let forget = |lines: &mut BTreeMap<_, Value>| lines.values_mut().for_each(forget_late_figures);
+                let forget =
+                    |lines: &mut BTreeMap<_, Value>| lines.values_mut().for_each(forget_late_figures);
                 let mut theirs = theirs.clone();
                 forget(&mut ours);
                 forget(&mut theirs);
@@ -123,11 +124,7 @@ fn expand(value: &mut Value) {
 }
 
 fn assert_same(name: &str, ours: &Lines, theirs: &Lines) {
-    assert_eq!(
-        ours.keys().collect::<Vec<_>>(),
-        theirs.keys().collect::<Vec<_>>(),
-        "{name}: the keys differ"
-    );
+    assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{name}: the keys differ");
     for (key, theirs) in theirs {
         let (mut ours, mut theirs) = (ours[key].clone(), theirs.clone());
         normal(&mut ours);

@@ -299,4 +299,4 @@ fn field_expiry(ms: Option<i64>) -> Read<i64> {
     }
 }
 
-pub(super) const FIELD_EXPIRY_MAX: i64 = 0x0000_FFFF_FFFF_FFFF;
+pub(crate) const FIELD_EXPIRY_MAX: i64 = 0x0000_FFFF_FFFF_FFFF;

@@ -27,6 +27,7 @@ use crate::crc64::Crc64;
 use crate::error::{Error, ErrorKind};
 use crate::version::Version;
 use crate::visitor::{EntryMeta, Kind, Visitor, Want};
+pub(crate) use collection::FIELD_EXPIRY_MAX;
 use cursor::{Cursor, Read, Stop, Text, trim};
 pub(crate) use packed::parse_score;
 

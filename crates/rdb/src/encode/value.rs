@@ -2,6 +2,7 @@
 
 use super::bytes::Bytes;
 use super::{EncodeError, StreamEncoder};
+use crate::decode::FIELD_EXPIRY_MAX;
 use crate::encoding::{Intset, Item, Listpack};
 use crate::version::{Flavour, Version};
 use crate::visitor::StreamMeta;
@@ -160,7 +161,7 @@ impl<'e> ValueEncoder<'e> {
     /// A hash whose fields may expire: field, value, Unix milliseconds.
     ///
     /// # Errors
-    /// [`EncodeError::FieldExpiry`] if one does and the version cannot say so. Nothing is written then but what
+    /// [`EncodeError::FieldExpiry`] if one does and the version cannot say so or not say that time. Nothing is written then but what
     /// [`Encoder::entry`](crate::Encoder::entry) wrote: the dump is to be given up.
     pub fn hash_fields<'a, I>(mut self, len: usize, fields: I) -> Result<(), EncodeError>
     where
@@ -171,8 +172,11 @@ impl<'e> ValueEncoder<'e> {
             self.hash(len, fields.map(|(field, value, _)| (field, value)));
             return Ok(());
         };
+        let latest = fields.clone().filter_map(|(_, _, expire_ms)| expire_ms).max().unwrap_or(earliest);
         match (self.version.flavour, self.version.number) {
-            (Flavour::Redis, 12..) => {
+            _ if earliest < 0 => return Err(EncodeError::FieldExpiry(self.version)),
+            // Redis keeps these times in 48 bits; Valkey does not, so a value of its may be out of range.
+            (Flavour::Redis, 12..) if latest <= FIELD_EXPIRY_MAX => {
                 self.head(24);
                 self.out.raw(&earliest.to_le_bytes());
                 self.out.len(len as u64);

@@ -118,7 +118,13 @@ pub(crate) fn every_way(dump: &[u8], want: Want) -> Vec<String> {
     with_tail.extend_from_slice(b"*1\r\n$4\r\nPING\r\n");
     let whole = record(&mut std::iter::once(&with_tail[..]));
     assert!(whole == record(&mut dump.chunks(1)), "byte by byte");
-    let step = if dump.len() > 20_000 { dump.len() / 97 } else if dump.len() > 3000 { 7 } else { 1 };
+    let step = if dump.len() > 20_000 {
+        dump.len() / 97
+    } else if dump.len() > 3000 {
+        7
+    } else {
+        1
+    };
     for split in (0..dump.len()).step_by(step) {
         let (a, b) = with_tail.split_at(split);
         assert!(whole == record(&mut [a, b].into_iter()), "split at {split}");
