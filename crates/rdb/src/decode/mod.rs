@@ -332,7 +332,10 @@ impl Decoder {
             State::Record => return self.records(cur, visitor),
             State::Header => self.header(cur, visitor)?,
             State::Payload => self.payload_value(cur, visitor)?,
-            State::PayloadEnd => return cursor::corrupt("bytes behind the value"),
+            State::PayloadEnd => {
+                cur.u8()?;
+                return cursor::corrupt("bytes behind the value");
+            }
             State::Libraries => self.library(cur, visitor)?,
             State::Ranges(_) => self.ranges(cur)?,
             State::String(_) => self.string_pieces(cur, visitor)?,
