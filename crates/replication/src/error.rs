@@ -65,20 +65,24 @@ pub enum LinkError {
         limit: usize,
     },
     /// The dump is corrupt, or holds what this version cannot read.
-    #[error("bad dump after {received} bytes: {error}")]
+    #[error("bad dump: {error}")]
     Dump {
-        /// Bytes of the dump received so far.
-        received: u64,
         /// The decoder's finding, with its place.
         error: Arc<rdb::Error>,
     },
-    /// The dump ended, but not where its `$<length>` said.
+    /// The dump ended before its `$<length>` said.
     #[error("the dump has {used} bytes, {claimed} were announced")]
     DumpLength {
         /// The announced length.
         claimed: u64,
         /// What the decoder used.
         used: u64,
+    },
+    /// The dump goes on where it should end by its `$<length>`.
+    #[error("the dump does not end with the {claimed} bytes announced")]
+    DumpUnfinished {
+        /// The announced length.
+        claimed: u64,
     },
     /// The bytes after a `$EOF:` dump are not the mark that was announced.
     #[error("the dump of {received} bytes does not end with its mark")]
@@ -111,9 +115,13 @@ impl LinkError {
                 Refusal::Other => Recovery::Resume,
             },
             Self::UnexpectedReply { .. } | Self::LineTooLong { .. } => Recovery::Resume,
-            Self::Dump { .. } | Self::DumpLength { .. } | Self::MarkMismatch { .. } | Self::Stream { .. } => {
-                Recovery::Resync
-            }
+            // The primary is newer than this decoder: its next dump will be, too.
+            Self::Dump { error } if unreadable(&error.kind) => Recovery::GiveUp,
+            Self::Dump { .. }
+            | Self::DumpLength { .. }
+            | Self::DumpUnfinished { .. }
+            | Self::MarkMismatch { .. }
+            | Self::Stream { .. } => Recovery::Resync,
         }
     }
 }
@@ -155,6 +163,11 @@ impl fmt::Display for Doing {
     }
 }
 
+/// Whether a dump is refused for what it is, not for damage.
+fn unreadable(kind: &rdb::ErrorKind) -> bool {
+    matches!(kind, rdb::ErrorKind::UnsupportedVersion(_) | rdb::ErrorKind::Unsupported { .. })
+}
+
 /// The sort of an error line, told by its first word alone.
 enum Refusal {
     /// The primary is not ready now.
@@ -167,7 +180,9 @@ enum Refusal {
 impl Refusal {
     fn of(reply: &str) -> Self {
         match reply.split(' ').next().unwrap_or_default() {
-            "LOADING" | "NOMASTERLINK" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" => Self::Transient,
+            "LOADING" | "NOMASTERLINK" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" => {
+                Self::Transient
+            }
             "NOAUTH" | "NOPERM" | "WRONGPASS" | "DENIED" => Self::Access,
             _ => Self::Other,
         }
@@ -196,6 +211,9 @@ mod tests {
         assert_eq!(refused(Step::Ping, "LOADING Redis is loading the dataset in memory"), Recovery::Resume);
         assert_eq!(refused(Step::Psync, "NOMASTERLINK Can't SYNC while not connected"), Recovery::Resume);
         assert_eq!(refused(Step::Ping, "MASTERDOWN Link with MASTER is down"), Recovery::Resume);
-        assert_eq!(refused(Step::Psync, "ERR SYNC and PSYNC are invalid with pending output"), Recovery::Resume);
+        assert_eq!(
+            refused(Step::Psync, "ERR SYNC and PSYNC are invalid with pending output"),
+            Recovery::Resume
+        );
     }
 }

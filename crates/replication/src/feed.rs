@@ -167,14 +167,21 @@ impl Feed {
     ///
     /// # Errors
     /// The connection is to be closed.
-    pub fn handle_request(&mut self, now: Duration, args: &[&[u8]], primary: &mut Primary) -> Result<(), FeedError> {
+    pub fn handle_request(
+        &mut self,
+        now: Duration,
+        args: &[&[u8]],
+        primary: &mut Primary,
+    ) -> Result<(), FeedError> {
         self.last_byte = now;
         match args {
             [name, options @ ..] if name.eq_ignore_ascii_case(b"REPLCONF") => {
                 self.replconf(now, options);
                 Ok(())
             }
-            [name, replid, offset] if self.state == FeedState::Handshake && name.eq_ignore_ascii_case(b"PSYNC") => {
+            [name, replid, offset]
+                if self.state == FeedState::Handshake && name.eq_ignore_ascii_case(b"PSYNC") =>
+            {
                 self.psync(now, replid, offset, primary);
                 Ok(())
             }
@@ -350,7 +357,8 @@ impl Feed {
                 b"ack" => return self.acknowledged(now, &text()),
                 b"fack" | b"getack" => return,
                 _ => {
-                    let name: String = String::from_utf8_lossy(option).chars().filter(|c| !c.is_control()).collect();
+                    let name: String =
+                        String::from_utf8_lossy(option).chars().filter(|c| !c.is_control()).collect();
                     return self.answer(&format!("-ERR Unrecognized REPLCONF option: {name}\r\n"));
                 }
             }
@@ -375,7 +383,9 @@ impl Feed {
         };
         match primary.psync(replid, offset) {
             // Without psync2 a replica would not learn a new id, and ask for the old one ever after.
-            Psync::Continue { from, replid: id } if self.replica.psync2 || ReplId::parse(replid) == Some(id) => {
+            Psync::Continue { from, replid: id }
+                if self.replica.psync2 || ReplId::parse(replid) == Some(id) =>
+            {
                 match self.replica.psync2 {
                     true => self.reply(&format!("+CONTINUE {id}\r\n")),
                     false => self.reply("+CONTINUE\r\n"),
@@ -473,7 +483,10 @@ mod tests {
         let (mut feed, mut primary) = pair();
         primary.append(b"abcdef");
         request(&mut feed, &mut primary, "REPLCONF capa psync2");
-        assert_eq!(request(&mut feed, &mut primary, &format!("PSYNC {ID} 14")), format!("+CONTINUE {ID}\r\ndef"));
+        assert_eq!(
+            request(&mut feed, &mut primary, &format!("PSYNC {ID} 14")),
+            format!("+CONTINUE {ID}\r\ndef")
+        );
         assert_eq!(feed.poll_event(), Some(FeedEvent::Continued(Offset(13))));
     }
 

@@ -164,9 +164,9 @@ fn check(step: Step, line: &[u8]) -> Result<(), LinkError> {
         return if line.starts_with(b"+") { Ok(()) } else { Err(unexpected(step, line)) };
     };
     let harmless = match step {
-        Step::Ping => {
-            [&b"NOAUTH"[..], b"NOPERM", b"ERR operation not permitted"].iter().any(|known| error.starts_with(known))
-        }
+        Step::Ping => [&b"NOAUTH"[..], b"NOPERM", b"ERR operation not permitted"]
+            .iter()
+            .any(|known| error.starts_with(known)),
         Step::Auth => false,
         // An option unknown to the primary is not worth a link; missing rights would show at PSYNC.
         _ => true,

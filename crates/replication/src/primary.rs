@@ -102,7 +102,8 @@ impl Primary {
     /// first byte wanted, counted from 1, and `? -1` asks for a dump.
     #[must_use]
     pub fn psync(&self, replid: &[u8], offset: i64) -> Psync {
-        let wanted = ReplId::parse(replid).zip(u64::try_from(offset).ok().and_then(|next| next.checked_sub(1)));
+        let wanted =
+            ReplId::parse(replid).zip(u64::try_from(offset).ok().and_then(|next| next.checked_sub(1)));
         let Some((asked, offset)) = wanted else { return Psync::Full };
         let from = Offset(offset);
         let ours = asked == self.replid

@@ -110,7 +110,8 @@ impl Stream {
     /// Handles the next command outside a transaction. Nothing is copied or counted on the way.
     fn bare<T: Target>(&mut self, target: &mut T, out: &mut BytesMut) -> Result<bool, LinkError> {
         let offset = self.applied;
-        let Some(command) = self.decoder.next_ref().map_err(|error| LinkError::Stream { offset, error })? else {
+        let Some(command) = self.decoder.next_ref().map_err(|error| LinkError::Stream { offset, error })?
+        else {
             return Ok(false);
         };
         let length = command.wire_len() as u64;
@@ -213,7 +214,8 @@ impl Meaning {
 
     /// A SELECT that names no database is the target's to count as an error, and selects nothing.
     fn select(command: &RequestRef<'_>) -> Self {
-        let db = command.arg(1).and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse().ok());
+        let db =
+            command.arg(1).and_then(|text| std::str::from_utf8(text).ok()).and_then(|text| text.parse().ok());
         match db {
             Some(db) if command.len() == 2 => Self::Select(db),
             _ => Self::Data,

@@ -114,7 +114,11 @@ impl Target for Recorder {
     fn apply(&mut self, batch: Batch<'_>) {
         self.calls.push(Call::Apply {
             db: batch.db,
-            commands: batch.commands.iter().map(|command| command.iter().map(<[u8]>::to_vec).collect()).collect(),
+            commands: batch
+                .commands
+                .iter()
+                .map(|command| command.iter().map(<[u8]>::to_vec).collect())
+                .collect(),
             transaction: batch.transaction,
             end: batch.end,
         });

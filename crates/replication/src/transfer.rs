@@ -138,11 +138,8 @@ impl<L: Visitor> Transfer<L> {
         let take = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
         let (ours, rest) = bytes.split_at(take);
         let mut tap = Tap { inner: &mut self.loader, stream_db: &mut self.stream_db };
-        let received = self.received;
-        let progress = self.decoder.feed(ours, &mut tap).map_err(|error| LinkError::Dump {
-            received,
-            error: Arc::new(error),
-        })?;
+        let progress =
+            self.decoder.feed(ours, &mut tap).map_err(|error| LinkError::Dump { error: Arc::new(error) })?;
         let used = match progress {
             rdb::Progress::Done { consumed } => consumed,
             _ => ours.len(),
@@ -151,8 +148,10 @@ impl<L: Visitor> Transfer<L> {
         let done = matches!(progress, rdb::Progress::Done { .. });
         if let BulkHeader::Length(claimed) = framing {
             // The decoder's end and the announced one must be the same byte.
-            if done != (self.received == claimed) {
-                return Err(LinkError::DumpLength { claimed, used: self.received });
+            match (done, self.received == claimed) {
+                (true, false) => return Err(LinkError::DumpLength { claimed, used: self.received }),
+                (false, true) => return Err(LinkError::DumpUnfinished { claimed }),
+                _ => {}
             }
         }
         *bytes = if done { bytes.get(used..).unwrap_or_default() } else { rest };

@@ -168,7 +168,9 @@ async fn user_and_password_open_the_link_and_a_wrong_one_is_told() {
     assert!(status.needs_help(), "{status:?}");
     let reason = status.down_reason().expect("down");
     assert_eq!(reason.recovery(), Recovery::GiveUp);
-    assert!(matches!(reason, LinkError::Refused { step: Step::Auth, reply } if reply.starts_with("WRONGPASS")));
+    assert!(
+        matches!(reason, LinkError::Refused { step: Step::Auth, reply } if reply.starts_with("WRONGPASS"))
+    );
     let without = follow(&primary);
     let status = until(&without, "the refusal", |status| matches!(status.phase, Phase::Down { .. })).await;
     assert!(status.needs_help(), "{status:?}");
@@ -195,7 +197,7 @@ async fn an_absent_primary_is_waited_for() {
 async fn a_valkey_nine_primary_sends_its_own_dump_version() {
     let primary = Server::V9_1.start();
     let mut client = primary.client();
-    client.line("HSET h f v g w").int();
+    assert_eq!(client.line("HSET h f v g w").int(), 2);
     client.line("HPEXPIREAT h 9999999999999 FIELDS 1 f");
     let handle = follow(&primary);
     until(&handle, "the stream", |status| status.phase.is_streaming()).await;

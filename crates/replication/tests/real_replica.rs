@@ -5,7 +5,7 @@ use replication::{
     BacklogLimits, Feed, FeedEvent, FeedOptions, FeedState, Offset, Position, Primary, ReplId,
 };
 use resp::{Limits, RequestDecoder};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use testkit::{Client, Reply, Running, Server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -45,17 +45,22 @@ impl Shared {
         (shared, port)
     }
 
+    fn lock(&self) -> MutexGuard<'_, Primary> {
+        self.primary.lock().expect("nobody panics with it")
+    }
+
     fn write(&self, db: u32, words: &str) {
         let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
-        self.primary.lock().unwrap().command(db, &args);
+        self.lock().command(db, &args);
         self.changed.send_modify(|_| {});
     }
 
     async fn until_acked(&self, states: usize) {
-        let wanted = self.primary.lock().unwrap().position().offset;
+        let wanted = self.lock().position().offset;
         let mut changes = self.changed.subscribe();
         let online = changes.wait_for(|all| {
-            let good = |(state, acked): &&(FeedState, Offset)| *state == FeedState::Online && *acked >= wanted;
+            let good =
+                |(state, acked): &&(FeedState, Offset)| *state == FeedState::Online && *acked >= wanted;
             all.iter().filter(good).count() >= states
         });
         let found = tokio::time::timeout(PATIENCE, online).await.is_ok();
@@ -78,13 +83,13 @@ impl Shared {
         let end = async {
             loop {
                 loop {
-                    let next = feed.poll_transmit(&mut self.primary.lock().unwrap());
+                    let next = feed.poll_transmit(&mut self.lock());
                     let Ok(Some(bytes)) = next else { break };
                     socket.write_all(&bytes).await?;
                 }
                 while let Some(event) = feed.poll_event() {
                     if event == FeedEvent::SnapshotWanted {
-                        feed.begin_snapshot(&mut self.primary.lock().unwrap());
+                        feed.begin_snapshot(&mut self.lock());
                         feed.announce(None).map_err(std::io::Error::other)?;
                         feed.snapshot_bytes(Bytes::from_static(DUMP));
                         feed.end_snapshot();
@@ -108,20 +113,22 @@ impl Shared {
                 feed.handle_timeout(self.started.elapsed()).map_err(std::io::Error::other)?;
                 while let Some(request) = requests.next_ref().map_err(std::io::Error::other)? {
                     let args: Vec<&[u8]> = request.iter().collect();
-                    let (now, mut primary) = (self.started.elapsed(), self.primary.lock().unwrap());
+                    let (now, mut primary) = (self.started.elapsed(), self.lock());
                     match args.first() {
                         None => feed.handle_sign_of_life(now),
                         Some(name) if name.eq_ignore_ascii_case(b"PING") => {
                             drop(primary);
                             socket.write_all(b"+PONG\r\n").await?;
                         }
-                        Some(_) => feed.handle_request(now, &args, &mut primary).map_err(std::io::Error::other)?,
+                        Some(_) => {
+                            feed.handle_request(now, &args, &mut primary).map_err(std::io::Error::other)?
+                        }
                     }
                 }
             }
         };
         let _ = end.await;
-        feed.detach(&mut self.primary.lock().unwrap());
+        feed.detach(&mut self.lock());
         self.changed.send_modify(|all| all[place] = (FeedState::Handshake, Offset(0)));
     }
 }
@@ -150,11 +157,11 @@ async fn replicates(server: Server) {
     assert_eq!(get(&mut client, 2, "k"), bulk("old"));
     shared.write(2, "SET k new");
     shared.write(7, "SET other 1");
-    shared.primary.lock().unwrap().transaction(|writer| {
+    shared.lock().transaction(|writer| {
         writer.command(7, &[b"INCR", b"other"]);
         writer.command(0, &[b"SET", b"zero", b"0"]);
     });
-    shared.primary.lock().unwrap().getack();
+    shared.lock().getack();
     shared.write(0, "APPEND zero 1");
     shared.until_acked(1).await;
     assert_eq!(get(&mut client, 2, "k"), bulk("new"));
@@ -162,16 +169,16 @@ async fn replicates(server: Server) {
     assert_eq!(get(&mut client, 0, "zero"), bulk("01"));
 
     // The connection breaks: the replica is continued, under a new id.
-    client.line("CLIENT KILL TYPE master").int();
+    assert_eq!(client.line("CLIENT KILL TYPE master").int(), 1);
     let promoted = ReplId::random();
-    shared.primary.lock().unwrap().change_id(promoted);
+    shared.lock().change_id(promoted);
     shared.write(0, "SET after 1");
     shared.until_acked(1).await;
     assert_eq!(get(&mut client, 0, "after"), bulk("1"));
     assert_eq!(get(&mut client, 2, "k"), bulk("new"), "a second dump would have brought the old one back");
     let info = client.call(&["INFO", "replication"]).text();
     assert!(info.contains(&format!("master_replid:{promoted}")), "{info}");
-    let offset = shared.primary.lock().unwrap().position().offset;
+    let offset = shared.lock().position().offset;
     assert!(info.contains(&format!("slave_repl_offset:{offset}")), "{info}");
 }
 

@@ -36,7 +36,8 @@ fn every_script_holds_however_the_bytes_are_cut() {
     assert!(names.len() >= 8, "scripts are missing: {names:?}");
     for path in names {
         let text = std::fs::read_to_string(&path).expect("readable");
-        let longest = text.lines().map(|line| received(line).map_or(0, |bytes| bytes.len())).max().unwrap_or(0);
+        let longest =
+            text.lines().map(|line| received(line).map_or(0, |bytes| bytes.len())).max().unwrap_or(0);
         let cuts = [Cut::Whole, Cut::Bytes].into_iter().chain((1..longest).map(Cut::At));
         for cut in cuts {
             let mut run = Run::new(cut);
@@ -97,7 +98,7 @@ impl Run {
             ">raw" => self.expect_sent(&unescape(rest), place),
             "call" => {
                 let call = self.target.calls.get(self.seen_calls).cloned();
-                let shown = call.as_ref().map_or("nothing".to_owned(), show);
+                let shown = call.as_ref().map_or_else(|| "nothing".to_owned(), show);
                 assert_eq!(shown, expand(rest), "{place}");
                 self.seen_calls += 1;
             }
@@ -107,11 +108,13 @@ impl Run {
                 assert_eq!(format!("{:?}: {error}", error.recovery()), expand(rest), "{place}");
             }
             "applied" => {
-                let position = self.link.position().map_or("none".to_owned(), |p| p.offset.to_string());
+                let position =
+                    self.link.position().map_or_else(|| "none".to_owned(), |p| p.offset.to_string());
                 assert_eq!(position, rest, "{place}");
             }
             "read" => {
-                let read = self.link.read_offset().map_or("none".to_owned(), |offset| offset.to_string());
+                let read =
+                    self.link.read_offset().map_or_else(|| "none".to_owned(), |offset| offset.to_string());
                 assert_eq!(read, rest, "{place}");
             }
             "db" => assert_eq!(format!("{:?}", self.link.stream_db()), format!("Some({rest})"), "{place}"),
@@ -163,7 +166,7 @@ impl Run {
     }
 
     /// Whatever happened must stand in the script.
-    fn nothing_left(&mut self, place: &str) {
+    fn nothing_left(&self, place: &str) {
         assert_eq!(self.sent.escape_ascii().to_string(), "", "{place}: sent but not expected");
         assert!(self.error.is_none(), "{place}: not expected: {:?}", self.error);
         assert_eq!(self.events, [], "{place}: not expected");

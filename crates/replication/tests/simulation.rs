@@ -17,7 +17,11 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 enum Action {
     /// So many commands in a database, as a group or one by one.
-    Write { db: u32, count: usize, group: bool },
+    Write {
+        db: u32,
+        count: usize,
+        group: bool,
+    },
     Ping,
     GetAck,
     /// The primary makes the snapshot that was asked for.
