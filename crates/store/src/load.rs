@@ -200,7 +200,10 @@ impl Visitor for Loader {
             Building::String { bytes } => Value::Raw(Arc::new(bytes)),
             Building::List(v) => Value::List(v),
             Building::Set(v) => Value::Set(v),
-            Building::Zset(v) => Value::Zset(v),
+            Building::Zset(mut v) => {
+                v.shrink();
+                Value::Zset(v)
+            }
             Building::Hash(v) => Value::Hash(v),
             Building::Stream(v) => Value::Stream(Box::new(v.finish())),
             Building::Module(v) => Value::Module(v.into()),

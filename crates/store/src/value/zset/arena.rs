@@ -100,7 +100,8 @@ impl Arena {
                 return Some(self.current);
             }
         }
-        let capacity = if size > ALONE { size } else { (self.capacity / 4).clamp(FIRST_CHUNK, CHUNK).max(size) };
+        let capacity =
+            if size > ALONE { size } else { (self.capacity / 4).clamp(FIRST_CHUNK, CHUNK).max(size) };
         let capacity = capacity.next_multiple_of(UNIT);
         let fresh = Vec::with_capacity(capacity);
         let index = match self.vacant.pop() {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! few, short members:   listpack  | member | score | member | score | ...
+//! few, longer ones:     the same, though servers call it a skiplist: a tenth of the memory of what follows
 //! others:               index --id--> arena <--id-- tree
 //!                       by hash     member, score    by (score, member), with ranks
 //! ```
@@ -31,6 +32,8 @@ pub struct Zset(Form);
 #[derive(Debug, Clone)]
 enum Form {
     Packed(ListpackBuf),
+    /// Beyond the limits of the small form, and still so small that a blob serves best.
+    Wide(ListpackBuf),
     Large(Box<Large>),
 }
 
@@ -45,7 +48,7 @@ impl Zset {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.0 {
-            Form::Packed(list) => list.len() / 2,
+            Form::Packed(list) | Form::Wide(list) => list.len() / 2,
             Form::Large(set) => set.len(),
         }
     }
@@ -60,7 +63,7 @@ impl Zset {
     #[must_use]
     pub fn allocated(&self) -> usize {
         match &self.0 {
-            Form::Packed(list) => list.heap_bytes(),
+            Form::Packed(list) | Form::Wide(list) => list.heap_bytes(),
             Form::Large(set) => set.allocated(),
         }
     }
@@ -70,7 +73,7 @@ impl Zset {
     pub fn encoding(&self) -> &'static str {
         match &self.0 {
             Form::Packed(_) => "listpack",
-            Form::Large(_) => "skiplist",
+            Form::Wide(_) | Form::Large(_) => "skiplist",
         }
     }
 
@@ -79,7 +82,7 @@ impl Zset {
     pub fn as_listpack(&self) -> Option<Listpack<'_>> {
         match &self.0 {
             Form::Packed(list) => Some(list.as_listpack()),
-            Form::Large(_) => None,
+            Form::Wide(_) | Form::Large(_) => None,
         }
     }
 
@@ -90,6 +93,8 @@ impl Zset {
         let members = all.len() / 2;
         if all.len() % 2 == 0 && too_many(members, limits).is_none() {
             self.0 = Form::Packed(ListpackBuf::from_listpack(all));
+        } else if all.len() % 2 == 0 && is_wide(members, all.as_bytes().len()) {
+            self.0 = Form::Wide(ListpackBuf::from_listpack(all));
         } else {
             self.load_items(all.iter(), members);
         }
@@ -122,8 +127,15 @@ impl Zset {
     /// So many members may follow: a claim, for which a bounded amount of memory is reserved.
     pub fn expect(&mut self, n: u64, limits: &Limits) {
         let n = usize::try_from(n).unwrap_or(usize::MAX);
-        if too_many(n, limits).is_some() {
+        if too_many(n, limits).is_some() && n > WIDE_MEMBERS {
             self.enlarge().reserve(n);
+        }
+    }
+
+    /// Gives back what growing has reserved: the set is complete.
+    pub fn shrink(&mut self) {
+        if let Form::Packed(list) | Form::Wide(list) = &mut self.0 {
+            list.shrink();
         }
     }
 
@@ -133,7 +145,7 @@ impl Zset {
     #[must_use]
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         match &self.0 {
-            Form::Packed(list) => packed::score(list.as_listpack(), member).map(|(_, score)| score),
+            Form::Packed(list) | Form::Wide(list) => packed::score(list.as_listpack(), member).map(|(_, score)| score),
             Form::Large(set) => set.score(member),
         }
     }
@@ -142,7 +154,7 @@ impl Zset {
     #[must_use]
     pub fn rank(&self, member: &[u8]) -> Option<(usize, f64)> {
         match &self.0 {
-            Form::Packed(list) => packed::rank(list.as_listpack(), member),
+            Form::Packed(list) | Form::Wide(list) => packed::rank(list.as_listpack(), member),
             Form::Large(set) => set.rank(member),
         }
     }
@@ -152,7 +164,7 @@ impl Zset {
     #[must_use]
     pub fn below(&self, is: impl FnMut(f64, &[u8]) -> bool) -> usize {
         match &self.0 {
-            Form::Packed(list) => packed::below(list.as_listpack(), is).0,
+            Form::Packed(list) | Form::Wide(list) => packed::below(list.as_listpack(), is).0,
             Form::Large(set) => set.below(is),
         }
     }
@@ -186,7 +198,9 @@ impl Zset {
         let len = end.saturating_sub(ranks.start);
         let from = if down { end.saturating_sub(1) } else { ranks.start };
         Elements(match &self.0 {
-            Form::Packed(list) => Run::Packed(packed::Run::new(list.as_listpack(), from, len, down)),
+            Form::Packed(list) | Form::Wide(list) => {
+                Run::Packed(packed::Run::new(list.as_listpack(), from, len, down))
+            }
             Form::Large(set) => Run::Large(set.range(from, len, down)),
         })
     }
@@ -196,7 +210,7 @@ impl Zset {
     /// the small form starts anew. The small form comes whole.
     pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&[u8], f64)) -> u64 {
         match &self.0 {
-            Form::Packed(_) => {
+            Form::Packed(_) | Form::Wide(_) => {
                 self.iter().for_each(|(member, score)| f(member.to_bytes(&mut [0; 20]), score));
                 0
             }
@@ -215,34 +229,58 @@ impl Zset {
         if score.is_nan() {
             return false;
         }
-        if let Form::Packed(list) = &mut self.0 {
+        if let Form::Packed(list) | Form::Wide(list) = &mut self.0 {
             let before = packed::score(list.as_listpack(), member);
             if let Some((_, before)) = before
                 && before == score
             {
                 return false;
             }
-            let fits = before.is_some() || {
-                let longest = usize::try_from(limits.zset_value()).unwrap_or(0);
-                too_many(list.len() / 2 + 1, limits).is_none()
-                    && member.len() <= longest
-                    && list.fits(encoded_size(member) + SCORE)
-            };
             if let Some((pos, _)) = before {
                 list.remove_range(pos, 2);
             }
-            if fits && packed::insert(list, member, score).is_ok() {
-                return before.is_none();
+            if self.make_wide_unless_fits(member, score, before.is_some(), limits) {
+                if let Form::Packed(list) | Form::Wide(list) = &mut self.0
+                    && packed::insert(list, member, score).is_ok()
+                {
+                    return before.is_none();
+                }
             }
             return self.enlarge().insert(member, score) && before.is_none();
         }
         self.enlarge().insert(member, score)
     }
 
+    /// Whether a blob can take this member, after it has become a wide one if it must. A member that only moves
+    /// changes nothing of that.
+    fn make_wide_unless_fits(&mut self, member: &[u8], score: f64, moves: bool, limits: &Limits) -> bool {
+        let size = encoded_size(member) + SCORE;
+        let wide = |list: &ListpackBuf| {
+            // A blob stores -0 as 0, and a skiplist does not.
+            is_wide(list.len() / 2 + 1, list.bytes_len() + size) && !(score == 0.0 && score.is_sign_negative())
+        };
+        match &mut self.0 {
+            Form::Packed(list) => {
+                let longest = usize::try_from(limits.zset_value()).unwrap_or(0);
+                let is_short = too_many(list.len() / 2 + 1, limits).is_none() && member.len() <= longest;
+                if moves || is_short && list.fits(size) {
+                    return true;
+                }
+                let fits = wide(list);
+                if fits {
+                    self.0 = Form::Wide(std::mem::take(list));
+                }
+                fits
+            }
+            Form::Wide(list) => wide(list),
+            Form::Large(_) => false,
+        }
+    }
+
     /// Removes a member; its score if it was there.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
         match &mut self.0 {
-            Form::Packed(list) => {
+            Form::Packed(list) | Form::Wide(list) => {
                 let (pos, score) = packed::score(list.as_listpack(), member)?;
                 list.remove_range(pos, 2);
                 Some(score)
@@ -263,7 +301,7 @@ impl Zset {
             return count;
         }
         match &mut self.0 {
-            Form::Packed(list) => {
+            Form::Packed(list) | Form::Wide(list) => {
                 let from = i64::try_from(ranks.start * 2).ok().and_then(|at| list.as_listpack().seek(at));
                 from.map_or(0, |pos| list.remove_range(pos, count * 2) / 2)
             }
@@ -273,6 +311,9 @@ impl Zset {
 
     /// Takes the small form if the limits allow it, as results of STORE commands do.
     pub fn pack(&mut self, limits: &Limits) {
+        if let Form::Wide(_) = &self.0 {
+            self.enlarge();
+        }
         let Form::Large(set) = &self.0 else { return };
         let longest = usize::try_from(limits.zset_value()).unwrap_or(0);
         let fits = |member: &[u8]| member.len() <= longest;
@@ -288,15 +329,23 @@ impl Zset {
     }
 
     fn enlarge(&mut self) -> &mut Large {
-        if let Form::Packed(list) = &mut self.0 {
+        if let Form::Packed(list) | Form::Wide(list) = &mut self.0 {
             let list = std::mem::take(list);
             self.load_items(list.iter(), list.len() / 2);
         }
         match &mut self.0 {
             Form::Large(set) => set,
-            Form::Packed(_) => unreachable!("load_items has just made it large"),
+            Form::Packed(_) | Form::Wide(_) => unreachable!("load_items has just made it large"),
         }
     }
+}
+
+/// The wide form ends here: walking so much still costs less than the tables' memory.
+const WIDE_MEMBERS: usize = 32;
+const WIDE_BYTES: usize = 4096;
+
+fn is_wide(members: usize, bytes: usize) -> bool {
+    members <= WIDE_MEMBERS && bytes <= WIDE_BYTES
 }
 
 /// More bytes than any score takes as a listpack entry.

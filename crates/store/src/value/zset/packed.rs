@@ -62,9 +62,7 @@ pub(super) fn insert(buf: &mut ListpackBuf, member: &[u8], score: f64) -> Result
     // Most lists are built in order, from either end.
     let last = list.last().and_then(|value| Some((list.prev(value)?, value)));
     let above_last = last.is_none_or(|(pos, _)| {
-        at(list, pos).is_some_and(|(item, s, _)| {
-            precedes(s, item.to_bytes(&mut [0; 20]), score, member)
-        })
+        at(list, pos).is_some_and(|(item, s, _)| precedes(s, item.to_bytes(&mut [0; 20]), score, member))
     });
     let pos = if above_last { list.end() } else { below(list, |s, m| precedes(s, m, score, member)).1 };
     // The score first: the member then goes before it, at the same place.

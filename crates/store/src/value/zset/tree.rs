@@ -372,13 +372,7 @@ impl Leaf {
 
 impl Inner {
     fn boxed() -> Box<Self> {
-        Box::new(Self {
-            len: 0,
-            scores: [0.0; FAN],
-            ids: [0; FAN],
-            children: [0; FAN],
-            counts: [0; FAN],
-        })
+        Box::new(Self { len: 0, scores: [0.0; FAN], ids: [0; FAN], children: [0; FAN], counts: [0; FAN] })
     }
 
     fn key(&self, at: usize) -> (f64, u32) {
