@@ -102,8 +102,8 @@ impl World {
             Action::Ping => self.primary.ping(),
             Action::GetAck => self.primary.getack(),
             Action::Snapshot => self.snapshot(),
-            Action::ToReplica(count) => self.to_replica(count),
-            Action::ToPrimary(count) => self.to_primary(count),
+            Action::ToReplica(count) => self.deliver_to_replica(count),
+            Action::ToPrimary(count) => self.deliver_to_primary(count),
             Action::Cut => self.cut(),
             Action::Pass(millis) => {
                 self.now += Duration::from_millis(millis);
@@ -184,7 +184,7 @@ impl World {
         connection.feed.end_snapshot();
     }
 
-    fn to_replica(&mut self, count: usize) {
+    fn deliver_to_replica(&mut self, count: usize) {
         let Some(connection) = &mut self.connection else { return };
         let bytes: Vec<u8> = connection.to_replica.drain(..count.min(connection.to_replica.len())).collect();
         if bytes.is_empty() {
@@ -194,7 +194,7 @@ impl World {
         fed.expect("our primary breaks no rule");
     }
 
-    fn to_primary(&mut self, count: usize) {
+    fn deliver_to_primary(&mut self, count: usize) {
         let Some(connection) = &mut self.connection else { return };
         let bytes: Vec<u8> = connection.to_primary.drain(..count.min(connection.to_primary.len())).collect();
         connection.requests.feed(&bytes);
