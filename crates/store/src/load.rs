@@ -204,7 +204,10 @@ impl Visitor for Loader {
                 v.shrink();
                 Value::Zset(v)
             }
-            Building::Hash(v) => Value::Hash(v),
+            Building::Hash(mut v) => {
+                v.shrink();
+                Value::Hash(v)
+            }
             Building::Stream(v) => Value::Stream(Box::new(v.finish())),
             Building::Module(v) => Value::Module(v.into()),
         };

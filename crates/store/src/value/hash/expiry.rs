@@ -27,7 +27,7 @@ impl Hash {
     #[must_use]
     pub fn next_expiry(&self) -> Option<i64> {
         match &self.0 {
-            Repr::Packed(_) => None,
+            Repr::Packed(_) | Repr::Wide(_) => None,
             Repr::Table(table) if table.expiring() == 0 => None,
             _ => self.iter(i64::MIN).filter_map(|(_, field)| field.expire_ms).min(),
         }
@@ -52,6 +52,9 @@ impl Hash {
 
     /// A packed hash gets room for deadlines.
     pub(super) fn make_expiring(&mut self) {
+        if let Repr::Wide(_) = &self.0 {
+            self.make_table();
+        }
         let Repr::Packed(list) = &self.0 else { return };
         let pairs = list.len() / 2;
         if !list.fits(pairs.saturating_mul(16)) {

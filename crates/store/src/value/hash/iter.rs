@@ -19,7 +19,7 @@ enum Walk<'a> {
 impl<'a> Fields<'a> {
     pub(super) fn new(hash: &'a Hash, time: i64) -> Self {
         let walk = match &hash.0 {
-            Repr::Packed(list) => Walk::Packed(list.iter()),
+            Repr::Packed(list) | Repr::Wide(list) => Walk::Packed(list.iter()),
             Repr::Expiring(list) => Walk::Expiring(list.iter()),
             Repr::Table(table) => Walk::Table(Box::new(table.iter())),
         };

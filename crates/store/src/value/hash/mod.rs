@@ -3,6 +3,7 @@
 //! ```text
 //! Packed     field, value, field, value, ...            small, in order of insertion
 //! Expiring   field, value, deadline, field, ...         the same once a field has expired or may; 0: never
+//! Wide       field, value, field, value, ...            few but long: a table to the outside, at two thirds of its memory
 //! Table      Entry { field, value, deadline }           large; one allocation a field
 //! ```
 //!
@@ -30,6 +31,7 @@ pub struct Hash(Repr);
 #[derive(Debug, Clone)]
 enum Repr {
     Packed(ListpackBuf),
+    Wide(ListpackBuf),
     Expiring(Box<ListpackBuf>),
     Table(Box<Table<Row>>),
 }
@@ -73,7 +75,7 @@ impl Hash {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.0 {
-            Repr::Packed(list) => list.len() / 2,
+            Repr::Packed(list) | Repr::Wide(list) => list.len() / 2,
             Repr::Expiring(list) => list.len() / 3,
             Repr::Table(table) => table.len(),
         }
@@ -83,7 +85,7 @@ impl Hash {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match &self.0 {
-            Repr::Packed(list) => list.is_empty(),
+            Repr::Packed(list) | Repr::Wide(list) => list.is_empty(),
             Repr::Expiring(list) => list.is_empty(),
             Repr::Table(table) => table.len() == 0,
         }
@@ -93,7 +95,7 @@ impl Hash {
     #[must_use]
     pub fn allocated(&self) -> usize {
         match &self.0 {
-            Repr::Packed(list) => list.heap_bytes(),
+            Repr::Packed(list) | Repr::Wide(list) => list.heap_bytes(),
             Repr::Expiring(list) => size_of::<ListpackBuf>() + list.heap_bytes(),
             Repr::Table(table) => size_of::<Table<Row>>() + table.allocated(),
         }
@@ -105,7 +107,7 @@ impl Hash {
         match &self.0 {
             Repr::Packed(_) => "listpack",
             Repr::Expiring(_) => "listpackex",
-            Repr::Table(_) => "hashtable",
+            Repr::Wide(_) | Repr::Table(_) => "hashtable",
         }
     }
 
@@ -113,7 +115,7 @@ impl Hash {
     #[must_use]
     pub fn get(&self, field: &[u8], time: i64) -> Option<Field<'_>> {
         match &self.0 {
-            Repr::Packed(list) => {
+            Repr::Packed(list) | Repr::Wide(list) => {
                 let list = list.as_listpack();
                 let value = list.at(list.next(list.find(field, 1)?)?)?;
                 Some(Field { value, expire_ms: None })
@@ -138,7 +140,7 @@ impl Hash {
     #[must_use]
     pub fn visible(&self, time: i64) -> usize {
         match &self.0 {
-            Repr::Packed(_) => self.len(),
+            Repr::Packed(_) | Repr::Wide(_) => self.len(),
             _ if !self.may_hide(time) => self.len(),
             _ => self.iter(time).count(),
         }
@@ -148,7 +150,7 @@ impl Hash {
     fn may_hide(&self, time: i64) -> bool {
         time != i64::MIN
             && match &self.0 {
-                Repr::Packed(_) => false,
+                Repr::Packed(_) | Repr::Wide(_) => false,
                 Repr::Expiring(_) => true,
                 Repr::Table(table) => table.expiring() > 0,
             }
@@ -172,7 +174,7 @@ impl Hash {
     #[must_use]
     pub fn random(&self, below: &mut dyn FnMut(usize) -> usize) -> Option<(Item<'_>, Field<'_>)> {
         match &self.0 {
-            Repr::Packed(list) => packed_at(list, below(self.len()), 2),
+            Repr::Packed(list) | Repr::Wide(list) => packed_at(list, below(self.len()), 2),
             Repr::Expiring(list) => packed_at(list, below(self.len()), 3),
             Repr::Table(table) => {
                 let Row(entry) = table.random(below)?;
@@ -205,17 +207,15 @@ impl Hash {
             self.make_expiring();
         }
         let long = field.len().max(value.len());
-        if long as i64 > limits.hash_value() || !self.fits(field.len() + value.len()) {
-            self.make_table();
-        }
+        self.make_room(field.len() + value.len(), long as i64 > limits.hash_value());
         let place = self.find(field).and_then(|(at, _)| at);
         let done = match (&mut self.0, place) {
-            (Repr::Packed(list), Some(at)) => list.replace(at, value).is_ok(),
+            (Repr::Packed(list) | Repr::Wide(list), Some(at)) => list.replace(at, value).is_ok(),
             (Repr::Expiring(list), Some(at)) => {
                 list.replace(at, value).is_ok()
                     && list.as_listpack().next(at).is_some_and(|at| write_deadline(list, at, expire))
             }
-            (Repr::Packed(list), None) => list.push(field).is_ok() && list.push(value).is_ok(),
+            (Repr::Packed(list) | Repr::Wide(list), None) => list.push(field).is_ok() && list.push(value).is_ok(),
             (Repr::Expiring(list), None) => {
                 list.push(field).is_ok()
                     && list.push(value).is_ok()
@@ -228,7 +228,7 @@ impl Hash {
         };
         debug_assert!(done, "`fits` has seen to it");
         if self.len() as i64 > limits.hash_entries() {
-            self.make_table();
+            self.make_room(0, true);
         }
         is_new
     }
@@ -237,7 +237,7 @@ impl Hash {
     pub fn remove(&mut self, field: &[u8]) -> Option<Option<i64>> {
         let (_, expire) = self.find(field)?;
         match &mut self.0 {
-            Repr::Packed(list) => {
+            Repr::Packed(list) | Repr::Wide(list) => {
                 let at = list.as_listpack().find(field, 1)?;
                 list.remove_range(at, 2);
             }
@@ -255,7 +255,7 @@ impl Hash {
     /// Where the value stands, if packed, and the deadline.
     fn find(&self, field: &[u8]) -> Option<(Option<Pos>, Option<i64>)> {
         match &self.0 {
-            Repr::Packed(list) => {
+            Repr::Packed(list) | Repr::Wide(list) => {
                 let list = list.as_listpack();
                 Some((list.next(list.find(field, 1)?), None))
             }
@@ -268,12 +268,26 @@ impl Hash {
         }
     }
 
-    /// Whether a packed form has room for so many bytes more, with all that goes with them.
-    fn fits(&self, bytes: usize) -> bool {
-        match &self.0 {
-            Repr::Packed(list) => list.fits(bytes + 64),
-            Repr::Expiring(list) => list.fits(bytes + 64),
-            Repr::Table(_) => true,
+    /// Takes a form that has room for so many bytes more; `beyond` the limits of the small forms, one that servers
+    /// call a table.
+    fn make_room(&mut self, bytes: usize, beyond: bool) {
+        let is_wide =
+            |list: &ListpackBuf| list.len() / 2 <= WIDE_FIELDS && list.bytes_len() + bytes <= WIDE_BYTES;
+        match &mut self.0 {
+            Repr::Packed(list) if beyond && is_wide(list) => self.0 = Repr::Wide(std::mem::take(list)),
+            Repr::Packed(list) if !beyond && list.fits(bytes + 64) => {}
+            Repr::Expiring(list) if !beyond && list.fits(bytes + 64) => {}
+            Repr::Wide(list) if is_wide(list) => {}
+            _ => self.make_table(),
+        }
+    }
+
+    /// Gives back what growing has reserved: the hash is complete.
+    pub fn shrink(&mut self) {
+        match &mut self.0 {
+            Repr::Packed(list) | Repr::Wide(list) => list.shrink(),
+            Repr::Expiring(list) => list.shrink(),
+            Repr::Table(_) => {}
         }
     }
 
@@ -293,6 +307,10 @@ impl Hash {
         self.0 = Repr::Table(Box::new(table));
     }
 }
+
+/// The wide form ends here: walking so much still costs less than a table's memory.
+const WIDE_FIELDS: usize = 32;
+const WIDE_BYTES: usize = 4096;
 
 /// A field in a table: name, value and deadline in one allocation unless the value is long.
 #[derive(Debug)]

@@ -25,6 +25,11 @@ impl Hash {
                         .hash_fields(fields.len(), fields.iter().map(|(n, v, at)| (&n[..], &v[..], *at)));
                 }
             },
+            // Longer than a reader would keep packed, so it gets what it would make of it.
+            Repr::Wide(list) => {
+                let items: Vec<Vec<u8>> = list.iter().map(|item| item.to_vec()).collect();
+                out.hash(items.len() / 2, items.chunks_exact(2).map(|pair| (&pair[0][..], &pair[1][..])));
+            }
             Repr::Table(table) if table.expiring() > 0 => {
                 let fields = table.iter().map(|Row(e)| (e.key(), value_of(e), e.expire()));
                 return out.hash_fields(table.len(), fields);

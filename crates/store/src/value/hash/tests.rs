@@ -12,8 +12,8 @@ fn limits(entries: i64, value: i64) -> Limits {
 }
 
 #[test]
-fn a_hash_takes_24_bytes_beside_its_contents() {
-    assert_eq!(size_of::<Hash>(), 24);
+fn a_hash_takes_32_bytes_beside_its_contents() {
+    assert_eq!(size_of::<Hash>(), 32);
     assert_eq!(Hash::default().allocated(), 0);
 }
 
