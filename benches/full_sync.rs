@@ -87,11 +87,19 @@ fn main() {
         let time = synced(&mut client).duration_since(begun).as_secs_f64();
         ours.push((time, rss_bytes_of(process.0.id()).unwrap_or(0) as f64 / 1e6));
     }
-    let middle = |all: &[(f64, f64)]| (median(all.iter().map(|x| x.0).collect()), median(all.iter().map(|x| x.1).collect()));
+    let middle = |all: &[(f64, f64)]| {
+        (median(all.iter().map(|x| x.0).collect()), median(all.iter().map(|x| x.1).collect()))
+    };
     let (mine, plain, swapped) = (middle(&ours), middle(&theirs), middle(&swap));
     println!("{keys} keys of every type, median of {rounds} rounds");
     println!("replica serve                     {:6.2} s  {:6.0} MB", mine.0, mine.1);
     for (name, them) in [("Valkey 9.1.2, diskless load off", plain), ("Valkey 9.1.2, swapdb", swapped)] {
-        println!("{name:<32}  {:6.2} s  {:6.0} MB   ours: {:.2} of the time, {:.2} of the memory", them.0, them.1, mine.0 / them.0, mine.1 / them.1);
+        println!(
+            "{name:<32}  {:6.2} s  {:6.0} MB   ours: {:.2} of the time, {:.2} of the memory",
+            them.0,
+            them.1,
+            mine.0 / them.0,
+            mine.1 / them.1
+        );
     }
 }
