@@ -514,6 +514,27 @@ mod tests {
     }
 
     #[test]
+    fn the_backlog_stays_open_for_a_replica_that_is_still_being_fed_and_no_longer() {
+        let (mut feed, _) = pair();
+        let position = Position { replid: ID.parse().unwrap(), offset: Offset(10) };
+        let limits = BacklogLimits { size: 10, hard_limit: 1 << 20 };
+        let mut primary = Primary::new(position, limits);
+        request(&mut feed, &mut primary, "PSYNC ? -1");
+        feed.begin_snapshot(&mut primary);
+        primary.append(&vec![b'x'; 2 * CHUNK]);
+        feed.announce(Some(0)).unwrap();
+        feed.end_snapshot();
+        feed.poll_transmit(&mut primary).unwrap().expect("the header");
+        assert_eq!(feed.poll_transmit(&mut primary).unwrap().map(|bytes| bytes.len()), Some(CHUNK));
+        primary.append(b"y");
+        assert_eq!(sent(&mut feed, &mut primary).len(), CHUNK + 1);
+        assert_eq!(primary.backlog().len(), 10);
+        primary.append(&[b'z'; 50]);
+        feed.detach(&mut primary);
+        assert_eq!(primary.backlog().len(), 10);
+    }
+
+    #[test]
     fn replconf_answers_as_servers_do() {
         let (mut feed, mut primary) = pair();
         let unknown = "-ERR Unrecognized REPLCONF option: rumour\r\n";
