@@ -152,8 +152,7 @@ impl<'a> Query<'a> {
             if weighs && left > self.inputs.len() && args.is(at, "weights") {
                 for (_, weight) in &mut self.inputs {
                     at += 1;
-                    *weight =
-                        args.float(at).map_err(|_| CommandError::err("weight value is not a float"))?;
+                    *weight = args.float(at).map_err(|_| CommandError::err("weight value is not a float"))?;
                 }
             } else if weighs && left >= 2 && args.is(at, "aggregate") {
                 at += 1;
@@ -289,7 +288,7 @@ fn compute(
 }
 
 /// Puts a result at `key`, or deletes the key if the result is empty; replies with its size.
-pub(super) fn store(
+pub(in crate::command) fn store(
     txn: &mut Txn<'_>,
     key: &[u8],
     result: Zset,

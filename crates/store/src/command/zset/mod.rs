@@ -11,13 +11,12 @@
 
 pub(super) mod add;
 mod bounds;
-mod combine;
+pub(super) mod combine;
 mod look;
 mod pop;
 mod range;
 
 use crate::command::{Keys, commands};
-
 
 /// Keys of BZPOPMIN and BZPOPMAX: all but the timeout.
 const ALL_BUT_LAST: Keys = Keys::Range { first: 1, last: -2, step: 1 };

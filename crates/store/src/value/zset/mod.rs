@@ -145,7 +145,9 @@ impl Zset {
     #[must_use]
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         match &self.0 {
-            Form::Packed(list) | Form::Wide(list) => packed::score(list.as_listpack(), member).map(|(_, score)| score),
+            Form::Packed(list) | Form::Wide(list) => {
+                packed::score(list.as_listpack(), member).map(|(_, score)| score)
+            }
             Form::Large(set) => set.score(member),
         }
     }
@@ -257,7 +259,8 @@ impl Zset {
         let size = encoded_size(member) + SCORE;
         let wide = |list: &ListpackBuf| {
             // A blob stores -0 as 0, and a skiplist does not.
-            is_wide(list.len() / 2 + 1, list.bytes_len() + size) && !(score == 0.0 && score.is_sign_negative())
+            is_wide(list.len() / 2 + 1, list.bytes_len() + size)
+                && !(score == 0.0 && score.is_sign_negative())
         };
         match &mut self.0 {
             Form::Packed(list) => {

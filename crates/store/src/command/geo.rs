@@ -1,5 +1,0 @@
-//! Commands of the group Geo.
-
-use crate::command::commands;
-
-commands! { Geo; }
