@@ -1,6 +1,7 @@
 //! Whole dumps, beside the `rdb` crate (rdb-rs 0.4): a million mixed keys, read as data types and as JSON.
 //!
 //! Ids are `rdb/operation/case/who`. The rival copies every value, does not compare the checksum, and skips streams.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
 use std::fs::File;
 use std::hint::black_box;

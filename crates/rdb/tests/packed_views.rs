@@ -1,4 +1,5 @@
 //! Intsets, ziplists, zipmaps and stream nodes: builders against models, views against grammars.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
 use rdb::StreamId;

@@ -1,4 +1,9 @@
 //! DUMP payloads, to and from real servers.
+#![expect(
+    clippy::unwrap_used,
+    clippy::unit_arg,
+    reason = "a test that cannot go on fails; most values cannot fail"
+)]
 
 mod feeding;
 

@@ -1,5 +1,6 @@
 //! Dumps by real servers, and what those servers say about them.
 #![cfg(feature = "json")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod feeding;
 

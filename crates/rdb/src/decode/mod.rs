@@ -376,7 +376,7 @@ impl Decoder {
     }
 
     /// Tells the visitor of the key at hand; the prefix is used up.
-    fn announce<V: Visitor + ?Sized>(&mut self, byte: u8, kind: Kind, visitor: &mut V) -> Read<Want> {
+    fn announce<V: Visitor + ?Sized>(&self, byte: u8, kind: Kind, visitor: &mut V) -> Read<Want> {
         let meta = self.entry.meta(byte, kind);
         Ok(visitor.entry(&self.entry.key, &meta)?)
     }

@@ -1,5 +1,5 @@
 //! The four ways to feed a decoder, and a visitor that writes down what it is told.
-
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use rdb::{Decoder, EntryMeta, Error, Part, Progress, Reject, Version, Visitor, Want};

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use rdb::encoding::{Intset, IntsetBuf, grammar};
 
 /// Whether to insert, and a number with how many bits to drop from it.
-pub type Op = (bool, i64, u8);
+pub(crate) type Op = (bool, i64, u8);
 
 /// Applies each operation to both sides and compares all that can be seen.
-pub fn run(ops: &[Op]) {
+pub(crate) fn run(ops: &[Op]) {
     let mut set = IntsetBuf::new();
     let mut model = BTreeSet::new();
     let mut width = 2;

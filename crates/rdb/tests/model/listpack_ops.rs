@@ -3,12 +3,12 @@
 use rdb::encoding::{Item, Listpack, ListpackBuf, encoded_size, grammar, parse_canonical_i64};
 
 /// What to do, where, and with what: all values mean something.
-pub type Op = (u8, u16, Element);
+pub(crate) type Op = (u8, u16, Element);
 /// Kind, number, bytes.
-pub type Element = (u8, i64, Vec<u8>);
+pub(crate) type Element = (u8, i64, Vec<u8>);
 
 /// Short byte strings, integers of every width, and lengths around every bound of the format.
-pub fn element((kind, number, bytes): &Element) -> Vec<u8> {
+pub(crate) fn element((kind, number, bytes): &Element) -> Vec<u8> {
     const BOUNDS: [usize; 12] = [0, 62, 63, 64, 125, 126, 127, 4094, 4095, 4096, 16_378, 16_379];
     match kind % 4 {
         0 => bytes.clone(),
@@ -19,7 +19,7 @@ pub fn element((kind, number, bytes): &Element) -> Vec<u8> {
 }
 
 /// Applies each operation to both sides and compares all that can be seen.
-pub fn run(ops: &[Op]) {
+pub(crate) fn run(ops: &[Op]) {
     let mut list = ListpackBuf::new();
     let mut model: Vec<Vec<u8>> = Vec::new();
     for (kind, place, spec) in ops {

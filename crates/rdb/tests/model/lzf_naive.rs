@@ -3,7 +3,7 @@
 use rdb::lzf::{Compressor, LzfStream, compress, decompress};
 
 /// The format, obviously.
-pub fn naive(mut input: &[u8], len: usize) -> Option<Vec<u8>> {
+pub(crate) fn naive(mut input: &[u8], len: usize) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     while let [control, rest @ ..] = input {
         input = rest;
@@ -31,14 +31,14 @@ pub fn naive(mut input: &[u8], len: usize) -> Option<Vec<u8>> {
 }
 
 /// Whatever the bytes: one verdict and one output, in one go or in pieces.
-pub fn decodes_alike(input: &[u8], len: usize, cut: usize) {
+pub(crate) fn decodes_alike(input: &[u8], len: usize, cut: usize) {
     let expected = naive(input, len);
     assert_eq!(decompress(input, len).ok(), expected);
     assert_eq!(in_pieces(input, len, cut), expected);
 }
 
 /// Whatever the bytes: what was compressed comes back, and is four bytes smaller.
-pub fn comes_back(plain: &[u8], cut: usize) {
+pub(crate) fn comes_back(plain: &[u8], cut: usize) {
     let packed = compress(plain);
     let mut again = Vec::new();
     let mut compressor = Compressor::new();

@@ -4,10 +4,10 @@ use rdb::StreamId;
 use rdb::encoding::{Listpack, StreamNode, StreamNodeBuf, grammar};
 
 /// What to do, the step to the next id or the entry to delete, and fields with values.
-pub type Op = (u8, u16, Vec<(Vec<u8>, Vec<u8>)>);
+pub(crate) type Op = (u8, u16, Vec<(Vec<u8>, Vec<u8>)>);
 
 /// Applies each operation to both sides and compares all that can be seen.
-pub fn run(base: StreamId, ops: &[Op]) {
+pub(crate) fn run(base: StreamId, ops: &[Op]) {
     let mut id = base;
     let Some((_, _, first)) = ops.first() else { return };
     let mut node = StreamNodeBuf::new(id, pairs(first)).unwrap();

@@ -4,7 +4,7 @@ use rdb::StreamId;
 use rdb::encoding::{Intset, Item, Listpack, NodeEntry, StreamNode, Ziplist, Zipmap, grammar};
 
 /// A checked view against the grammar; a trusted one is only not to panic and to end.
-pub fn listpack(bytes: &[u8]) {
+pub(crate) fn listpack(bytes: &[u8]) {
     let view = Listpack::new(bytes);
     assert_eq!(view.map(|view| view.iter().collect()).ok(), grammar::listpack(bytes));
     if let Ok(view) = view {
@@ -23,7 +23,7 @@ pub fn listpack(bytes: &[u8]) {
 }
 
 /// The same for ziplists.
-pub fn ziplist(bytes: &[u8]) {
+pub(crate) fn ziplist(bytes: &[u8]) {
     let view = Ziplist::new(bytes);
     assert_eq!(view.map(|view| view.iter().collect()).ok(), grammar::ziplist(bytes));
     if let Ok(view) = view {
@@ -33,7 +33,7 @@ pub fn ziplist(bytes: &[u8]) {
 }
 
 /// The same for intsets.
-pub fn intset(bytes: &[u8]) {
+pub(crate) fn intset(bytes: &[u8]) {
     let view = Intset::new(bytes);
     assert_eq!(view.map(|view| view.iter().collect()).ok(), grammar::intset(bytes));
     let trusted = Intset::trusted(bytes);
@@ -42,7 +42,7 @@ pub fn intset(bytes: &[u8]) {
 }
 
 /// The same for zipmaps.
-pub fn zipmap(bytes: &[u8]) {
+pub(crate) fn zipmap(bytes: &[u8]) {
     let view = Zipmap::new(bytes);
     assert_eq!(view.map(|view| view.iter().collect()).ok(), grammar::zipmap(bytes));
     if let Ok(view) = view {
@@ -51,7 +51,7 @@ pub fn zipmap(bytes: &[u8]) {
 }
 
 /// The same for stream nodes.
-pub fn stream_node(base: StreamId, bytes: &[u8]) {
+pub(crate) fn stream_node(base: StreamId, bytes: &[u8]) {
     let Ok(list) = Listpack::new(bytes) else {
         assert_eq!(grammar::stream_node(base, bytes), None);
         return;
