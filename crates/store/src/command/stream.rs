@@ -1,5 +1,0 @@
-//! Commands of the group Stream.
-
-use crate::command::commands;
-
-commands! { Stream; }

@@ -1,0 +1,51 @@
+//! Ids of entries as text.
+
+use crate::error::CommandError;
+use crate::reply::Reply;
+use crate::value::stream::{MAX_ID, MIN_ID, StreamId};
+
+/// The error for what is no id.
+pub(super) const INVALID: CommandError = CommandError::err("Invalid stream ID specified as stream command argument");
+
+fn number(text: &[u8]) -> Option<u64> {
+    let digits = !text.is_empty() && text.len() <= 20 && text.iter().all(u8::is_ascii_digit);
+    let leading_zero = text.len() > 1 && text[0] == b'0';
+    if !digits || leading_zero { None } else { std::str::from_utf8(text).ok()?.parse().ok() }
+}
+
+/// `ms` and, if given, `seq`.
+pub(super) fn parts(text: &[u8]) -> Option<(u64, Option<&[u8]>)> {
+    let mut halves = text.splitn(2, |byte| *byte == b'-');
+    Some((number(halves.next()?)?, halves.next()))
+}
+
+/// An id; a missing sequence number becomes `seq`.
+pub(super) fn strict(text: &[u8], seq: u64) -> Result<StreamId, CommandError> {
+    let (ms, given) = parts(text).ok_or(INVALID)?;
+    let seq = given.map_or(Some(seq), number).ok_or(INVALID)?;
+    Ok(StreamId { ms, seq })
+}
+
+/// The same, with `-` and `+` for the ends.
+pub(super) fn bound(text: &[u8], seq: u64) -> Result<StreamId, CommandError> {
+    match text {
+        b"-" => Ok(MIN_ID),
+        b"+" => Ok(MAX_ID),
+        text => strict(text, seq),
+    }
+}
+
+/// The sequence number of an explicit id.
+pub(super) fn sequence(text: &[u8]) -> Result<u64, CommandError> {
+    number(text).ok_or(INVALID)
+}
+
+/// `ms-seq`.
+pub(super) fn text(id: StreamId) -> String {
+    format!("{}-{}", id.ms, id.seq)
+}
+
+/// Writes an id.
+pub(super) fn reply(id: StreamId, out: &mut dyn Reply) {
+    out.bulk(text(id).as_bytes());
+}

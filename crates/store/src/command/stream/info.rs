@@ -1,0 +1,182 @@
+//! XINFO.
+
+use super::group::no_group;
+use super::range::{Direction, Taken, reply_all, take};
+use super::id;
+use crate::args::Args;
+use crate::error::{CommandError, CommandResult};
+use crate::reply::{Aggregate, Null, Reply};
+use crate::value::Stream;
+use crate::value::stream::{Group, MAX_ID, MIN_ID};
+use crate::view::View;
+
+pub(super) fn xinfo(_: &View<'_>, args: Args<'_>, _: &mut dyn Reply) -> CommandResult {
+    Err(crate::command::generic::unknown_subcommand("XINFO", args))
+}
+
+fn found<'v>(view: &'v View<'_>, key: &[u8]) -> Result<&'v Stream, CommandError> {
+    view.typed::<Stream>(key)?.ok_or(CommandError::NoSuchKey)
+}
+
+fn count_or_null(n: Option<u64>, out: &mut dyn Reply) {
+    match n {
+        Some(n) => out.integer(i64::try_from(n).unwrap_or(i64::MAX)),
+        None => out.null(Null::Bulk),
+    }
+}
+
+/// How many entries a group has still to read, where that can be told.
+fn lag(stream: &Stream, group: &Group) -> Option<u64> {
+    let added = stream.log.entries_added;
+    let read = match group.entries_read {
+        _ if added == 0 => Some(0),
+        Some(read) if !stream.log.may_have_gaps_from(group.last_id) => Some(read),
+        _ => stream.log.added_up_to(group.last_id),
+    };
+    read.map(|read| added.saturating_sub(read))
+}
+
+pub(super) fn groups(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let stream = found(view, args.at(2))?;
+    out.array(stream.groups.len());
+    for (name, group) in stream.groups.iter() {
+        out.aggregate(Aggregate::Map, 6);
+        out.bulk(b"name");
+        out.bulk(name);
+        out.bulk(b"consumers");
+        out.count(group.consumers().len());
+        out.bulk(b"pending");
+        out.count(group.pending().len());
+        out.bulk(b"last-delivered-id");
+        id::reply(group.last_id, out);
+        out.bulk(b"entries-read");
+        count_or_null(group.entries_read, out);
+        out.bulk(b"lag");
+        count_or_null(lag(stream, group), out);
+    }
+    Ok(())
+}
+
+pub(super) fn consumers(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let (key, name) = (args.at(2), args.at(3));
+    let group = found(view, key)?.groups.get(name).ok_or_else(|| no_group(key, name, "xgroup"))?;
+    out.array(group.consumers().len());
+    for (name, consumer) in group.consumers() {
+        out.aggregate(Aggregate::Map, 3);
+        out.bulk(b"name");
+        out.bulk(name);
+        out.bulk(b"pending");
+        out.count(consumer.pending().len());
+        out.bulk(b"idle");
+        out.integer(view.now().saturating_sub(consumer.seen_ms).max(0));
+    }
+    Ok(())
+}
+
+pub(super) fn stream(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let full = match args.len() {
+        3 => None,
+        4 if args.is(3, "full") => Some(10),
+        6 if args.is(3, "full") && args.is(4, "count") => Some(args.int(5)?.max(0)),
+        n if n > 3 && args.is(3, "full") => return Err(CommandError::Syntax),
+        _ => return Err(CommandError::Syntax),
+    };
+    let stream = found(view, args.at(2))?;
+    out.aggregate(Aggregate::Map, if full.is_some() { 9 } else { 10 });
+    out.bulk(b"length");
+    out.count(stream.len());
+    out.bulk(b"radix-tree-keys");
+    out.count(stream.log.nodes().len());
+    out.bulk(b"radix-tree-nodes");
+    out.count(stream.log.radix_tree_nodes());
+    out.bulk(b"last-generated-id");
+    id::reply(stream.log.last_id, out);
+    out.bulk(b"max-deleted-entry-id");
+    id::reply(stream.log.max_deleted_id, out);
+    out.bulk(b"entries-added");
+    count_or_null(Some(stream.log.entries_added), out);
+    out.bulk(b"recorded-first-entry-id");
+    id::reply(stream.log.first_id(), out);
+    let Some(count) = full else {
+        out.bulk(b"groups");
+        out.count(stream.groups.len());
+        for (name, direction) in [("first-entry", Direction::Up), ("last-entry", Direction::Down)] {
+            out.bulk(name.as_bytes());
+            match take(stream, MIN_ID, MAX_ID, direction, Some(1)).first() {
+                Some(entry) => entry.reply(out),
+                None => out.null(Null::Bulk),
+            }
+        }
+        return Ok(());
+    };
+    let count = usize::try_from(count).ok().filter(|n| *n > 0);
+    let entries: Vec<Taken> = take(stream, MIN_ID, MAX_ID, Direction::Up, count);
+    out.bulk(b"entries");
+    reply_all(&entries, out);
+    out.bulk(b"groups");
+    out.array(stream.groups.len());
+    for (name, group) in stream.groups.iter() {
+        full_group(stream, name, group, count.unwrap_or(usize::MAX), out);
+    }
+    Ok(())
+}
+
+fn full_group(stream: &Stream, name: &[u8], group: &Group, count: usize, out: &mut dyn Reply) {
+    out.aggregate(Aggregate::Map, 7);
+    out.bulk(b"name");
+    out.bulk(name);
+    out.bulk(b"last-delivered-id");
+    id::reply(group.last_id, out);
+    out.bulk(b"entries-read");
+    count_or_null(group.entries_read, out);
+    out.bulk(b"lag");
+    count_or_null(lag(stream, group), out);
+    out.bulk(b"pel-count");
+    out.count(group.pending().len());
+    out.bulk(b"pending");
+    out.array(group.pending().len().min(count));
+    for (id, pending) in group.pending().iter().take(count) {
+        out.array(4);
+        id::reply(*id, out);
+        out.bulk(&pending.consumer);
+        out.integer(pending.delivery_ms);
+        out.integer(i64::try_from(pending.count).unwrap_or(i64::MAX));
+    }
+    out.bulk(b"consumers");
+    out.array(group.consumers().len());
+    for (name, consumer) in group.consumers() {
+        out.aggregate(Aggregate::Map, 4);
+        out.bulk(b"name");
+        out.bulk(name);
+        out.bulk(b"seen-time");
+        out.integer(consumer.seen_ms);
+        out.bulk(b"pel-count");
+        out.count(consumer.pending().len());
+        out.bulk(b"pending");
+        out.array(consumer.pending().len().min(count));
+        for id in consumer.pending().iter().take(count) {
+            let (ms, deliveries) = group.pending().get(id).map_or((0, 0), |p| (p.delivery_ms, p.count));
+            out.array(3);
+            id::reply(*id, out);
+            out.integer(ms);
+            out.integer(i64::try_from(deliveries).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+pub(super) fn help(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    const HELP: [&str; 9] = [
+        "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "CONSUMERS <key> <groupname>",
+        "    Show consumers of <groupname>.",
+        "GROUPS <key>",
+        "    Show the stream consumer groups.",
+        "STREAM <key> [FULL [COUNT <count>]",
+        "    Show information about the stream.",
+        "HELP",
+        "    Prints this help.",
+    ];
+    out.array(HELP.len());
+    HELP.iter().for_each(|line| out.simple(line));
+    Ok(())
+}

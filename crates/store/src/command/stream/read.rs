@@ -1,0 +1,258 @@
+//! XREAD and XREADGROUP, served at once or not at all: waiting is the server's.
+
+use std::ops::Bound;
+
+use super::claim::propagate;
+use super::group::no_group;
+use super::range::{Direction, Taken, take};
+use super::id;
+use crate::args::{Args, is_word};
+use crate::error::{CommandError, CommandResult};
+use crate::event::Class;
+use crate::reply::{Aggregate, Null, Reply};
+use crate::txn::Txn;
+use crate::value::Stream;
+use crate::value::stream::{Group, MAX_ID, MIN_ID, StreamId, next_id};
+use crate::view::View;
+
+/// The arguments before and behind STREAMS.
+struct Asked<'a> {
+    count: Option<usize>,
+    group: Option<(&'a [u8], &'a [u8])>,
+    no_ack: bool,
+    keys: &'a [&'a [u8]],
+    ids: &'a [&'a [u8]],
+}
+
+impl<'a> Asked<'a> {
+    fn parse(args: Args<'a>, is_group: bool) -> Result<Self, CommandError> {
+        let mut asked = Self { count: None, group: None, no_ack: false, keys: &[], ids: &[] };
+        let mut i = 1;
+        while let Some(word) = args.get(i) {
+            let more = args.len() - i - 1;
+            if is_word(word, "block") && more > 0 {
+                let ms = args.int(i + 1).map_err(|_| CommandError::err("timeout is not an integer or out of range"))?;
+                if ms < 0 {
+                    return Err(CommandError::err("timeout is negative"));
+                }
+                i += 2;
+            } else if is_word(word, "count") && more > 0 {
+                asked.count = usize::try_from(args.int(i + 1)?).ok().filter(|n| *n > 0);
+                i += 2;
+            } else if is_word(word, "streams") && more > 0 {
+                let rest = args.from(i + 1);
+                if rest.len() % 2 != 0 {
+                    let name = if is_group { "xreadgroup" } else { "xread" };
+                    let text = format!("Unbalanced '{name}' list of streams: for each stream key an ID or '$' must be specified.");
+                    return Err(CommandError::Err(text.into()));
+                }
+                (asked.keys, asked.ids) = rest.split_at(rest.len() / 2);
+                break;
+            } else if is_word(word, "group") && more >= 2 {
+                if !is_group {
+                    return Err(CommandError::err("The GROUP option is only supported by XREADGROUP. You called XREAD instead."));
+                }
+                asked.group = Some((args.at(i + 1), args.at(i + 2)));
+                i += 3;
+            } else if is_word(word, "noack") {
+                if !is_group {
+                    return Err(CommandError::err("The NOACK option is only supported by XREADGROUP. You called XREAD instead."));
+                }
+                asked.no_ack = true;
+                i += 1;
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        if asked.keys.is_empty() {
+            return Err(CommandError::Syntax);
+        }
+        if is_group && asked.group.is_none() {
+            return Err(CommandError::err("Missing GROUP option for XREADGROUP"));
+        }
+        Ok(asked)
+    }
+}
+
+/// What one stream gave.
+type Found<'a> = (&'a [u8], Vec<Given>);
+
+/// An entry, or the id of one that has been deleted since it was delivered.
+enum Given {
+    Entry(Taken),
+    Deleted(StreamId),
+}
+
+fn reply(found: &[Found<'_>], out: &mut dyn Reply) {
+    if found.is_empty() {
+        out.null(Null::Array);
+        return;
+    }
+    if out.is_resp3() {
+        out.aggregate(Aggregate::Map, found.len());
+    } else {
+        out.array(found.len());
+    }
+    for (key, entries) in found {
+        if !out.is_resp3() {
+            out.array(2);
+        }
+        out.bulk(key);
+        out.array(entries.len());
+        for entry in entries {
+            match entry {
+                Given::Entry(entry) => entry.reply(out),
+                Given::Deleted(id) => {
+                    out.array(2);
+                    id::reply(*id, out);
+                    out.null(Null::Array);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn xread(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let asked = Asked::parse(args, false)?;
+    let mut starts = Vec::with_capacity(asked.keys.len());
+    for (key, text) in asked.keys.iter().zip(asked.ids) {
+        starts.push(match *text {
+            b"$" => view.typed::<Stream>(key)?.map_or(MIN_ID, |stream| stream.log.last_id),
+            b">" => {
+                return Err(CommandError::err(
+                    "The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
+                ));
+            }
+            text => id::strict(text, 0)?,
+        });
+    }
+    let mut found: Vec<Found<'_>> = Vec::new();
+    for (key, after) in asked.keys.iter().zip(starts) {
+        let (Some(stream), Some(from)) = (view.typed::<Stream>(key)?, next_id(after)) else { continue };
+        let entries = take(stream, from, MAX_ID, Direction::Up, asked.count);
+        if !entries.is_empty() {
+            found.push((key, entries.into_iter().map(Given::Entry).collect()));
+        }
+    }
+    reply(&found, out);
+    Ok(())
+}
+
+pub(super) fn xreadgroup(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let asked = Asked::parse(args, true)?;
+    let (group, consumer) = asked.group.unwrap_or_default();
+    let mut starts: Vec<Option<StreamId>> = Vec::with_capacity(asked.keys.len());
+    for (key, text) in asked.keys.iter().zip(asked.ids) {
+        txn.reap(key);
+        if txn.typed::<Stream>(key)?.and_then(|stream| stream.groups.get(group)).is_none() {
+            return Err(no_group(key, group, "in XREADGROUP with GROUP option"));
+        }
+        starts.push(match *text {
+            b">" => None,
+            b"$" => {
+                return Err(CommandError::err(
+                    "The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
+                ));
+            }
+            text => Some(id::strict(text, 0)?),
+        });
+    }
+    // A stream that gets no command of its own must not go out verbatim.
+    txn.rewrite_to_nothing();
+    let mut found: Vec<Found<'_>> = Vec::new();
+    for (key, start) in asked.keys.iter().zip(starts) {
+        match start {
+            None => {
+                let entries = deliver(txn, key, group, consumer, &asked)?;
+                if !entries.is_empty() {
+                    found.push((key, entries));
+                }
+            }
+            Some(after) => found.push((key, history(txn, key, group, consumer, after, asked.count)?)),
+        }
+    }
+    reply(&found, out);
+    Ok(())
+}
+
+fn meet(txn: &mut Txn<'_>, key: &[u8], group: &[u8], consumer: &[u8], no_ack: bool) -> CommandResult {
+    let now = txn.now();
+    let mut is_new = false;
+    if let Some(mut stream) = txn.typed_mut::<Stream>(key)? {
+        let come = |group: &mut Group| {
+            let is_new = group.create_consumer(consumer, now);
+            group.touch(consumer, now, false);
+            is_new
+        };
+        is_new = stream.groups.edit(group, come).unwrap_or(false);
+    }
+    if is_new {
+        txn.changed(Class::Stream, "xgroup-createconsumer", key);
+        if no_ack {
+            txn.rewrite(&[b"XGROUP", b"CREATECONSUMER", key, group, consumer]);
+        }
+    }
+    Ok(())
+}
+
+/// New entries for a consumer.
+fn deliver(
+    txn: &mut Txn<'_>,
+    key: &[u8],
+    group_name: &[u8],
+    consumer: &[u8],
+    asked: &Asked<'_>,
+) -> Result<Vec<Given>, CommandError> {
+    meet(txn, key, group_name, consumer, asked.no_ack)?;
+    let now = txn.now();
+    let mut given: Vec<Taken> = Vec::new();
+    let mut at = None;
+    if let Some(mut stream) = txn.typed_mut::<Stream>(key)? {
+        let last = stream.groups.get(group_name).map_or(MAX_ID, |group| group.last_id);
+        if let Some(from) = next_id(last) {
+            given = take(&stream, from, MAX_ID, Direction::Up, asked.count);
+        }
+        let Stream { log, groups } = &mut *stream;
+        let hand_out = |group: &mut Group| {
+            for entry in &given {
+                let counts_on = group.entries_read.filter(|_| !log.may_have_gaps_from(entry.id));
+                group.entries_read = counts_on.map_or_else(|| log.added_up_to(entry.id), |read| Some(read + 1));
+                group.last_id = entry.id;
+                if !asked.no_ack {
+                    group.assign(entry.id, consumer, now, 1);
+                }
+            }
+            group.touch(consumer, now, true);
+            (id::text(group.last_id), group.entries_read)
+        };
+        if !given.is_empty() {
+            at = groups.edit(group_name, hand_out);
+        }
+    }
+    if let Some((last, read)) = at {
+        txn.changed_quietly();
+        if !asked.no_ack {
+            given.iter().for_each(|entry| propagate(txn, key, group_name, consumer, entry.id));
+        }
+        let read = read.map_or_else(|| "-1".to_owned(), |n| n.to_string());
+        txn.rewrite(&[b"XGROUP", b"SETID", key, group_name, last.as_bytes(), b"ENTRIESREAD", read.as_bytes()]);
+    }
+    Ok(given.into_iter().map(Given::Entry).collect())
+}
+
+/// What a consumer was given before and has not acknowledged.
+fn history(
+    txn: &mut Txn<'_>,
+    key: &[u8],
+    group_name: &[u8],
+    consumer: &[u8],
+    after: StreamId,
+    count: Option<usize>,
+) -> Result<Vec<Given>, CommandError> {
+    meet(txn, key, group_name, consumer, false)?;
+    let Some(stream) = txn.typed::<Stream>(key)? else { return Ok(Vec::new()) };
+    let Some(owner) = stream.groups.get(group_name).and_then(|group| group.consumer(consumer)) else { return Ok(Vec::new()) };
+    let ids = owner.pending().range((Bound::Excluded(after), Bound::Unbounded)).take(count.unwrap_or(usize::MAX));
+    let given = |id: &StreamId| stream.log.find(*id).map_or(Given::Deleted(*id), |e| Given::Entry(Taken::of(&e)));
+    Ok(ids.map(given).collect())
+}
