@@ -13,7 +13,7 @@
 //! | ziplist | [`Ziplist`] | [`ZiplistBuf`] | hashes, lists, sorted sets up to Redis 6.2 |
 //! | zipmap | [`Zipmap`] | | hashes up to Redis 2.4 |
 //!
-//! The views are written by hand because they are hot: [`grammar`] says the same in nom, obviously and more slowly (9
+//! The views are written by hand because they are hot: [`grammar`] says the same in nom, obviously and more slowly (6
 //! times for a listpack, 5 for a ziplist: `cargo bench -p replica-benches --bench rdb_encoding`), and every view is
 //! compared with it by property tests and fuzzing.
 mod error;
