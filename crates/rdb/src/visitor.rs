@@ -101,7 +101,7 @@ pub struct StreamIdmp {
 #[non_exhaustive]
 pub enum Part<'a> {
     /// A piece of a string value. Pieces follow each other without a gap; the value is complete when
-    /// `offset + bytes.len() == total`. A short string comes as one piece. `total` is a claim of the
+    /// `offset + bytes.len() == total`. A string of up to 64 KiB (compressed as well as plain) comes as one piece. `total` is a claim of the
     /// dump until then: allocate as the pieces arrive.
     String {
         /// Where this piece begins in the value.
