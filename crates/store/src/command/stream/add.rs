@@ -31,7 +31,9 @@ impl Trimming {
             } else if is_word(word, "maxlen") && more > 0 || is_word(word, "minid") && more > 0 {
                 let by_id = is_word(word, "minid");
                 if trim.keep.is_some_and(|keep| matches!(keep, Trim::MinId(_)) != by_id) {
-                    return Err(CommandError::err("syntax error, MAXLEN and MINID options at the same time are not compatible"));
+                    return Err(CommandError::err(
+                        "syntax error, MAXLEN and MINID options at the same time are not compatible",
+                    ));
                 }
                 trim.approximately = false;
                 let mut at = trim.next + 1;
@@ -60,7 +62,9 @@ impl Trimming {
             }
         }
         if trim.limit.is_some() && trim.keep.is_none() {
-            return Err(CommandError::err("syntax error, LIMIT cannot be used without specifying a trimming strategy"));
+            return Err(CommandError::err(
+                "syntax error, LIMIT cannot be used without specifying a trimming strategy",
+            ));
         }
         if !is_add && trim.keep.is_none() {
             return Err(CommandError::err("syntax error, XTRIM must be called with MAXLEN or MINID"));
@@ -141,7 +145,9 @@ pub(super) fn xadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
         return Ok(());
     }
     if stream.is_some_and(|stream| stream.log.last_id == MAX_ID) {
-        return Err(CommandError::err("The stream has exhausted the last possible ID, unable to add more items"));
+        return Err(CommandError::err(
+            "The stream has exhausted the last possible ID, unable to add more items",
+        ));
     }
     let id = resolve(given, stream, now)?;
     let pairs: Vec<(&[u8], &[u8])> = fields.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
@@ -232,7 +238,9 @@ pub(super) fn xsetid(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
         } else if args.is(i, "maxdeletedid") && i + 1 < args.len() {
             let id = id::strict(args.at(i + 1), 0)?;
             if last < id {
-                return Err(CommandError::err("The ID specified in XSETID is smaller than the provided max_deleted_entry_id"));
+                return Err(CommandError::err(
+                    "The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
+                ));
             }
             deleted = Some(id);
         } else {
@@ -243,14 +251,18 @@ pub(super) fn xsetid(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
     txn.reap(key);
     let Some(mut stream) = txn.typed_mut::<Stream>(key)? else { return Err(CommandError::NoSuchKey) };
     if last < stream.log.max_deleted_id {
-        return Err(CommandError::err("The ID specified in XSETID is smaller than current max_deleted_entry_id"));
+        return Err(CommandError::err(
+            "The ID specified in XSETID is smaller than current max_deleted_entry_id",
+        ));
     }
     if !stream.is_empty() {
         if last < stream.log.last_live_id() {
             return Err(TOO_SMALL);
         }
         if added.is_some_and(|n| n < stream.len() as u64) {
-            return Err(CommandError::err("The entries_added specified in XSETID is smaller than the target stream length"));
+            return Err(CommandError::err(
+                "The entries_added specified in XSETID is smaller than the target stream length",
+            ));
         }
     }
     let log = &mut stream.log;

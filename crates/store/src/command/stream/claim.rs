@@ -1,14 +1,15 @@
 //! XCLAIM and XAUTOCLAIM: entries change hands.
 
 use super::group::no_group;
-use super::range::{Taken, start};
 use super::id;
+use super::range::{Taken, start};
 use crate::args::Args;
 use crate::error::{CommandError, CommandResult};
 use crate::reply::Reply;
 use crate::txn::Txn;
 use crate::value::Stream;
 use crate::value::stream::{Group, MIN_ID, StreamId};
+use crate::view::Viewer;
 
 /// Tells replicas that `consumer` has an entry now.
 pub(super) fn propagate(txn: &mut Txn<'_>, key: &[u8], group: &[u8], consumer: &[u8], id: StreamId) {
@@ -23,8 +24,20 @@ pub(super) fn propagate(txn: &mut Txn<'_>, key: &[u8], group: &[u8], consumer: &
     let Some((ms, count, last)) = told else { return };
     let id = id::text(id);
     txn.rewrite(&[
-        b"XCLAIM", key, group, consumer, b"0", id.as_bytes(), b"TIME", ms.as_bytes(), b"RETRYCOUNT", count.as_bytes(),
-        b"FORCE", b"JUSTID", b"LASTID", last.as_bytes(),
+        b"XCLAIM",
+        key,
+        group,
+        consumer,
+        b"0",
+        id.as_bytes(),
+        b"TIME",
+        ms.as_bytes(),
+        b"RETRYCOUNT",
+        count.as_bytes(),
+        b"FORCE",
+        b"JUSTID",
+        b"LASTID",
+        last.as_bytes(),
     ]);
 }
 
@@ -38,7 +51,8 @@ struct Options {
 }
 
 impl Options {
-    fn parse(args: Args<'_>, from: usize, now: i64) -> Result<Self, CommandError> {
+    fn parse(txn: &Txn<'_>, args: Args<'_>, from: usize) -> Result<Self, CommandError> {
+        let now = txn.now();
         let mut o = Self { idle_since: None, retry_count: None, force: false, just_id: false, last_id: None };
         let mut i = from;
         while i < args.len() {
@@ -49,15 +63,19 @@ impl Options {
                 o.just_id = true;
             } else if args.is(i, "idle") && more {
                 i += 1;
-                let idle = args.int(i).map_err(|_| CommandError::err("Invalid IDLE option argument for XCLAIM"))?;
+                let idle =
+                    args.int(i).map_err(|_| CommandError::err("Invalid IDLE option argument for XCLAIM"))?;
                 o.idle_since = Some(now.saturating_sub(idle));
             } else if args.is(i, "time") && more {
                 i += 1;
-                o.idle_since = Some(args.int(i).map_err(|_| CommandError::err("Invalid TIME option argument for XCLAIM"))?);
+                o.idle_since = Some(
+                    args.int(i).map_err(|_| CommandError::err("Invalid TIME option argument for XCLAIM"))?,
+                );
             } else if args.is(i, "retrycount") && more {
                 i += 1;
                 let count = args.int(i).ok().and_then(|n| u64::try_from(n).ok());
-                o.retry_count = Some(count.ok_or(CommandError::err("Invalid RETRYCOUNT option argument for XCLAIM"))?);
+                o.retry_count =
+                    Some(count.ok_or(CommandError::err("Invalid RETRYCOUNT option argument for XCLAIM"))?);
             } else if args.is(i, "lastid") && more {
                 i += 1;
                 o.last_id = Some(id::strict(args.at(i), 0)?);
@@ -67,8 +85,10 @@ impl Options {
             }
             i += 1;
         }
-        // A time in the future, or before 1970, is now.
-        o.idle_since = o.idle_since.map(|at| if (0..=now).contains(&at) { at } else { now });
+        // A time in the future, or before 1970, is now; but a primary's clock is right, whatever ours says.
+        if txn.viewer() == Viewer::Client {
+            o.idle_since = o.idle_since.map(|at| if (0..=now).contains(&at) { at } else { now });
+        }
         Ok(o)
     }
 }
@@ -80,12 +100,13 @@ pub(super) fn xclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
     if txn.typed::<Stream>(key)?.and_then(|stream| stream.groups.get(name)).is_none() {
         return Err(no_group(key, name, ""));
     }
-    let min_idle = args.int(4).map_err(|_| CommandError::err("Invalid min-idle-time argument for XCLAIM"))?.max(0);
+    let min_idle =
+        args.int(4).map_err(|_| CommandError::err("Invalid min-idle-time argument for XCLAIM"))?.max(0);
     let mut ids = Vec::new();
     while let Some(id) = args.get(5 + ids.len()).and_then(|text| id::strict(text, 0).ok()) {
         ids.push(id);
     }
-    let options = Options::parse(args, 5 + ids.len(), now)?;
+    let options = Options::parse(txn, args, 5 + ids.len())?;
     let mut claimed: Vec<(StreamId, Option<Taken>)> = Vec::new();
     let mut gone: Vec<StreamId> = Vec::new();
     let mut moved = false;
@@ -161,7 +182,8 @@ fn finish(
 pub(super) fn xautoclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, name, consumer) = (args.at(1), args.at(2), args.at(3));
     let now = txn.now();
-    let min_idle = args.int(4).map_err(|_| CommandError::err("Invalid min-idle-time argument for XAUTOCLAIM"))?.max(0);
+    let min_idle =
+        args.int(4).map_err(|_| CommandError::err("Invalid min-idle-time argument for XAUTOCLAIM"))?.max(0);
     let from = start(args.at(5))?;
     let (mut count, mut just_id, mut i) = (100_usize, false, 6);
     while i < args.len() {
@@ -199,7 +221,9 @@ pub(super) fn xautoclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply)
                     left -= 1;
                     continue;
                 };
-                let Some((delivered, deliveries)) = group.pending().get(&id).map(|p| (p.delivery_ms, p.count)) else {
+                let Some((delivered, deliveries)) =
+                    group.pending().get(&id).map(|p| (p.delivery_ms, p.count))
+                else {
                     continue;
                 };
                 if min_idle > 0 && now.saturating_sub(delivered) < min_idle {

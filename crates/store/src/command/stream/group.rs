@@ -13,11 +13,14 @@ use crate::view::View;
 /// The error for a group that is not there.
 pub(super) fn no_group(key: &[u8], group: &[u8], what: &str) -> CommandError {
     let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
-    CommandError::Coded(match what {
-        "" => format!("NOGROUP No such key '{key}' or consumer group '{group}'"),
-        "xgroup" => format!("NOGROUP No such consumer group '{group}' for key name '{key}'"),
-        what => format!("NOGROUP No such key '{key}' or consumer group '{group}' {what}"),
-    }.into())
+    CommandError::Coded(
+        match what {
+            "" => format!("NOGROUP No such key '{key}' or consumer group '{group}'"),
+            "xgroup" => format!("NOGROUP No such consumer group '{group}' for key name '{key}'"),
+            what => format!("NOGROUP No such key '{key}' or consumer group '{group}' {what}"),
+        }
+        .into(),
+    )
 }
 
 const NO_KEY: CommandError = CommandError::err(
@@ -50,7 +53,11 @@ pub(super) fn xgroup(_: &View<'_>, args: Args<'_>, _: &mut dyn Reply) -> Command
 
 /// An id or `$`, and ENTRIESREAD.
 fn position(stream: Option<&Stream>, text: &[u8]) -> Result<StreamId, CommandError> {
-    if text == b"$" { Ok(stream.map_or(crate::value::stream::MIN_ID, |stream| stream.log.last_id)) } else { id::strict(text, 0) }
+    if text == b"$" {
+        Ok(stream.map_or(crate::value::stream::MIN_ID, |stream| stream.log.last_id))
+    } else {
+        id::strict(text, 0)
+    }
 }
 
 fn entries_read(args: Args<'_>, at: usize) -> Result<Option<u64>, CommandError> {
@@ -91,7 +98,11 @@ pub(super) fn create(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
 }
 
 /// Runs `f` on a group that must be there.
-fn with_group<R>(txn: &mut Txn<'_>, args: Args<'_>, f: impl FnOnce(&mut Group, i64) -> R) -> Result<R, CommandError> {
+fn with_group<R>(
+    txn: &mut Txn<'_>,
+    args: Args<'_>,
+    f: impl FnOnce(&mut Group, i64) -> R,
+) -> Result<R, CommandError> {
     let (key, name) = (args.at(2), args.at(3));
     let now = txn.now();
     let Some(mut stream) = txn.typed_mut::<Stream>(key)? else { return Err(NO_KEY) };

@@ -5,7 +5,8 @@ use crate::reply::Reply;
 use crate::value::stream::{MAX_ID, MIN_ID, StreamId};
 
 /// The error for what is no id.
-pub(super) const INVALID: CommandError = CommandError::err("Invalid stream ID specified as stream command argument");
+pub(super) const INVALID: CommandError =
+    CommandError::err("Invalid stream ID specified as stream command argument");
 
 fn number(text: &[u8]) -> Option<u64> {
     let digits = !text.is_empty() && text.len() <= 20 && text.iter().all(u8::is_ascii_digit);

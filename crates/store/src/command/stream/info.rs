@@ -1,8 +1,8 @@
 //! XINFO.
 
 use super::group::no_group;
-use super::range::{Direction, Taken, reply_all, take};
 use super::id;
+use super::range::{Direction, Taken, reply_all, take};
 use crate::args::Args;
 use crate::error::{CommandError, CommandResult};
 use crate::reply::{Aggregate, Null, Reply};

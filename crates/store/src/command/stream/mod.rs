@@ -1,4 +1,3 @@
-// NOTE (stream helper): the lead wrote these commands on your value types; improve them in place instead of rewriting.
 //! Commands on streams and their consumer groups.
 
 mod add;

@@ -71,7 +71,8 @@ impl<'a> Asked<'a> {
 
     fn answer(&self, group: &Group, now: i64, out: &mut dyn Reply) {
         let wanted = |pending: &Pending| {
-            self.consumer.is_none_or(|name| *pending.consumer == *name) && now.saturating_sub(pending.delivery_ms) >= self.idle
+            self.consumer.is_none_or(|name| *pending.consumer == *name)
+                && now.saturating_sub(pending.delivery_ms) >= self.idle
         };
         let found: Vec<(StreamId, &Pending)> = if self.start > self.end {
             Vec::new()

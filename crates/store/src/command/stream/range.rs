@@ -71,7 +71,9 @@ pub(super) fn xlen(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Comm
 pub(super) fn start(text: &[u8]) -> Result<StreamId, CommandError> {
     match text.strip_prefix(b"(") {
         None => id::bound(text, 0),
-        Some(text) => next_id(id::strict(text, 0)?).ok_or(CommandError::err("invalid start ID for the interval")),
+        Some(text) => {
+            next_id(id::strict(text, 0)?).ok_or(CommandError::err("invalid start ID for the interval"))
+        }
     }
 }
 
@@ -79,7 +81,8 @@ pub(super) fn start(text: &[u8]) -> Result<StreamId, CommandError> {
 pub(super) fn end(text: &[u8]) -> Result<StreamId, CommandError> {
     match text.strip_prefix(b"(") {
         None => id::bound(text, u64::MAX),
-        Some(text) => previous_id(id::strict(text, u64::MAX)?).ok_or(CommandError::err("invalid end ID for the interval")),
+        Some(text) => previous_id(id::strict(text, u64::MAX)?)
+            .ok_or(CommandError::err("invalid end ID for the interval")),
     }
 }
 

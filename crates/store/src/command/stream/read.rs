@@ -4,8 +4,8 @@ use std::ops::Bound;
 
 use super::claim::propagate;
 use super::group::no_group;
-use super::range::{Direction, Taken, take};
 use super::id;
+use super::range::{Direction, Taken, take};
 use crate::args::{Args, is_word};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
@@ -31,7 +31,9 @@ impl<'a> Asked<'a> {
         while let Some(word) = args.get(i) {
             let more = args.len() - i - 1;
             if is_word(word, "block") && more > 0 {
-                let ms = args.int(i + 1).map_err(|_| CommandError::err("timeout is not an integer or out of range"))?;
+                let ms = args
+                    .int(i + 1)
+                    .map_err(|_| CommandError::err("timeout is not an integer or out of range"))?;
                 if ms < 0 {
                     return Err(CommandError::err("timeout is negative"));
                 }
@@ -43,20 +45,26 @@ impl<'a> Asked<'a> {
                 let rest = args.from(i + 1);
                 if rest.len() % 2 != 0 {
                     let name = if is_group { "xreadgroup" } else { "xread" };
-                    let text = format!("Unbalanced '{name}' list of streams: for each stream key an ID or '$' must be specified.");
+                    let text = format!(
+                        "Unbalanced '{name}' list of streams: for each stream key an ID or '$' must be specified."
+                    );
                     return Err(CommandError::Err(text.into()));
                 }
                 (asked.keys, asked.ids) = rest.split_at(rest.len() / 2);
                 break;
             } else if is_word(word, "group") && more >= 2 {
                 if !is_group {
-                    return Err(CommandError::err("The GROUP option is only supported by XREADGROUP. You called XREAD instead."));
+                    return Err(CommandError::err(
+                        "The GROUP option is only supported by XREADGROUP. You called XREAD instead.",
+                    ));
                 }
                 asked.group = Some((args.at(i + 1), args.at(i + 2)));
                 i += 3;
             } else if is_word(word, "noack") {
                 if !is_group {
-                    return Err(CommandError::err("The NOACK option is only supported by XREADGROUP. You called XREAD instead."));
+                    return Err(CommandError::err(
+                        "The NOACK option is only supported by XREADGROUP. You called XREAD instead.",
+                    ));
                 }
                 asked.no_ack = true;
                 i += 1;
@@ -216,7 +224,8 @@ fn deliver(
         let hand_out = |group: &mut Group| {
             for entry in &given {
                 let counts_on = group.entries_read.filter(|_| !log.may_have_gaps_from(entry.id));
-                group.entries_read = counts_on.map_or_else(|| log.added_up_to(entry.id), |read| Some(read + 1));
+                group.entries_read =
+                    counts_on.map_or_else(|| log.added_up_to(entry.id), |read| Some(read + 1));
                 group.last_id = entry.id;
                 if !asked.no_ack {
                     group.assign(entry.id, consumer, now, 1);
@@ -235,7 +244,15 @@ fn deliver(
             given.iter().for_each(|entry| propagate(txn, key, group_name, consumer, entry.id));
         }
         let read = read.map_or_else(|| "-1".to_owned(), |n| n.to_string());
-        txn.rewrite(&[b"XGROUP", b"SETID", key, group_name, last.as_bytes(), b"ENTRIESREAD", read.as_bytes()]);
+        txn.rewrite(&[
+            b"XGROUP",
+            b"SETID",
+            key,
+            group_name,
+            last.as_bytes(),
+            b"ENTRIESREAD",
+            read.as_bytes(),
+        ]);
     }
     Ok(given.into_iter().map(Given::Entry).collect())
 }
@@ -251,8 +268,12 @@ fn history(
 ) -> Result<Vec<Given>, CommandError> {
     meet(txn, key, group_name, consumer, false)?;
     let Some(stream) = txn.typed::<Stream>(key)? else { return Ok(Vec::new()) };
-    let Some(owner) = stream.groups.get(group_name).and_then(|group| group.consumer(consumer)) else { return Ok(Vec::new()) };
-    let ids = owner.pending().range((Bound::Excluded(after), Bound::Unbounded)).take(count.unwrap_or(usize::MAX));
-    let given = |id: &StreamId| stream.log.find(*id).map_or(Given::Deleted(*id), |e| Given::Entry(Taken::of(&e)));
+    let Some(owner) = stream.groups.get(group_name).and_then(|group| group.consumer(consumer)) else {
+        return Ok(Vec::new());
+    };
+    let ids =
+        owner.pending().range((Bound::Excluded(after), Bound::Unbounded)).take(count.unwrap_or(usize::MAX));
+    let given =
+        |id: &StreamId| stream.log.find(*id).map_or(Given::Deleted(*id), |e| Given::Entry(Taken::of(&e)));
     Ok(ids.map(given).collect())
 }
