@@ -7,6 +7,7 @@ mod db;
 mod entry;
 mod error;
 mod event;
+mod extended;
 pub mod glob;
 mod hash;
 mod keyspace;

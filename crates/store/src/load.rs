@@ -7,6 +7,7 @@ use rdb::{EntryMeta, Kind, Part, Reject, Visitor, Want};
 use crate::entry::{Entry, MAX_INLINE, MAX_KEY};
 use crate::hash::KeyHash;
 use crate::keyspace::{Keyspace, MAX_DATABASES, empty_shards};
+use crate::limits::Limits;
 use crate::shard::{Shard, shard_of};
 use crate::value::stream::StreamLoader;
 use crate::value::{Hash, List, Set, Value, Zset};
@@ -26,9 +27,9 @@ impl Loaded {
     }
 }
 
-/// The value being built.
+/// The value being built: of a dump's entry, or of RESTORE's payload.
 #[derive(Debug)]
-enum Building {
+pub(crate) enum Building {
     Nothing,
     String { bytes: Vec<u8> },
     List(List),
@@ -37,6 +38,79 @@ enum Building {
     Hash(Hash),
     Stream(Box<StreamLoader>),
     Module(Vec<u8>),
+}
+
+impl Building {
+    /// A value of this kind, still without parts.
+    pub(crate) fn of(kind: Kind) -> Result<Self, Reject> {
+        Ok(match kind {
+            Kind::String => Self::String { bytes: Vec::new() },
+            Kind::List => Self::List(List::default()),
+            Kind::Set => Self::Set(Set::default()),
+            Kind::Zset => Self::Zset(Zset::default()),
+            Kind::Hash => Self::Hash(Hash::default()),
+            Kind::Stream => Self::Stream(Box::default()),
+            Kind::Module => Self::Module(Vec::new()),
+            _ => return Err(Reject("a kind of value that this keyspace does not know")),
+        })
+    }
+
+    /// A piece of it.
+    pub(crate) fn part(&mut self, part: Part<'_>, limits: &Limits) -> Result<(), Reject> {
+        match (self, part) {
+            (Self::String { bytes }, Part::String { bytes: piece, .. }) => bytes.extend_from_slice(piece),
+            (Self::List(list), Part::Listpack(node)) => list.push_node(node),
+            (Self::List(list), Part::Ziplist(node)) => list.push_ziplist(node, limits),
+            (Self::List(list), Part::PlainNode(element)) => list.push_plain(element),
+            (Self::List(list), Part::Element(element)) => list.push_back(element, limits),
+            (Self::Set(set), Part::Listpack(all)) => set.load_listpack(all, limits),
+            (Self::Set(set), Part::Intset(all)) => set.load_intset(all, limits),
+            (Self::Set(set), Part::Count(n)) => set.expect(n, limits),
+            (Self::Set(set), Part::Element(member)) => {
+                set.insert(member, limits);
+            }
+            (Self::Zset(zset), Part::Listpack(all)) => zset.load_listpack(all, limits),
+            (Self::Zset(zset), Part::Ziplist(all)) => zset.load_ziplist(all, limits),
+            (Self::Zset(zset), Part::Count(n)) => zset.expect(n, limits),
+            (Self::Zset(zset), Part::Member { member, score }) => {
+                zset.load_member(member, score, limits);
+            }
+            (Self::Hash(hash), Part::Listpack(all)) => hash.load_listpack(all, limits),
+            (Self::Hash(hash), Part::ListpackEx(all)) => hash.load_listpack_ex(all, limits),
+            (Self::Hash(hash), Part::Ziplist(all)) => hash.load_ziplist(all, limits),
+            (Self::Hash(hash), Part::Zipmap(all)) => hash.load_zipmap(all, limits),
+            (Self::Hash(hash), Part::Count(n)) => hash.expect(n, limits),
+            (Self::Hash(hash), Part::Field { field, value, expire_ms }) => {
+                hash.insert(field, value, expire_ms, limits);
+            }
+            (Self::Stream(stream), part) => stream.part(part)?,
+            (Self::Module(bytes), Part::Module { bytes: piece, .. }) => bytes.extend_from_slice(piece),
+            // Counts and whatever a later decoder may add are no contents.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The value, without spare room; `None` if it was taken already.
+    pub(crate) fn finish(self, limits: &Limits) -> Option<Value> {
+        Some(match self {
+            Self::Nothing => return None,
+            Self::String { bytes } => Value::Raw(Arc::new(bytes)),
+            Self::List(v) => Value::List(v),
+            Self::Set(v) => Value::Set(v),
+            Self::Zset(mut v) => {
+                v.pack(limits);
+                v.shrink();
+                Value::Zset(v)
+            }
+            Self::Hash(mut v) => {
+                v.shrink();
+                Value::Hash(v)
+            }
+            Self::Stream(v) => Value::Stream(Box::new(v.finish())),
+            Self::Module(v) => Value::Module(v.into()),
+        })
+    }
 }
 
 /// Builds a data set from the calls of a decoder. Expired keys are kept: the primary decides when they
@@ -134,83 +208,31 @@ impl Visitor for Loader {
         self.key.clear();
         self.key.extend_from_slice(key);
         self.expire = meta.expire_ms;
-        self.building = match meta.kind {
-            Kind::String => Building::String { bytes: Vec::new() },
-            Kind::List => Building::List(List::default()),
-            Kind::Set => Building::Set(Set::default()),
-            Kind::Zset => Building::Zset(Zset::default()),
-            Kind::Hash => Building::Hash(Hash::default()),
-            Kind::Stream => Building::Stream(Box::default()),
-            Kind::Module => Building::Module(Vec::new()),
-            _ => return Err(Reject("a kind of value that this keyspace does not know")),
-        };
+        self.building = Building::of(meta.kind)?;
         Ok(Want::Packed)
     }
 
     fn part(&mut self, part: Part<'_>) -> Result<(), Reject> {
-        let limits = self.limits.limits();
-        match (&mut self.building, part) {
-            (Building::String { bytes }, Part::String { offset, bytes: piece, total }) => {
-                if offset == 0 && piece.len() as u64 == total && piece.len() <= MAX_INLINE {
-                    let entry = Entry::inline(&self.key, piece, self.expire);
-                    self.building = Building::Nothing;
-                    return self.insert(entry);
-                }
-                bytes.extend_from_slice(piece);
-            }
-            (Building::List(list), Part::Listpack(node)) => list.push_node(node),
-            (Building::List(list), Part::Ziplist(node)) => list.push_ziplist(node, limits),
-            (Building::List(list), Part::PlainNode(element)) => list.push_plain(element),
-            (Building::List(list), Part::Element(element)) => list.push_back(element, limits),
-            (Building::Set(set), Part::Listpack(all)) => set.load_listpack(all, limits),
-            (Building::Set(set), Part::Intset(all)) => set.load_intset(all, limits),
-            (Building::Set(set), Part::Count(n)) => set.expect(n, limits),
-            (Building::Set(set), Part::Element(member)) => {
-                set.insert(member, limits);
-            }
-            (Building::Zset(zset), Part::Listpack(all)) => zset.load_listpack(all, limits),
-            (Building::Zset(zset), Part::Ziplist(all)) => zset.load_ziplist(all, limits),
-            (Building::Zset(zset), Part::Count(n)) => zset.expect(n, limits),
-            (Building::Zset(zset), Part::Member { member, score }) => {
-                zset.insert(member, score, limits);
-            }
-            (Building::Hash(hash), Part::Listpack(all)) => hash.load_listpack(all, limits),
-            (Building::Hash(hash), Part::ListpackEx(all)) => hash.load_listpack_ex(all, limits),
-            (Building::Hash(hash), Part::Ziplist(all)) => hash.load_ziplist(all, limits),
-            (Building::Hash(hash), Part::Zipmap(all)) => hash.load_zipmap(all, limits),
-            (Building::Hash(hash), Part::Count(n)) => hash.expect(n, limits),
-            (Building::Hash(hash), Part::Field { field, value, expire_ms }) => {
-                hash.insert(field, value, expire_ms, limits);
-            }
-            (Building::Stream(stream), part) => stream.part(part)?,
-            (Building::Module(bytes), Part::Module { bytes: piece, .. }) => bytes.extend_from_slice(piece),
-            // Counts and whatever a later decoder may add are no contents.
-            _ => {}
+        if let (Building::String { .. }, Part::String { offset: 0, bytes, total }) = (&self.building, &part)
+            && bytes.len() as u64 == *total
+            && bytes.len() <= MAX_INLINE
+        {
+            let entry = Entry::inline(&self.key, bytes, self.expire);
+            self.building = Building::Nothing;
+            return self.insert(entry);
         }
-        Ok(())
+        self.building.part(part, self.limits.limits())
     }
 
     fn entry_end(&mut self) -> Result<(), Reject> {
-        let value = match std::mem::replace(&mut self.building, Building::Nothing) {
-            Building::Nothing => return Ok(()),
-            Building::String { bytes } if bytes.len() <= MAX_INLINE => {
-                let entry = Entry::inline(&self.key, &bytes, self.expire);
-                return self.insert(entry);
-            }
-            Building::String { bytes } => Value::Raw(Arc::new(bytes)),
-            Building::List(v) => Value::List(v),
-            Building::Set(v) => Value::Set(v),
-            Building::Zset(mut v) => {
-                v.shrink();
-                Value::Zset(v)
-            }
-            Building::Hash(mut v) => {
-                v.shrink();
-                Value::Hash(v)
-            }
-            Building::Stream(v) => Value::Stream(Box::new(v.finish())),
-            Building::Module(v) => Value::Module(v.into()),
-        };
+        let building = std::mem::replace(&mut self.building, Building::Nothing);
+        if let Building::String { bytes } = &building
+            && bytes.len() <= MAX_INLINE
+        {
+            let entry = Entry::inline(&self.key, bytes, self.expire);
+            return self.insert(entry);
+        }
+        let Some(value) = building.finish(self.limits.limits()) else { return Ok(()) };
         if value.is_vacant() {
             return Ok(());
         }

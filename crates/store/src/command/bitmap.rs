@@ -1,5 +1,7 @@
 //! Strings as arrays of bits; bit 0 is the highest of the first byte.
 
+use std::sync::Arc;
+
 use crate::args::{Args, is_word};
 use crate::command::{Keys, commands};
 use crate::error::{CommandError, CommandResult};
@@ -7,6 +9,7 @@ use crate::event::Class;
 use crate::number;
 use crate::reply::{Null, Reply};
 use crate::txn::{Expiry, Txn};
+use crate::value::Value;
 use crate::view::View;
 
 mod field;
@@ -79,9 +82,6 @@ fn getbit(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
 
 /// A range of bits, from BITCOUNT's and BITPOS' arguments: inclusive, `None` if it is empty.
 fn range(length: usize, start: i64, end: i64, in_bits: bool) -> Option<(u64, u64)> {
-    if start < 0 && end < 0 && start > end {
-        return None;
-    }
     let total = length as i64 * if in_bits { 8 } else { 1 };
     let place = |n: i64| if n < 0 { (total + n).max(0) } else { n };
     let (start, end) = (place(start), place(end).min(total - 1));
@@ -118,17 +118,27 @@ fn unit(args: Args<'_>, at: usize) -> Result<bool, CommandError> {
 }
 
 fn bitcount(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let asked = match args.len() {
-        2 => None,
+    // A key that is not there is counted before anything else is looked at, as in Redis 7.0.
+    let Some(bytes) = view.string(args.at(1))? else {
+        out.integer(0);
+        return Ok(());
+    };
+    let (start, end, in_bits) = match args.len() {
+        2 => (0, -1, false),
         4 | 5 => {
             let (start, end) = (args.int(2)?, args.int(3)?);
-            Some((start, end, unit(args, 4)?))
+            // Answered before the unit is looked at; BITPOS has no such shortcut.
+            if start < 0 && end < 0 && start > end {
+                out.integer(0);
+                return Ok(());
+            }
+            (start, end, unit(args, 4)?)
         }
         _ => return Err(CommandError::Syntax),
     };
-    let bytes = view.string(args.at(1))?.unwrap_or_default();
-    let (start, end, in_bits) = asked.unwrap_or((0, -1, false));
-    out.integer(range(bytes.len(), start, end, in_bits).map_or(0, |(first, last)| count(bytes, first, last)) as i64);
+    let found =
+        range(bytes.len(), start, end, in_bits).map_or(0, |(first, last)| count(bytes, first, last)) as i64;
+    out.integer(found);
     Ok(())
 }
 
@@ -138,6 +148,10 @@ fn bitpos(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
         return Err(CommandError::err("The bit argument must be 1 or 0."));
     }
     let wanted = wanted == 1;
+    let Some(bytes) = view.string(args.at(1))? else {
+        out.integer(if wanted { -1 } else { 0 });
+        return Ok(());
+    };
     let (start, end, in_bits) = match args.len() {
         3 => (0, None, false),
         4 => (args.int(3)?, None, false),
@@ -147,10 +161,6 @@ fn bitpos(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
             (start, Some(args.int(4)?), in_bits)
         }
         _ => return Err(CommandError::Syntax),
-    };
-    let Some(bytes) = view.string(args.at(1))? else {
-        out.integer(if wanted { -1 } else { 0 });
-        return Ok(());
     };
     let found = range(bytes.len(), start, end.unwrap_or(-1), in_bits).and_then(|(first, last)| {
         let bit = |at: u64| bytes[(at / 8) as usize] >> (7 - at % 8) & 1 == 1;
@@ -210,7 +220,7 @@ fn bitop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResul
             txn.changed(Class::Generic, "del", to);
         }
     } else {
-        txn.set_string(to, &result, Expiry::Never)?;
+        txn.set_value(to, Value::Raw(Arc::new(result)), Expiry::Never)?;
         txn.changed(Class::String, "set", to);
     }
     out.count(longest);

@@ -45,7 +45,12 @@ fn invalid(command: &'static str) -> CommandError {
 }
 
 /// A time argument of SET and its like as Unix milliseconds; must be positive.
-pub(crate) fn deadline(text: &[u8], unit: Unit, now: i64, command: &'static str) -> Result<i64, CommandError> {
+pub(crate) fn deadline(
+    text: &[u8],
+    unit: Unit,
+    now: i64,
+    command: &'static str,
+) -> Result<i64, CommandError> {
     let n = number::parse_i64(text).ok_or(CommandError::NotAnInteger)?;
     if n <= 0 {
         return Err(invalid(command));
@@ -94,7 +99,11 @@ impl Only {
                 () if is_word(word, "xx") => only.xx = true,
                 () if is_word(word, "gt") => only.gt = true,
                 () if is_word(word, "lt") => only.lt = true,
-                () => return Err(CommandError::Err(format!("Unsupported option {}", word.escape_ascii()).into())),
+                () => {
+                    return Err(CommandError::Err(
+                        format!("Unsupported option {}", word.escape_ascii()).into(),
+                    ));
+                }
             }
         }
         if only.nx && (only.xx || only.gt || only.lt) {
@@ -115,7 +124,13 @@ impl Only {
     }
 }
 
-fn set(txn: &mut Txn<'_>, args: Args<'_>, unit: Unit, command: &'static str, out: &mut dyn Reply) -> CommandResult {
+fn set(
+    txn: &mut Txn<'_>,
+    args: Args<'_>,
+    unit: Unit,
+    command: &'static str,
+    out: &mut dyn Reply,
+) -> CommandResult {
     let key = args.at(1);
     let only = Only::parse(args, 3)?;
     let n = args.int(2)?;
@@ -174,7 +189,7 @@ fn pttl(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
 }
 
 fn expiretime(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    tell(view, args, out, |at| at.saturating_add(500) / 1000)
+    tell(view, args, out, |at| at / 1000 + i64::from(at % 1000 >= 500))
 }
 
 fn pexpiretime(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {

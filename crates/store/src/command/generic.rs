@@ -135,15 +135,18 @@ fn rename_to(txn: &mut Txn<'_>, from: &[u8], to: &[u8], replace: bool) -> Result
 
 const BAD_DB: CommandError = CommandError::err("DB index is out of range");
 
-/// The argument as the number of a database.
-fn db_number(txn: &Txn<'_>, text: &[u8], error: CommandError) -> Result<u32, CommandError> {
-    let n = number::parse_i64(text).ok_or(error)?;
+/// The argument as the number of a database, which may not exist.
+fn db_number(text: &[u8], error: CommandError) -> Result<i32, CommandError> {
+    number::parse_i64(text).and_then(|n| i32::try_from(n).ok()).ok_or(error)
+}
+
+fn existing_db(txn: &Txn<'_>, n: i32) -> Result<u32, CommandError> {
     u32::try_from(n).ok().filter(|n| *n < txn.keyspace().databases()).ok_or(BAD_DB)
 }
 
 fn move_key(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    let to = db_number(txn, args.at(2), CommandError::NotAnInteger)?;
+    let to = existing_db(txn, db_number(args.at(2), CommandError::NotAnInteger)?)?;
     if to == txn.db() {
         return Err(CommandError::err("source and destination objects are the same"));
     }
@@ -173,7 +176,7 @@ fn copy(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
             replace = true;
         } else if is_word(word, "db") && i + 1 < args.len() {
             i += 1;
-            db = db_number(txn, args.at(i), CommandError::NotAnInteger)?;
+            db = existing_db(txn, db_number(args.at(i), CommandError::NotAnInteger)?)?;
         } else {
             return Err(CommandError::Syntax);
         }
@@ -231,8 +234,9 @@ fn flushall(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRe
 }
 
 fn swapdb(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let first = db_number(txn, args.at(1), CommandError::err("invalid first DB index"))?;
-    let second = db_number(txn, args.at(2), CommandError::err("invalid second DB index"))?;
+    let first = db_number(args.at(1), CommandError::err("invalid first DB index"))?;
+    let second = db_number(args.at(2), CommandError::err("invalid second DB index"))?;
+    let (first, second) = (existing_db(txn, first)?, existing_db(txn, second)?);
     txn.swap(first, second)?;
     txn.changed_all();
     out.ok();

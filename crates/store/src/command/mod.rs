@@ -14,6 +14,7 @@ use crate::txn::Txn;
 use crate::view::View;
 
 mod bitmap;
+mod dump;
 mod expire;
 mod generic;
 mod geo;
@@ -23,6 +24,7 @@ mod keys;
 mod list;
 mod options;
 mod set;
+mod sort;
 mod stream;
 mod string;
 mod zset;
@@ -167,8 +169,9 @@ macro_rules! commands {
 }
 use commands;
 
-static GROUPS: [&[Command]; 11] = [
+static GROUPS: [&[Command]; 13] = [
     bitmap::TABLE,
+    dump::TABLE,
     expire::TABLE,
     generic::TABLE,
     geo::TABLE,
@@ -176,6 +179,7 @@ static GROUPS: [&[Command]; 11] = [
     hyperloglog::TABLE,
     list::TABLE,
     set::TABLE,
+    sort::TABLE,
     stream::TABLE,
     string::TABLE,
     zset::TABLE,
@@ -266,7 +270,9 @@ impl Command {
     pub fn write(&self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         match self.handler {
             Handler::Read(handler) => handler(txn, args, out),
-            Handler::Write(handler) | Handler::Either(_, handler) => txn.run(args.all(), |txn| handler(txn, args, out)),
+            Handler::Write(handler) | Handler::Either(_, handler) => {
+                txn.run(args.all(), |txn| handler(txn, args, out))
+            }
         }
     }
 }

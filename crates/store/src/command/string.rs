@@ -187,6 +187,9 @@ fn getset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResu
     Ok(())
 }
 
+const UNITS: [(&str, Unit); 4] =
+    [("ex", Unit::In(1000)), ("px", Unit::In(1)), ("exat", Unit::At(1000)), ("pxat", Unit::At(1))];
+
 /// The options that SET and GETEX share.
 #[derive(Default)]
 struct Options<'a> {
@@ -203,10 +206,9 @@ impl<'a> Options<'a> {
         let mut o = Self::default();
         let mut i = from;
         while let Some(word) = args.get(i) {
-            let time_free = o.time.is_none() && !o.keep && !o.persist;
-            let unit = [("ex", Unit::In(1000)), ("px", Unit::In(1)), ("exat", Unit::At(1000)), ("pxat", Unit::At(1))]
-                .into_iter()
-                .find_map(|(name, unit)| is_word(word, name).then_some(unit));
+            let unit = UNITS.into_iter().find_map(|(name, unit)| is_word(word, name).then_some(unit));
+            // The same unit may come again, another may not; the last one counts.
+            let time_free = !o.keep && !o.persist && o.time.is_none_or(|(_, old)| Some(old) == unit);
             if is_set && is_word(word, "nx") && !o.xx {
                 o.nx = true;
             } else if is_set && is_word(word, "xx") && !o.nx {
@@ -289,7 +291,13 @@ fn psetex(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResu
     set_for(txn, args, Unit::In(1), "psetex", out)
 }
 
-fn set_for(txn: &mut Txn<'_>, args: Args<'_>, unit: Unit, command: &'static str, out: &mut dyn Reply) -> CommandResult {
+fn set_for(
+    txn: &mut Txn<'_>,
+    args: Args<'_>,
+    unit: Unit,
+    command: &'static str,
+    out: &mut dyn Reply,
+) -> CommandResult {
     let (key, value) = (args.at(1), args.at(3));
     let at = deadline(args.at(2), unit, txn.now(), command)?;
     txn.set_string(key, value, Expiry::At(at))?;
@@ -425,7 +433,9 @@ fn lcs(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     }
     let cells = (a.len() as u64 + 1).saturating_mul(b.len() as u64 + 1);
     if cells.saturating_mul(4) > view.limits().max_bulk() as u64 {
-        return Err(CommandError::err("Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"));
+        return Err(CommandError::err(
+            "Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
+        ));
     }
     let (common, found) = longest_common(a, b);
     if length_only {

@@ -51,7 +51,11 @@ impl Type {
     }
 
     fn bounds(self) -> (i128, i128) {
-        if self.signed { (-(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1) } else { (0, (1 << self.bits) - 1) }
+        if self.signed {
+            (-(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1)
+        } else {
+            (0, (1 << self.bits) - 1)
+        }
     }
 
     fn read(self, bytes: &[u8], at: u64) -> i64 {
@@ -83,6 +87,18 @@ impl Type {
         let low = n & ((1_i128 << self.bits) - 1);
         let negative = self.signed && low >> (self.bits - 1) & 1 == 1;
         (if negative { low - (1_i128 << self.bits) } else { low }) as i64
+    }
+
+    /// As [`Self::fit`], for SET. The real server takes what lies too far below a signed type for too high, because
+    /// its distance from the highest value overflows.
+    fn fit_set(self, n: i128, overflow: Overflow) -> Option<i64> {
+        let (_, high) = self.bounds();
+        match overflow {
+            Overflow::Saturate if self.signed && self.bits < 64 && high - n > i128::from(i64::MAX) => {
+                Some(high as i64)
+            }
+            overflow => self.fit(n, overflow),
+        }
     }
 
     /// `n` in this type; `None` where an overflow is to fail.
@@ -159,7 +175,8 @@ pub(super) fn bitfield(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -
     let writes = operations.iter().filter(|(op, _)| !matches!(op.action, Action::Get));
     let furthest = writes.map(|(op, _)| op.at + u64::from(op.kind.bits) - 1).max().unwrap_or(0);
     let needed = (furthest / 8) as usize + 1;
-    if bytes.len() < needed {
+    let grown = bytes.len() < needed;
+    if grown {
         bytes.resize(needed, 0);
     }
     let mut changed = false;
@@ -169,7 +186,7 @@ pub(super) fn bitfield(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -
             Action::Get => (None, Some(old)),
             Action::Set(n) => {
                 let n = if kind.signed { i128::from(n) } else { i128::from(n as u64) };
-                let new = kind.fit(n, overflow);
+                let new = kind.fit_set(n, overflow);
                 (new, new.map(|_| old))
             }
             Action::Add(n, overflow) => {
@@ -189,11 +206,19 @@ pub(super) fn bitfield(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -
     drop(bytes);
     if changed {
         txn.changed(Class::String, "setbit", key);
+    } else if grown {
+        // The real server tells nobody, and its replicas lack the zeros; ours get them.
+        txn.changed_quietly();
     }
     Ok(())
 }
 
-fn read_all(view: &View<'_>, key: &[u8], operations: &[(Operation, Overflow)], out: &mut dyn Reply) -> CommandResult {
+fn read_all(
+    view: &View<'_>,
+    key: &[u8],
+    operations: &[(Operation, Overflow)],
+    out: &mut dyn Reply,
+) -> CommandResult {
     let bytes = view.string(key)?.unwrap_or_default();
     out.array(operations.len());
     for (op, _) in operations {

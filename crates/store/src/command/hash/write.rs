@@ -119,13 +119,12 @@ pub(super) fn hincrby(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) ->
 }
 
 pub(super) fn hincrbyfloat(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let by = args.float(3)?;
-    if !by.is_finite() {
+    if !number::is_finite_decimal(args.at(3)).ok_or(CommandError::NotAFloat)? {
         return Err(CommandError::err("value is NaN or Infinity"));
     }
     let (old, expires) = current(txn, args)?;
     let old = old.map_or_else(|| b"0".to_vec(), |item| item.to_vec());
-    if number::parse_f64(&old).is_none() {
+    if number::is_finite_decimal(&old).is_none() {
         return Err(CommandError::err("hash value is not a float"));
     }
     let new = number::add_decimals(&old, args.at(3))?;
