@@ -4,11 +4,11 @@ use super::id;
 use crate::args::{Args, is_word};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
-use crate::limits::Limits;
 use crate::reply::{Null, Reply};
 use crate::txn::Txn;
 use crate::value::Stream;
 use crate::value::stream::{MAX_ID, MIN_ID, StreamId, Trim, next_id};
+use crate::view::{View, Viewer};
 
 /// How XADD and XTRIM trim.
 #[derive(Default)]
@@ -22,7 +22,7 @@ struct Trimming {
 }
 
 impl Trimming {
-    fn parse(args: Args<'_>, is_add: bool, limits: &Limits) -> Result<Self, CommandError> {
+    fn parse(args: Args<'_>, is_add: bool, view: &View<'_>) -> Result<Self, CommandError> {
         let mut trim = Self { next: 2, ..Self::default() };
         while let Some(word) = args.get(trim.next) {
             let more = args.len() - trim.next - 1;
@@ -30,7 +30,7 @@ impl Trimming {
                 break;
             } else if is_word(word, "maxlen") && more > 0 || is_word(word, "minid") && more > 0 {
                 let by_id = is_word(word, "minid");
-                if trim.keep.is_some_and(|keep| matches!(keep, Trim::MinId(_)) != by_id) {
+                if trim.keep.is_some() {
                     return Err(CommandError::err(
                         "syntax error, MAXLEN and MINID options at the same time are not compatible",
                     ));
@@ -56,6 +56,7 @@ impl Trimming {
                 trim.no_stream = true;
                 trim.next += 1;
             } else if is_add {
+                check_new(word)?;
                 break;
             } else {
                 return Err(CommandError::Syntax);
@@ -69,12 +70,17 @@ impl Trimming {
         if !is_add && trim.keep.is_none() {
             return Err(CommandError::err("syntax error, XTRIM must be called with MAXLEN or MINID"));
         }
+        if view.viewer() == Viewer::Stream {
+            // The primary has said how far it came; its limit is done with.
+            trim.limit = None;
+            return Ok(trim);
+        }
         if trim.limit.is_some() && !trim.approximately {
             return Err(CommandError::err("syntax error, LIMIT cannot be used without the special ~ option"));
         }
         if trim.approximately && trim.limit.is_none() {
             // A hundred nodes, within reason.
-            let entries = u64::try_from(limits.stream_entries()).unwrap_or(0);
+            let entries = u64::try_from(view.limits().stream_entries()).unwrap_or(0);
             trim.limit = Some(match entries.saturating_mul(100) {
                 0 => 10_000,
                 limit => limit.min(1_000_000),
@@ -91,10 +97,21 @@ impl Trimming {
     fn rewritten(&self, stream: &Stream) -> Option<[Vec<u8>; 3]> {
         let outcome = match self.keep? {
             Trim::MaxLen(_) => ("MAXLEN", stream.len().to_string()),
+            // An empty stream has no first id to trim to. (Real servers say 0-0, and their replicas keep everything.)
+            Trim::MinId(_) if stream.is_empty() => ("MAXLEN", "0".to_owned()),
             Trim::MinId(_) => ("MINID", id::text(stream.log.first_id())),
         };
         Some([outcome.0.into(), b"=".to_vec(), outcome.1.into_bytes()])
     }
+}
+
+/// Checks the form of an id for a new entry.
+fn check_new(text: &[u8]) -> CommandResult {
+    let (_, seq) = id::parts(text).ok_or(id::INVALID)?;
+    if !matches!(seq, None | Some(b"*")) {
+        id::strict(text, 0)?;
+    }
+    Ok(())
 }
 
 /// The id that XADD's argument stands for on this stream.
@@ -122,14 +139,8 @@ fn resolve(text: &[u8], stream: Option<&Stream>, now: i64) -> Result<StreamId, C
 pub(super) fn xadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
     let limits = txn.limits();
-    let trim = Trimming::parse(args, true, limits)?;
+    let trim = Trimming::parse(args, true, txn)?;
     let given = args.at(trim.next);
-    if given != b"*" {
-        let (_, seq) = id::parts(given).ok_or(id::INVALID)?;
-        if !matches!(seq, None | Some(b"*")) {
-            id::strict(given, 0)?;
-        }
-    }
     let fields = args.from(trim.next + 1);
     if fields.len() < 2 || !fields.len().is_multiple_of(2) {
         return Err(CommandError::Arity("xadd".into()));
@@ -188,7 +199,7 @@ pub(super) fn xadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
 
 pub(super) fn xtrim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    let trim = Trimming::parse(args, false, txn.limits())?;
+    let trim = Trimming::parse(args, false, txn)?;
     let Some(mut stream) = txn.typed_mut::<Stream>(key)? else {
         out.integer(0);
         return Ok(());
@@ -250,11 +261,6 @@ pub(super) fn xsetid(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
     }
     txn.reap(key);
     let Some(mut stream) = txn.typed_mut::<Stream>(key)? else { return Err(CommandError::NoSuchKey) };
-    if last < stream.log.max_deleted_id {
-        return Err(CommandError::err(
-            "The ID specified in XSETID is smaller than current max_deleted_entry_id",
-        ));
-    }
     if !stream.is_empty() {
         if last < stream.log.last_live_id() {
             return Err(TOO_SMALL);
@@ -264,6 +270,11 @@ pub(super) fn xsetid(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
                 "The entries_added specified in XSETID is smaller than the target stream length",
             ));
         }
+    }
+    if last < stream.log.max_deleted_id {
+        return Err(CommandError::err(
+            "The ID specified in XSETID is smaller than current max_deleted_entry_id",
+        ));
     }
     let log = &mut stream.log;
     log.last_id = last;

@@ -41,6 +41,14 @@ pub(super) fn propagate(txn: &mut Txn<'_>, key: &[u8], group: &[u8], consumer: &
     ]);
 }
 
+/// Tells replicas how far a group has come.
+pub(super) fn propagate_position(txn: &mut Txn<'_>, key: &[u8], group: &[u8]) {
+    let told = txn.typed::<Stream>(key).ok().flatten().and_then(|stream| stream.groups.get(group));
+    let Some((last, read)) = told.map(|group| (id::text(group.last_id), group.entries_read)) else { return };
+    let read = read.map_or_else(|| "-1".to_owned(), |n| n.to_string());
+    txn.rewrite(&[b"XGROUP", b"SETID", key, group, last.as_bytes(), b"ENTRIESREAD", read.as_bytes()]);
+}
+
 /// XCLAIM's options.
 struct Options {
     idle_since: Option<i64>,
@@ -73,9 +81,11 @@ impl Options {
                 );
             } else if args.is(i, "retrycount") && more {
                 i += 1;
-                let count = args.int(i).ok().and_then(|n| u64::try_from(n).ok());
-                o.retry_count =
-                    Some(count.ok_or(CommandError::err("Invalid RETRYCOUNT option argument for XCLAIM"))?);
+                let count = args
+                    .int(i)
+                    .map_err(|_| CommandError::err("Invalid RETRYCOUNT option argument for XCLAIM"))?;
+                // A negative one is as none.
+                o.retry_count = u64::try_from(count).ok();
             } else if args.is(i, "lastid") && more {
                 i += 1;
                 o.last_id = Some(id::strict(args.at(i), 0)?);
@@ -128,7 +138,7 @@ pub(super) fn xclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
                 };
                 let (delivered, count) = match pending {
                     Some(found) => found,
-                    None if options.force => (i64::MIN, 0),
+                    None if options.force => (i64::MIN, 1),
                     None => continue,
                 };
                 if pending.is_some() && min_idle > 0 && now.saturating_sub(delivered) < min_idle {
@@ -136,7 +146,11 @@ pub(super) fn xclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
                 }
                 group.create_consumer(consumer, now);
                 group.touch(consumer, now, true);
-                let count = options.retry_count.unwrap_or(if options.just_id { count } else { count + 1 });
+                let count = options.retry_count.unwrap_or(if options.just_id {
+                    count
+                } else {
+                    count.saturating_add(1)
+                });
                 group.assign(id, consumer, options.idle_since.unwrap_or(now), count);
                 claimed.push((id, Some(Taken::of(&entry))));
             }
@@ -169,6 +183,7 @@ fn finish(
     }
     txn.changed_quietly();
     if claimed.is_empty() && gone.is_empty() {
+        propagate_position(txn, key, group);
         return;
     }
     for id in gone {
@@ -231,7 +246,12 @@ pub(super) fn xautoclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply)
                 }
                 group.create_consumer(consumer, now);
                 group.touch(consumer, now, true);
-                group.assign(id, consumer, now, if just_id { deliveries } else { deliveries + 1 });
+                group.assign(
+                    id,
+                    consumer,
+                    now,
+                    if just_id { deliveries } else { deliveries.saturating_add(1) },
+                );
                 claimed.push((id, Some(Taken::of(&entry))));
                 left -= 1;
             }

@@ -51,7 +51,7 @@ pub(super) fn xgroup(_: &View<'_>, args: Args<'_>, _: &mut dyn Reply) -> Command
     Err(crate::command::generic::unknown_subcommand("XGROUP", args))
 }
 
-/// An id or `$`, and ENTRIESREAD.
+/// An id or `$`.
 fn position(stream: Option<&Stream>, text: &[u8]) -> Result<StreamId, CommandError> {
     if text == b"$" {
         Ok(stream.map_or(crate::value::stream::MIN_ID, |stream| stream.log.last_id))
@@ -60,28 +60,37 @@ fn position(stream: Option<&Stream>, text: &[u8]) -> Result<StreamId, CommandErr
     }
 }
 
-fn entries_read(args: Args<'_>, at: usize) -> Result<Option<u64>, CommandError> {
-    let n = args.int(at)?;
-    if n < -1 {
-        return Err(CommandError::err("value for ENTRIESREAD must be positive or -1"));
+/// The options of CREATE and SETID: whether to make the stream, and how many entries were read.
+fn options(args: Args<'_>, is_create: bool) -> Result<(bool, Option<u64>), CommandError> {
+    let (mut make, mut read, mut i) = (false, None, 5);
+    while i < args.len() {
+        if is_create && args.is(i, "mkstream") {
+            make = true;
+            i += 1;
+        } else if args.is(i, "entriesread") && i + 1 < args.len() {
+            let n = args.int(i + 1)?;
+            if n < -1 {
+                return Err(CommandError::err("value for ENTRIESREAD must be positive or -1"));
+            }
+            read = u64::try_from(n).ok();
+            i += 2;
+        } else {
+            return Err(bad_subcommand("XGROUP", args));
+        }
     }
-    Ok(u64::try_from(n).ok())
+    Ok((make, read))
+}
+
+/// The error for arguments that a subcommand does not know.
+pub(super) fn bad_subcommand(container: &str, args: Args<'_>) -> CommandError {
+    let name = String::from_utf8_lossy(args.at(1));
+    let text = format!("unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP.");
+    CommandError::Err(text.into())
 }
 
 pub(super) fn create(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, name) = (args.at(2), args.at(3));
-    let (mut make, mut read, mut i) = (false, None, 5);
-    while i < args.len() {
-        if args.is(i, "mkstream") {
-            make = true;
-            i += 1;
-        } else if args.is(i, "entriesread") && i + 1 < args.len() {
-            read = entries_read(args, i + 1)?;
-            i += 2;
-        } else {
-            return Err(CommandError::Arity("xgroup|create".into()));
-        }
-    }
+    let (make, read) = options(args, true)?;
     txn.reap(key);
     let stream = txn.typed::<Stream>(key)?;
     if stream.is_none() && !make {
@@ -111,11 +120,7 @@ fn with_group<R>(
 
 pub(super) fn set_id(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(2);
-    let read = match args.len() {
-        5 => None,
-        7 if args.is(5, "entriesread") => entries_read(args, 6)?,
-        _ => return Err(CommandError::Arity("xgroup|setid".into())),
-    };
+    let (_, read) = options(args, false)?;
     txn.reap(key);
     let stream = txn.typed::<Stream>(key)?.ok_or(NO_KEY)?;
     if stream.groups.get(args.at(3)).is_none() {

@@ -9,9 +9,8 @@ pub(super) const INVALID: CommandError =
     CommandError::err("Invalid stream ID specified as stream command argument");
 
 fn number(text: &[u8]) -> Option<u64> {
-    let digits = !text.is_empty() && text.len() <= 20 && text.iter().all(u8::is_ascii_digit);
-    let leading_zero = text.len() > 1 && text[0] == b'0';
-    if !digits || leading_zero { None } else { std::str::from_utf8(text).ok()?.parse().ok() }
+    // Leading zeros and a plus sign are allowed, as strtoull does.
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// `ms` and, if given, `seq`.

@@ -1,6 +1,6 @@
 //! XINFO.
 
-use super::group::no_group;
+use super::group::{bad_subcommand, no_group};
 use super::id;
 use super::range::{Direction, Taken, reply_all, take};
 use crate::args::Args;
@@ -25,15 +25,23 @@ fn count_or_null(n: Option<u64>, out: &mut dyn Reply) {
     }
 }
 
+fn integer_or_null(n: Option<i64>, out: &mut dyn Reply) {
+    match n {
+        Some(n) => out.integer(n),
+        None => out.null(Null::Bulk),
+    }
+}
+
 /// How many entries a group has still to read, where that can be told.
-fn lag(stream: &Stream, group: &Group) -> Option<u64> {
+fn lag(stream: &Stream, group: &Group) -> Option<i64> {
     let added = stream.log.entries_added;
     let read = match group.entries_read {
         _ if added == 0 => Some(0),
         Some(read) if !stream.log.may_have_gaps_from(group.last_id) => Some(read),
         _ => stream.log.added_up_to(group.last_id),
     };
-    read.map(|read| added.saturating_sub(read))
+    // XSETID can make it negative.
+    read.map(|read| added.wrapping_sub(read).cast_signed())
 }
 
 pub(super) fn groups(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
@@ -52,7 +60,7 @@ pub(super) fn groups(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
         out.bulk(b"entries-read");
         count_or_null(group.entries_read, out);
         out.bulk(b"lag");
-        count_or_null(lag(stream, group), out);
+        integer_or_null(lag(stream, group), out);
     }
     Ok(())
 }
@@ -74,14 +82,15 @@ pub(super) fn consumers(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) ->
 }
 
 pub(super) fn stream(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let stream = found(view, args.at(2))?;
     let full = match args.len() {
         3 => None,
         4 if args.is(3, "full") => Some(10),
-        6 if args.is(3, "full") && args.is(4, "count") => Some(args.int(5)?.max(0)),
-        n if n > 3 && args.is(3, "full") => return Err(CommandError::Syntax),
-        _ => return Err(CommandError::Syntax),
+        6 if args.is(3, "full") && args.is(4, "count") => {
+            Some(args.int(5)?).map(|n| if n < 0 { 10 } else { n })
+        }
+        _ => return Err(bad_subcommand("XINFO", args)),
     };
-    let stream = found(view, args.at(2))?;
     out.aggregate(Aggregate::Map, if full.is_some() { 9 } else { 10 });
     out.bulk(b"length");
     out.count(stream.len());
@@ -130,7 +139,7 @@ fn full_group(stream: &Stream, name: &[u8], group: &Group, count: usize, out: &m
     out.bulk(b"entries-read");
     count_or_null(group.entries_read, out);
     out.bulk(b"lag");
-    count_or_null(lag(stream, group), out);
+    integer_or_null(lag(stream, group), out);
     out.bulk(b"pel-count");
     out.count(group.pending().len());
     out.bulk(b"pending");

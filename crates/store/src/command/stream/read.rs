@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::claim::propagate;
+use super::claim::{propagate, propagate_position};
 use super::group::no_group;
 use super::id;
 use super::range::{Direction, Taken, take};
@@ -12,7 +12,7 @@ use crate::event::Class;
 use crate::reply::{Aggregate, Null, Reply};
 use crate::txn::Txn;
 use crate::value::Stream;
-use crate::value::stream::{Group, MAX_ID, MIN_ID, StreamId, next_id};
+use crate::value::stream::{Consumer, Group, MAX_ID, MIN_ID, StreamId, next_id};
 use crate::view::View;
 
 /// The arguments before and behind STREAMS.
@@ -44,11 +44,9 @@ impl<'a> Asked<'a> {
             } else if is_word(word, "streams") && more > 0 {
                 let rest = args.from(i + 1);
                 if rest.len() % 2 != 0 {
-                    let name = if is_group { "xreadgroup" } else { "xread" };
-                    let text = format!(
-                        "Unbalanced '{name}' list of streams: for each stream key an ID or '$' must be specified."
-                    );
-                    return Err(CommandError::Err(text.into()));
+                    return Err(CommandError::err(
+                        "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+                    ));
                 }
                 (asked.keys, asked.ids) = rest.split_at(rest.len() / 2);
                 break;
@@ -183,7 +181,8 @@ pub(super) fn xreadgroup(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply)
     Ok(())
 }
 
-fn meet(txn: &mut Txn<'_>, key: &[u8], group: &[u8], consumer: &[u8], no_ack: bool) -> CommandResult {
+/// Notes that a consumer was seen; whether it is new.
+fn meet(txn: &mut Txn<'_>, key: &[u8], group: &[u8], consumer: &[u8]) -> Result<bool, CommandError> {
     let now = txn.now();
     let mut is_new = false;
     if let Some(mut stream) = txn.typed_mut::<Stream>(key)? {
@@ -196,11 +195,14 @@ fn meet(txn: &mut Txn<'_>, key: &[u8], group: &[u8], consumer: &[u8], no_ack: bo
     }
     if is_new {
         txn.changed(Class::Stream, "xgroup-createconsumer", key);
-        if no_ack {
-            txn.rewrite(&[b"XGROUP", b"CREATECONSUMER", key, group, consumer]);
-        }
     }
-    Ok(())
+    Ok(is_new)
+}
+
+/// Tells replicas of a consumer that no XCLAIM will tell them of. (Real servers do so with NOACK only; then a
+/// replica lacks a consumer that got nothing yet.)
+fn propagate_consumer(txn: &mut Txn<'_>, key: &[u8], group: &[u8], consumer: &[u8]) {
+    txn.rewrite(&[b"XGROUP", b"CREATECONSUMER", key, group, consumer]);
 }
 
 /// New entries for a consumer.
@@ -211,49 +213,40 @@ fn deliver(
     consumer: &[u8],
     asked: &Asked<'_>,
 ) -> Result<Vec<Given>, CommandError> {
-    meet(txn, key, group_name, consumer, asked.no_ack)?;
+    let stream = txn.typed::<Stream>(key)?;
+    let last = stream.and_then(|stream| stream.groups.get(group_name)).map_or(MAX_ID, |group| group.last_id);
+    let given = match (stream, next_id(last)) {
+        (Some(stream), Some(from)) => take(stream, from, MAX_ID, Direction::Up, asked.count),
+        _ => Vec::new(),
+    };
+    if given.is_empty() {
+        // A consumer that gets nothing does not come to be.
+        return Ok(Vec::new());
+    }
+    if meet(txn, key, group_name, consumer)? && asked.no_ack {
+        propagate_consumer(txn, key, group_name, consumer);
+    }
     let now = txn.now();
-    let mut given: Vec<Taken> = Vec::new();
-    let mut at = None;
     if let Some(mut stream) = txn.typed_mut::<Stream>(key)? {
-        let last = stream.groups.get(group_name).map_or(MAX_ID, |group| group.last_id);
-        if let Some(from) = next_id(last) {
-            given = take(&stream, from, MAX_ID, Direction::Up, asked.count);
-        }
         let Stream { log, groups } = &mut *stream;
-        let hand_out = |group: &mut Group| {
+        groups.edit(group_name, |group| {
             for entry in &given {
                 let counts_on = group.entries_read.filter(|_| !log.may_have_gaps_from(entry.id));
                 group.entries_read =
-                    counts_on.map_or_else(|| log.added_up_to(entry.id), |read| Some(read + 1));
+                    counts_on.map_or_else(|| log.added_up_to(entry.id), |read| Some(read.saturating_add(1)));
                 group.last_id = entry.id;
                 if !asked.no_ack {
                     group.assign(entry.id, consumer, now, 1);
                 }
             }
             group.touch(consumer, now, true);
-            (id::text(group.last_id), group.entries_read)
-        };
-        if !given.is_empty() {
-            at = groups.edit(group_name, hand_out);
-        }
+        });
     }
-    if let Some((last, read)) = at {
-        txn.changed_quietly();
-        if !asked.no_ack {
-            given.iter().for_each(|entry| propagate(txn, key, group_name, consumer, entry.id));
-        }
-        let read = read.map_or_else(|| "-1".to_owned(), |n| n.to_string());
-        txn.rewrite(&[
-            b"XGROUP",
-            b"SETID",
-            key,
-            group_name,
-            last.as_bytes(),
-            b"ENTRIESREAD",
-            read.as_bytes(),
-        ]);
+    txn.changed_quietly();
+    if !asked.no_ack {
+        given.iter().for_each(|entry| propagate(txn, key, group_name, consumer, entry.id));
     }
+    propagate_position(txn, key, group_name);
     Ok(given.into_iter().map(Given::Entry).collect())
 }
 
@@ -266,14 +259,28 @@ fn history(
     after: StreamId,
     count: Option<usize>,
 ) -> Result<Vec<Given>, CommandError> {
-    meet(txn, key, group_name, consumer, false)?;
-    let Some(stream) = txn.typed::<Stream>(key)? else { return Ok(Vec::new()) };
-    let Some(owner) = stream.groups.get(group_name).and_then(|group| group.consumer(consumer)) else {
-        return Ok(Vec::new());
+    if meet(txn, key, group_name, consumer)? {
+        propagate_consumer(txn, key, group_name, consumer);
+    }
+    let now = txn.now();
+    let Some(mut stream) = txn.typed_mut::<Stream>(key)? else { return Ok(Vec::new()) };
+    let Stream { log, groups } = &mut *stream;
+    let give = |group: &mut Group| {
+        let pending = group.consumer(consumer).map(Consumer::pending);
+        let behind =
+            pending.into_iter().flat_map(|ids| ids.range((Bound::Excluded(after), Bound::Unbounded)));
+        let ids: Vec<StreamId> = behind.take(count.unwrap_or(usize::MAX)).copied().collect();
+        let mut given = Vec::with_capacity(ids.len());
+        for id in ids {
+            given.push(match log.find(id) {
+                Some(entry) => {
+                    group.deliver_again(id, now);
+                    Given::Entry(Taken::of(&entry))
+                }
+                None => Given::Deleted(id),
+            });
+        }
+        given
     };
-    let ids =
-        owner.pending().range((Bound::Excluded(after), Bound::Unbounded)).take(count.unwrap_or(usize::MAX));
-    let given =
-        |id: &StreamId| stream.log.find(*id).map_or(Given::Deleted(*id), |e| Given::Entry(Taken::of(&e)));
-    Ok(ids.map(given).collect())
+    Ok(groups.edit(group_name, give).unwrap_or_default())
 }

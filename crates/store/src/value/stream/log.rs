@@ -232,10 +232,11 @@ impl Log {
 
     // ---- the counters of groups
 
-    /// Whether an entry at or behind `start` may have been deleted by name.
+    /// Whether an entry at or behind `start`, among those that are left, may have been deleted by name.
     #[must_use]
     pub fn may_have_gaps_from(&self, start: StreamId) -> bool {
-        self.length > 0 && self.max_deleted_id != MIN_ID && start <= self.max_deleted_id
+        let deleted = self.max_deleted_id;
+        self.length > 0 && deleted != MIN_ID && start <= deleted && self.first_id() <= deleted
     }
 
     /// How many entries were added up to `id`, if that can be told without counting.
