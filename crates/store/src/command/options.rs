@@ -87,3 +87,14 @@ pub(super) fn numkeys<'a>(args: Args<'a>, count: usize) -> Result<(usize, &'a [&
     let n = within(args.at(count), 1, i64::MAX, "numkeys should be greater than 0")?;
     Ok((usize::try_from(n).unwrap_or(usize::MAX), args.from(count + 1)))
 }
+
+/// Checks the timeout of a blocking command: seconds, 0 for ever. How long is the server's care.
+pub(super) fn check_timeout(text: &[u8]) -> Result<(), CommandError> {
+    let seconds =
+        number::parse_f64(text).ok_or(CommandError::err("timeout is not a float or out of range"))?;
+    match seconds * 1000.0 {
+        // Redis 7.0 converts without a check, and so finds the too large ones negative.
+        ms if ms.ceil() < 0.0 || ms >= i64::MAX as f64 => Err(CommandError::err("timeout is negative")),
+        _ => Ok(()),
+    }
+}

@@ -61,10 +61,9 @@ pub(super) fn cover(shape: Shape, centre: Place) -> Vec<Cell> {
     let bounds = shape.bounds(centre);
     let mut steps = steps_for(shape.radius(), centre.latitude);
     let cell_at = |steps| {
+        // A place on the upper edge of the map gets the column or row beyond the last: so does its score.
         let (x, y) = centre.cell(LATITUDES, steps);
-        // A place on the upper edge of the map belongs to the last cell.
-        let last = (1_u32 << steps) - 1;
-        Cell { x: x.min(last), y: y.min(last), steps }
+        Cell { x, y, steps }
     };
     let mut cell = cell_at(steps);
     // The cells around may not reach as far as the shape does.

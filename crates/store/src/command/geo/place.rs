@@ -124,10 +124,12 @@ impl Cell {
         Area { longitudes: side(self.x, LONGITUDES), latitudes: side(self.y, LATITUDES) }
     }
 
-    /// The cell so many columns and rows away, around the edges.
+    /// The cell so many columns and rows away, around the edges of the map.
     pub(super) fn moved(self, dx: i32, dy: i32) -> Self {
         let mask = (1_u32 << self.steps) - 1;
-        Self { x: self.x.wrapping_add_signed(dx) & mask, y: self.y.wrapping_add_signed(dy) & mask, ..self }
+        // What does not move may stand beyond the edge, and stays there.
+        let turn = |at: u32, by: i32| if by == 0 { at } else { at.wrapping_add_signed(by) & mask };
+        Self { x: turn(self.x, dx), y: turn(self.y, dy), ..self }
     }
 
     /// The scores inside: from, and up to but without.

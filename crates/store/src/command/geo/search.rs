@@ -292,8 +292,9 @@ fn write(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply, form: Form) -> 
     let mut result = Zset::default();
     for hit in &hits {
         let score = if query.store_distance { hit.metres / query.unit.metres() } else { hit.score };
-        result.insert(&hit.member, score, txn.limits());
+        result.load_member(&hit.member, score, txn.limits());
     }
+    result.pack(txn.limits());
     store(txn, key, result, if form.is_search() { "geosearchstore" } else { "georadiusstore" }, out)
 }
 

@@ -8,7 +8,6 @@ mod write;
 use crate::args::{Args, is_word};
 use crate::command::{Keys, commands};
 use crate::error::CommandError;
-use crate::number;
 use crate::value::list::End;
 
 commands! { List;
@@ -74,17 +73,6 @@ fn pop_event(end: End) -> &'static str {
 
 fn push_event(end: End) -> &'static str {
     if end == End::Left { "lpush" } else { "rpush" }
-}
-
-/// Checks the timeout of a blocking command: seconds, 0 for ever. How long is the server's care.
-fn check_timeout(text: &[u8]) -> Result<(), CommandError> {
-    let seconds =
-        number::parse_f64(text).ok_or(CommandError::err("timeout is not a float or out of range"))?;
-    match seconds * 1000.0 {
-        // Redis 7.0 converts without a check, and so finds the too large ones negative.
-        ms if ms.ceil() < 0.0 || ms >= i64::MAX as f64 => Err(CommandError::err("timeout is negative")),
-        _ => Ok(()),
-    }
 }
 
 /// `start` and `end` of a range, negative ones counted from the end: the first place and how many.

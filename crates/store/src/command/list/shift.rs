@@ -1,9 +1,9 @@
 //! From one list to another, from the first of several, and the forms that would wait.
 
 use super::push::{popped, take};
-use super::{check_timeout, count_option, end, push_event};
+use super::{count_option, end, push_event};
 use crate::args::Args;
-use crate::command::options::numkeys;
+use crate::command::options::{check_timeout, numkeys};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::reply::{Null, Reply};

@@ -282,8 +282,9 @@ fn compute(
     let mut result = Zset::default();
     result.expect(all.len() as u64, txn.limits());
     for (member, score) in &all {
-        result.insert(member, *score, txn.limits());
+        result.load_member(member, *score, txn.limits());
     }
+    result.pack(txn.limits());
     store(txn, args.at(1), result, event, out)
 }
 

@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 
 use super::bounds;
-use crate::args::{Args, is_word};
+use crate::args::Args;
+use crate::command::options::{ScanOptions, signed_count};
 use crate::error::{CommandError, CommandResult};
-use crate::glob;
-use crate::number::{DoubleFormat, format_f64};
 use crate::random::Random;
 use crate::reply::{Null, Reply};
 use crate::value::Zset;
@@ -97,10 +96,7 @@ pub(super) fn zrandmember(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) 
         }
         return Ok(());
     }
-    let count = args.int(2)?;
-    if count == i64::MIN {
-        return Err(CommandError::err("value is out of range"));
-    }
+    let count = signed_count(args.at(2))?;
     let with_scores = args.is(3, "withscores");
     if args.len() > 4 || (args.len() == 4 && !with_scores) {
         return Err(CommandError::Syntax);
@@ -161,33 +157,19 @@ pub(super) fn pair(out: &mut dyn Reply, member: &[u8], score: f64, with_scores: 
 }
 
 pub(super) fn zscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let cursor = crate::command::generic::cursor(args.at(2))?;
+    let cursor = ScanOptions::cursor(args)?;
     let set = view.typed::<Zset>(args.at(1))?;
-    let (mut count, mut pattern, mut at) = (10, None, 3);
-    // The real server looks at the options of a key that is there only.
-    while set.is_some() && at < args.len() {
-        let Some(value) = args.get(at + 1) else { return Err(CommandError::Syntax) };
-        match args.at(at) {
-            word if is_word(word, "count") => {
-                count = args.int(at + 1)?;
-                if count < 1 {
-                    return Err(CommandError::Syntax);
-                }
-            }
-            word if is_word(word, "match") => pattern = Some(value),
-            _ => return Err(CommandError::Syntax),
-        }
-        at += 2;
-    }
     let mut found: Vec<(Box<[u8]>, f64)> = Vec::new();
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let next = set.map_or(0, |set| {
-        set.scan(cursor, count, |member, score| {
-            if pattern.is_none_or(|pattern| glob::matches(pattern, member)) {
+    let mut next = 0;
+    // The real server looks at the options of a key that is there only.
+    if let Some(set) = set {
+        let options = ScanOptions::parse(args)?;
+        next = set.scan(cursor, options.count, |member, score| {
+            if options.wants(member) {
                 found.push((member.into(), score));
             }
-        })
-    });
+        });
+    }
     out.array(2);
     out.bulk(itoa::Buffer::new().format(next).as_bytes());
     out.array(found.len() * 2);
@@ -196,7 +178,9 @@ pub(super) fn zscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
         out.bulk(member);
         text.clear();
         // Scores are strings here, whatever the protocol.
-        format_f64(&mut text, *score, DoubleFormat::Digits17);
+        if let Some(set) = set {
+            set.write_score(&mut text, *score);
+        }
         out.bulk(&text);
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::add::removed_some;
 use crate::args::Args;
+use crate::command::options::{check_timeout, positive};
 use crate::error::{CommandError, CommandResult};
 use crate::number;
 use crate::reply::{Null, Reply};
@@ -56,8 +57,7 @@ fn pop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply, end: End) -> Comm
     }
     let mut count = 1;
     if let Some(text) = args.get(2) {
-        let n = number::parse_i64(text).and_then(|n| usize::try_from(n).ok());
-        count = n.ok_or(CommandError::err("value is out of range, must be positive"))?;
+        count = positive(text)?;
     }
     let popped = take(txn, args.at(1), end, count)?;
     let nested = out.is_resp3() && args.len() == 3;
@@ -173,19 +173,6 @@ fn blocking_pop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply, end: End
     for (member, score) in &popped {
         out.bulk(member);
         out.double(*score);
-    }
-    Ok(())
-}
-
-/// A timeout in seconds is judged before anything else happens; who waits is the server's affair.
-fn check_timeout(text: &[u8]) -> Result<(), CommandError> {
-    let seconds =
-        number::parse_f64(text).ok_or(CommandError::err("timeout is not a float or out of range"))?;
-    if seconds * 1000.0 > i64::MAX as f64 {
-        return Err(CommandError::err("timeout is out of range"));
-    }
-    if seconds < 0.0 {
-        return Err(CommandError::err("timeout is negative"));
     }
     Ok(())
 }

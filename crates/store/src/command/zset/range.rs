@@ -160,11 +160,9 @@ pub(super) fn zrangestore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply
     let mut result = Zset::default();
     if let Some(set) = txn.typed::<Zset>(args.at(2))? {
         let ranks = query.ranks(set);
-        result.expect(ranks.len() as u64, txn.limits());
         for (member, score) in set.range(ranks) {
             result.insert(member.to_bytes(&mut [0; 20]), score, txn.limits());
         }
-        result.pack(txn.limits());
     }
     combine::store(txn, args.at(1), result, "zrangestore", out)
 }

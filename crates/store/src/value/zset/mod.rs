@@ -22,6 +22,7 @@ use std::ops::Range;
 use rdb::encoding::{Item, Listpack, ListpackBuf, Ziplist, encoded_size};
 
 use crate::limits::Limits;
+use crate::number::{DoubleFormat, format_f64};
 pub use bounds::{LexBound, LexBounds, ScoreBounds};
 use large::Large;
 
@@ -86,6 +87,17 @@ impl Zset {
         }
     }
 
+    /// Appends a score as the servers' packed and large forms spell it: 1e17 is `100000000000000000` in the one and
+    /// `1e+17` in the other, and ZSCAN shows it.
+    pub fn write_score(&self, out: &mut Vec<u8>, score: f64) {
+        match packed::as_integer(score) {
+            Some(n) if matches!(self.0, Form::Packed(_)) => {
+                out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+            }
+            _ => format_f64(out, score, DoubleFormat::Digits17),
+        }
+    }
+
     // ---- loading
 
     /// Becomes this listpack.
@@ -130,6 +142,16 @@ impl Zset {
         if too_many(n, limits).is_some() && n > WIDE_MEMBERS {
             self.enlarge().reserve(n);
         }
+    }
+
+    /// Adds or moves a member of a set that is not complete: of a dump, or of a result to be stored. Servers build
+    /// those in the large form and pack them at the end, by [`Zset::pack`]; what shows is that the large form keeps
+    /// a score of -0.
+    pub fn load_member(&mut self, member: &[u8], score: f64, limits: &Limits) -> bool {
+        if score == 0.0 && score.is_sign_negative() {
+            self.enlarge();
+        }
+        self.insert(member, score, limits)
     }
 
     /// Gives back what growing has reserved: the set is complete.
@@ -312,23 +334,32 @@ impl Zset {
         }
     }
 
-    /// Takes the small form if the limits allow it, as results of STORE commands do.
+    /// Takes the small form if the limits allow it, as results of STORE commands and loaded sets do.
     pub fn pack(&mut self, limits: &Limits) {
-        if let Form::Wide(_) = &self.0 {
-            self.enlarge();
+        let longest = usize::try_from(limits.zset_value()).unwrap_or(0);
+        if let Form::Wide(list) = &mut self.0 {
+            let short = list.iter().step_by(2).all(|member| member.len() <= longest);
+            if short && too_many(list.len() / 2, limits).is_none() {
+                self.0 = Form::Packed(std::mem::take(list));
+            }
+            return;
         }
         let Form::Large(set) = &self.0 else { return };
-        let longest = usize::try_from(limits.zset_value()).unwrap_or(0);
-        let fits = |member: &[u8]| member.len() <= longest;
-        if too_many(set.len(), limits).is_some() || !set.range(0, set.len(), false).all(|(m, _)| fits(m)) {
+        let all = || set.range(0, set.len(), false);
+        let small = too_many(set.len(), limits).is_none() && all().all(|(member, _)| member.len() <= longest);
+        let wide = set.len() <= WIDE_MEMBERS && all().all(|(_, s)| s != 0.0 || s.is_sign_positive());
+        if !small && !wide {
             return;
         }
         let mut list = ListpackBuf::new();
-        let all = set.range(0, set.len(), false);
-        if all.map(|(member, score)| packed::insert(&mut list, member, score)).all(|r| r.is_ok()) {
-            list.shrink();
-            self.0 = Form::Packed(list);
+        for (member, score) in all() {
+            let bytes = list.bytes_len() + encoded_size(member) + SCORE;
+            if !(small || bytes <= WIDE_BYTES) || packed::insert(&mut list, member, score).is_err() {
+                return;
+            }
         }
+        list.shrink();
+        self.0 = if small { Form::Packed(list) } else { Form::Wide(list) };
     }
 
     fn enlarge(&mut self) -> &mut Large {

@@ -6,8 +6,14 @@ use rdb::encoding::{Item, Listpack, ListpackBuf, Pos};
 
 use crate::number::{DoubleFormat, format_f64, parse_f64};
 
-/// Integers up to here are stored as such, as real servers do: beyond it not every integer is a double.
-const EXACT: f64 = (1_u64 << 52) as f64;
+/// Integers below this are stored as such, by real servers too.
+const INTEGER: f64 = (1_u64 << 62) as f64;
+
+/// The integer as which a listpack keeps a score, if it does.
+pub(super) fn as_integer(score: f64) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "in range")]
+    (score.abs() < INTEGER && score.fract() == 0.0).then_some(score as i64)
+}
 
 /// The score that an entry stands for.
 pub(super) fn score_of(item: Item<'_>) -> f64 {
@@ -75,10 +81,9 @@ fn precedes(s: f64, m: &[u8], score: f64, member: &[u8]) -> bool {
 }
 
 fn put_score(buf: &mut ListpackBuf, pos: Pos, score: f64) -> Result<(), rdb::encoding::Full> {
-    #[expect(clippy::cast_possible_truncation, reason = "in range")]
-    if score.abs() < EXACT && score.fract() == 0.0 {
+    if let Some(integer) = as_integer(score) {
         // -0 becomes 0 here, as in real servers from 7.0 on.
-        return buf.insert_int(pos, score as i64);
+        return buf.insert_int(pos, integer);
     }
     let mut text = Vec::with_capacity(24);
     format_f64(&mut text, score, DoubleFormat::Digits17);

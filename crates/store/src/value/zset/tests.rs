@@ -103,7 +103,7 @@ fn run(ops: &[Op], limits: &Limits) -> Result<(), TestCaseError> {
                 let start = usize::from(start) % (set.len() + 1);
                 let gone: Vec<_> = model.ordered().into_iter().skip(start).take(n.into()).collect();
                 prop_assert_eq!(set.remove_range(start..start + usize::from(n)), gone.len());
-                gone.iter().for_each(|(m, _)| drop(model.0.remove(m)));
+                gone.iter().for_each(|(m, _)| assert!(model.0.remove(m).is_some()));
             }
             Op::Ascend(n) | Op::Descend(n) => {
                 for i in 0..n {
@@ -189,4 +189,25 @@ fn a_dump_in_descending_order_makes_full_leaves() {
     }
     // 28 bytes of record, 12 of leaf, 9.4 to 11.8 of index, a little above them.
     assert!(set.allocated() / set.len() < 54, "{}", set.allocated() / set.len());
+}
+
+#[test]
+fn a_negative_zero_is_kept_where_a_real_server_keeps_it() {
+    let limits = Limits::default();
+    let negative = |set: &Zset| set.score(b"m").is_some_and(|s| s == 0.0 && s.is_sign_negative());
+    let mut small = Zset::default();
+    small.insert(b"m", -0.0, &limits);
+    assert!(!negative(&small), "a listpack holds integers");
+    let mut large = Zset::default();
+    large.insert(&[b'a'; 65], 1.0, &limits);
+    large.insert(b"m", -0.0, &limits);
+    assert!(negative(&large));
+    let mut loaded = Zset::default();
+    loaded.load_member(b"m", -0.0, &limits);
+    loaded.load_member(&[b'a'; 65], 1.0, &limits);
+    loaded.pack(&limits);
+    assert!(negative(&loaded) && loaded.encoding() == "skiplist");
+    loaded.remove(&[b'a'; 65]);
+    loaded.pack(&limits);
+    assert!(!negative(&loaded) && loaded.encoding() == "listpack");
 }
