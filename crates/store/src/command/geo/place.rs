@@ -189,7 +189,7 @@ impl Unit {
 
 /// A length that is not a number is told by `otherwise`.
 pub(super) fn length(text: &[u8], otherwise: &'static str) -> Result<f64, CommandError> {
-    parse_f64(text).ok_or(CommandError::err(otherwise))
+    parse_f64(text).ok_or_else(|| CommandError::err(otherwise))
 }
 
 #[cfg(test)]

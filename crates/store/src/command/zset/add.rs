@@ -48,13 +48,13 @@ pub(in crate::command) fn zadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn 
         first += 1;
     }
     let pairs = args.from(first);
-    if pairs.is_empty() || pairs.len() % 2 != 0 {
+    if pairs.is_empty() || !pairs.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
     if rules.nx && rules.xx {
         return Err(CommandError::err("XX and NX options at the same time are not compatible"));
     }
-    if (rules.gt && rules.nx) || (rules.lt && rules.nx) || (rules.gt && rules.lt) {
+    if (rules.gt || rules.lt) && rules.nx || (rules.gt && rules.lt) {
         return Err(CommandError::err("GT, LT, and/or NX options at the same time are not compatible"));
     }
     if rules.incr && pairs.len() > 2 {

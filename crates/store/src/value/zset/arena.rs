@@ -92,13 +92,12 @@ impl Arena {
 
     /// The index of a chunk with room for `size` bytes at its end.
     fn room(&mut self, size: usize) -> Option<usize> {
-        if size <= ALONE {
-            if let Some(chunk) = self.chunks.get(self.current)
-                && chunk.capacity() - chunk.len() >= size
-                && chunk.capacity() <= CHUNK
-            {
-                return Some(self.current);
-            }
+        if size <= ALONE
+            && let Some(chunk) = self.chunks.get(self.current)
+            && chunk.capacity() - chunk.len() >= size
+            && chunk.capacity() <= CHUNK
+        {
+            return Some(self.current);
         }
         let capacity =
             if size > ALONE { size } else { (self.capacity / 4).clamp(FIRST_CHUNK, CHUNK).max(size) };

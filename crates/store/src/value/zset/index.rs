@@ -44,7 +44,7 @@ impl Index {
 
     #[inline]
     fn home(&self, hash: u32) -> usize {
-        (u64::from(hash) * self.homes as u64 >> 32) as usize
+        ((u64::from(hash) * self.homes as u64) >> 32) as usize
     }
 
     /// The id with this hash for which `is` holds.

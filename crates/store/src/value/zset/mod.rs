@@ -103,9 +103,9 @@ impl Zset {
     /// Becomes this listpack.
     pub fn load_listpack(&mut self, all: Listpack<'_>, limits: &Limits) {
         let members = all.len() / 2;
-        if all.len() % 2 == 0 && too_many(members, limits).is_none() {
+        if all.len().is_multiple_of(2) && too_many(members, limits).is_none() {
             self.0 = Form::Packed(ListpackBuf::from_listpack(all));
-        } else if all.len() % 2 == 0 && is_wide(members, all.as_bytes().len()) {
+        } else if all.len().is_multiple_of(2) && is_wide(members, all.as_bytes().len()) {
             self.0 = Form::Wide(ListpackBuf::from_listpack(all));
         } else {
             self.load_items(all.iter(), members);
@@ -263,12 +263,11 @@ impl Zset {
             if let Some((pos, _)) = before {
                 list.remove_range(pos, 2);
             }
-            if self.make_wide_unless_fits(member, score, before.is_some(), limits) {
-                if let Form::Packed(list) | Form::Wide(list) = &mut self.0
-                    && packed::insert(list, member, score).is_ok()
-                {
-                    return before.is_none();
-                }
+            if self.make_wide_unless_fits(member, score, before.is_some(), limits)
+                && let Form::Packed(list) | Form::Wide(list) = &mut self.0
+                && packed::insert(list, member, score).is_ok()
+            {
+                return before.is_none();
             }
             return self.enlarge().insert(member, score) && before.is_none();
         }

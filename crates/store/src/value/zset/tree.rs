@@ -301,7 +301,6 @@ fn inner_child(inners: &[Box<Inner>], node: u32, child: usize) -> u32 {
 }
 
 /// Puts a node into a free place or a new one.
-#[expect(clippy::vec_box, reason = "as in the tree")]
 fn place<T>(nodes: &mut Vec<Box<T>>, free: &mut Vec<u32>, node: Box<T>) -> u32 {
     match free.pop() {
         Some(index) => {
