@@ -2,6 +2,7 @@
 //!
 //! Ids are `resp/operation/case/who`. The ranges of `redis-protocol` are its cheapest form, so they stand beside ours; its
 //! and our `Bytes` forms are compared with each other, and `redis` has owned values alone.
+#![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 #[path = "../crates/resp/tests/oracle/mod.rs"]
 mod oracle;

@@ -3,7 +3,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use rdb::json::JsonLines;
-use rdb::{Decoder, EncodeOptions, EntryMeta, Error, Options, Part, Progress, Reject, Transcoder, Version, Visitor, Want};
+use rdb::{
+    Decoder, EncodeOptions, EntryMeta, Error, Options, Part, Progress, Reject, Transcoder, Version, Visitor,
+    Want,
+};
 
 /// What is wanted differs from key to key.
 struct Mixed(u8);
@@ -21,7 +24,10 @@ impl Visitor for Mixed {
     }
 }
 
-fn feed<'a, V: Visitor>(chunks: impl Iterator<Item = &'a [u8]>, visitor: &mut V) -> Result<Option<usize>, Error> {
+fn feed<'a, V: Visitor>(
+    chunks: impl Iterator<Item = &'a [u8]>,
+    visitor: &mut V,
+) -> Result<Option<usize>, Error> {
     let mut decoder = Decoder::new(Options::default().without_checksum());
     let mut before = 0;
     for chunk in chunks {

@@ -109,7 +109,9 @@ fuzz_target!(|data: &[u8]| {
     for cut in 0..wire.len().min(64) {
         if let Ok((done, None)) = BulkHeader::scan(&wire[..cut]) {
             match (BulkHeader::scan(&wire[done..]), whole) {
-                (Ok((rest, header)), Ok((total, expected))) => assert_eq!((done + rest, header), (total, expected)),
+                (Ok((rest, header)), Ok((total, expected))) => {
+                    assert_eq!((done + rest, header), (total, expected))
+                }
                 (rest, expected) => assert_eq!(rest.is_err(), expected.is_err()),
             }
         }

@@ -109,7 +109,7 @@ pub enum Recorded {
     /// A truth value.
     Boolean(bool),
     /// An aggregate; a map's pairs are flat.
-    Aggregate(Aggregate, Vec<Recorded>),
+    Aggregate(Aggregate, Vec<Self>),
     /// An error, as a client would read it.
     Error(String),
 }

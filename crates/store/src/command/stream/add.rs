@@ -28,7 +28,7 @@ impl Trimming {
             let more = args.len() - trim.next - 1;
             if is_add && word == b"*" {
                 break;
-            } else if is_word(word, "maxlen") && more > 0 || is_word(word, "minid") && more > 0 {
+            } else if more > 0 && (is_word(word, "maxlen") || is_word(word, "minid")) {
                 let by_id = is_word(word, "minid");
                 if trim.keep.is_some() {
                     return Err(CommandError::err(
@@ -270,11 +270,6 @@ pub(super) fn xsetid(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
                 "The entries_added specified in XSETID is smaller than the target stream length",
             ));
         }
-    }
-    if last < stream.log.max_deleted_id {
-        return Err(CommandError::err(
-            "The ID specified in XSETID is smaller than current max_deleted_entry_id",
-        ));
     }
     let log = &mut stream.log;
     log.last_id = last;

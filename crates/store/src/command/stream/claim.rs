@@ -18,7 +18,7 @@ pub(super) fn propagate(txn: &mut Txn<'_>, key: &[u8], group: &[u8], consumer: &
     }
     let told = txn.typed::<Stream>(key).ok().flatten().and_then(|stream| stream.groups.get(group)).map(|g| {
         let pending = g.pending().get(&id);
-        let (ms, count) = pending.map_or((txn.now(), 1), |p| (p.delivery_ms, p.count));
+        let (ms, count) = pending.map_or_else(|| (txn.now(), 1), |p| (p.delivery_ms, p.count));
         (ms.to_string(), count.to_string(), id::text(g.last_id))
     });
     let Some((ms, count, last)) = told else { return };
@@ -146,11 +146,8 @@ pub(super) fn xclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
                 }
                 group.create_consumer(consumer, now);
                 group.touch(consumer, now, true);
-                let count = options.retry_count.unwrap_or(if options.just_id {
-                    count
-                } else {
-                    count.saturating_add(1)
-                });
+                let count =
+                    options.retry_count.unwrap_or_else(|| count.saturating_add(u64::from(!options.just_id)));
                 group.assign(id, consumer, options.idle_since.unwrap_or(now), count);
                 claimed.push((id, Some(Taken::of(&entry))));
             }

@@ -126,7 +126,11 @@ pub(super) fn set_id(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
     if stream.groups.get(args.at(3)).is_none() {
         return Err(no_group(key, args.at(3), "xgroup"));
     }
-    let last_id = position(Some(stream), args.at(4))?;
+    // Here, and not in CREATE, `-` and `+` are ids.
+    let last_id = match args.at(4) {
+        b"-" | b"+" => id::bound(args.at(4), 0)?,
+        text => position(Some(stream), text)?,
+    };
     with_group(txn, args, |group, _| {
         group.last_id = last_id;
         group.entries_read = read;

@@ -33,7 +33,7 @@ fn summary(group: &Group, out: &mut dyn Reply) {
     };
     id::reply(*first, out);
     id::reply(*last, out);
-    let owners = || group.consumers().filter(|(_, consumer)| consumer.pending().len() > 0);
+    let owners = || group.consumers().filter(|(_, consumer)| !consumer.pending().is_empty());
     out.array(owners().count());
     for (name, consumer) in owners() {
         out.array(2);
@@ -53,6 +53,9 @@ struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     fn parse(args: Args<'a>) -> Result<Self, CommandError> {
+        if !(6..=9).contains(&args.len()) {
+            return Err(CommandError::Syntax);
+        }
         let (mut idle, mut at) = (0, 3);
         if args.is(3, "idle") {
             idle = args.int(4)?;
@@ -60,9 +63,6 @@ impl<'a> Asked<'a> {
             if args.len() < 8 {
                 return Err(CommandError::Syntax);
             }
-        }
-        if args.len() < at + 3 || args.len() > at + 4 {
-            return Err(CommandError::Syntax);
         }
         let count = usize::try_from(args.int(at + 2)?.max(0)).unwrap_or(usize::MAX);
         let (start, end) = (range::start(args.at(at))?, range::end(args.at(at + 1))?);

@@ -43,7 +43,7 @@ impl<'a> Asked<'a> {
                 i += 2;
             } else if is_word(word, "streams") && more > 0 {
                 let rest = args.from(i + 1);
-                if rest.len() % 2 != 0 {
+                if !rest.len().is_multiple_of(2) {
                     return Err(CommandError::err(
                         "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
                     ));
@@ -122,8 +122,9 @@ pub(super) fn xread(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
     let asked = Asked::parse(args, false)?;
     let mut starts = Vec::with_capacity(asked.keys.len());
     for (key, text) in asked.keys.iter().zip(asked.ids) {
+        let stream = view.typed::<Stream>(key)?;
         starts.push(match *text {
-            b"$" => view.typed::<Stream>(key)?.map_or(MIN_ID, |stream| stream.log.last_id),
+            b"$" => stream.map_or(MIN_ID, |stream| stream.log.last_id),
             b">" => {
                 return Err(CommandError::err(
                     "The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",

@@ -215,7 +215,9 @@ impl Hash {
                 list.replace(at, value).is_ok()
                     && list.as_listpack().next(at).is_some_and(|at| write_deadline(list, at, expire))
             }
-            (Repr::Packed(list) | Repr::Wide(list), None) => list.push(field).is_ok() && list.push(value).is_ok(),
+            (Repr::Packed(list) | Repr::Wide(list), None) => {
+                list.push(field).is_ok() && list.push(value).is_ok()
+            }
             (Repr::Expiring(list), None) => {
                 list.push(field).is_ok()
                     && list.push(value).is_ok()

@@ -200,10 +200,10 @@ impl Group {
         };
         consumer.pending.insert(id);
         let old = self.pending.insert(id, Pending { consumer: Arc::clone(&name), delivery_ms, count });
-        if let Some(old) = old.filter(|old| old.consumer != name) {
-            if let Some(loser) = self.consumers.get_mut(&old.consumer) {
-                loser.pending.remove(&id);
-            }
+        if let Some(old) = old.filter(|old| old.consumer != name)
+            && let Some(loser) = self.consumers.get_mut(&old.consumer)
+        {
+            loser.pending.remove(&id);
         }
     }
 

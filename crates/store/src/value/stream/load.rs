@@ -73,10 +73,10 @@ impl StreamLoader {
     /// Completes the group being built. Deliveries that no consumer owns are dropped: nobody could claim them.
     fn settle(&mut self) -> Result<(), Reject> {
         self.unowned.clear();
-        if let Some((name, group)) = self.group.take() {
-            if !self.stream.groups.create(&name, group) {
-                return Err(Reject("a group stands twice in its stream"));
-            }
+        if let Some((name, group)) = self.group.take()
+            && !self.stream.groups.create(&name, group)
+        {
+            return Err(Reject("a group stands twice in its stream"));
         }
         Ok(())
     }
