@@ -407,7 +407,7 @@ fn shape(payload: &Recorded) -> Vec<String> {
     }
     let Recorded::Bulk(payload) = payload else { return vec![format!("{payload:?}")] };
     let mut told = Told(Vec::new());
-    rdb::payload::decode(payload, rdb::payload::Policy::default(), &mut told).unwrap();
+    rdb::payload::decode(payload, rdb::payload::Policy::default(), &mut told).expect("a payload");
     told.0
 }
 

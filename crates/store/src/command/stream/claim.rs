@@ -220,7 +220,8 @@ pub(super) fn xautoclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply)
         let Stream { log, groups } = &mut *stream;
         let sweep = |group: &mut Group| {
             let (mut attempts, mut left) = (count.saturating_mul(10), count);
-            let ids: Vec<StreamId> = group.pending().range(from..).map(|(id, _)| *id).collect();
+            let ids: Vec<StreamId> =
+                group.pending().range(from..).map(|(id, _)| *id).take(attempts.saturating_add(1)).collect();
             for id in ids {
                 if left == 0 || attempts == 0 {
                     next = id;

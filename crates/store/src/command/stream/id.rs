@@ -47,5 +47,12 @@ pub(super) fn text(id: StreamId) -> String {
 
 /// Writes an id.
 pub(super) fn reply(id: StreamId, out: &mut dyn Reply) {
-    out.bulk(text(id).as_bytes());
+    let (mut first, mut second) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let (ms, seq) = (first.format(id.ms).as_bytes(), second.format(id.seq).as_bytes());
+    // Two numbers of 20 digits at most, and what stands between them.
+    let mut text = [b'-'; 41];
+    let end = ms.len() + 1 + seq.len();
+    text[..ms.len()].copy_from_slice(ms);
+    text[ms.len() + 1..end].copy_from_slice(seq);
+    out.bulk(&text[..end]);
 }

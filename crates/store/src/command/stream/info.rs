@@ -2,7 +2,7 @@
 
 use super::group::{bad_subcommand, no_group};
 use super::id;
-use super::range::{Direction, Taken, reply_all, take};
+use super::range::{Direction, reply_range, take};
 use crate::args::Args;
 use crate::error::{CommandError, CommandResult};
 use crate::reply::{Aggregate, Null, Reply};
@@ -119,9 +119,8 @@ pub(super) fn stream(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
         return Ok(());
     };
     let count = usize::try_from(count).ok().filter(|n| *n > 0);
-    let entries: Vec<Taken> = take(stream, MIN_ID, MAX_ID, Direction::Up, count);
     out.bulk(b"entries");
-    reply_all(&entries, out);
+    reply_range(stream, MIN_ID, MAX_ID, Direction::Up, count, out);
     out.bulk(b"groups");
     out.array(stream.groups.len());
     for (name, group) in stream.groups.iter() {

@@ -57,9 +57,44 @@ pub(super) fn take(
     }
 }
 
-pub(super) fn reply_all(entries: &[Taken], out: &mut dyn Reply) {
-    out.array(entries.len());
-    entries.iter().for_each(|entry| entry.reply(out));
+/// Writes what [`take`] takes, without taking it: the entries are walked once to be counted and once to be written.
+pub(super) fn reply_range(
+    stream: &Stream,
+    start: StreamId,
+    end: StreamId,
+    direction: Direction,
+    count: Option<usize>,
+    out: &mut dyn Reply,
+) {
+    if start > end {
+        out.array(0);
+        return;
+    }
+    let count = count.unwrap_or(usize::MAX);
+    match direction {
+        Direction::Up => {
+            let entries = || stream.log.range(start, end).take(count);
+            out.array(entries().count());
+            entries().for_each(|entry| reply_entry(&entry, out));
+        }
+        Direction::Down => {
+            let entries = || stream.log.range_reversed(start, end).take(count);
+            out.array(entries().count());
+            entries().for_each(|entry| reply_entry(&entry, out));
+        }
+    }
+}
+
+/// Writes an id, its fields and their values.
+fn reply_entry(entry: &NodeEntry<'_>, out: &mut dyn Reply) {
+    out.array(2);
+    id::reply(entry.id(), out);
+    out.array(entry.fields().len() * 2);
+    let mut digits = [0; 20];
+    for (field, value) in entry.fields() {
+        out.bulk(field.to_bytes(&mut digits));
+        out.bulk(value.to_bytes(&mut digits));
+    }
 }
 
 pub(super) fn xlen(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
@@ -122,6 +157,6 @@ fn range(
         out.null(Null::Array);
         return Ok(());
     }
-    reply_all(&take(stream, start, end, direction, count), out);
+    reply_range(stream, start, end, direction, count, out);
     Ok(())
 }

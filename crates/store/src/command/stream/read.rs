@@ -5,7 +5,7 @@ use std::ops::Bound;
 use super::claim::{propagate, propagate_position};
 use super::group::no_group;
 use super::id;
-use super::range::{Direction, Taken, take};
+use super::range::{Direction, Taken, reply_range, take};
 use crate::args::{Args, is_word};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
@@ -89,21 +89,29 @@ enum Given {
     Deleted(StreamId),
 }
 
-fn reply(found: &[Found<'_>], out: &mut dyn Reply) {
-    if found.is_empty() {
+/// What stands before the streams: nothing if there are none.
+fn head(streams: usize, out: &mut dyn Reply) {
+    if streams == 0 {
         out.null(Null::Array);
-        return;
-    }
-    if out.is_resp3() {
-        out.aggregate(Aggregate::Map, found.len());
+    } else if out.is_resp3() {
+        out.aggregate(Aggregate::Map, streams);
     } else {
-        out.array(found.len());
+        out.array(streams);
     }
+}
+
+/// What stands before a stream's entries.
+fn pair(key: &[u8], out: &mut dyn Reply) {
+    if !out.is_resp3() {
+        out.array(2);
+    }
+    out.bulk(key);
+}
+
+fn reply(found: &[Found<'_>], out: &mut dyn Reply) {
+    head(found.len(), out);
     for (key, entries) in found {
-        if !out.is_resp3() {
-            out.array(2);
-        }
-        out.bulk(key);
+        pair(key, out);
         out.array(entries.len());
         for entry in entries {
             match entry {
@@ -133,15 +141,18 @@ pub(super) fn xread(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
             text => id::strict(text, 0)?,
         });
     }
-    let mut found: Vec<Found<'_>> = Vec::new();
+    let mut found: Vec<(&[u8], &Stream, StreamId)> = Vec::new();
     for (key, after) in asked.keys.iter().zip(starts) {
         let (Some(stream), Some(from)) = (view.typed::<Stream>(key)?, next_id(after)) else { continue };
-        let entries = take(stream, from, MAX_ID, Direction::Up, asked.count);
-        if !entries.is_empty() {
-            found.push((key, entries.into_iter().map(Given::Entry).collect()));
+        if stream.log.range(from, MAX_ID).next().is_some() {
+            found.push((key, stream, from));
         }
     }
-    reply(&found, out);
+    head(found.len(), out);
+    for (key, stream, from) in found {
+        pair(key, out);
+        reply_range(stream, from, MAX_ID, Direction::Up, asked.count, out);
+    }
     Ok(())
 }
 
