@@ -1,4 +1,33 @@
-//! The keyspace: every data type and every data command, in memory, for many readers and one writer.
+//! The keyspace: every data type and its commands, in memory, for many readers and one writer.
+//!
+//! ```text
+//! Writer --begin--> Txn: the gate, the shards of its keys -- rows of `command` --> values
+//!                                                              ^
+//! Keyspace --with, blob, View--> Entry: key, expiry, value ----'   any thread, one shard's lock
+//!
+//! rdb::Decoder --> Loader --> Loaded --> Keyspace::swap_contents
+//! ```
+//!
+//! It knows no network, starts no thread and reads no clock: time is what [`CoarseClock`] was last told.
+//!
+//! ```
+//! use store::{Args, Keyspace, Recorded, Recorder, ShardSet, Viewer, command};
+//!
+//! let (keyspace, mut writer) = Keyspace::new(16);
+//!
+//! // A command is a row of the table, found by its name; it tells which shards it needs.
+//! let args = Args::new(&[b"SET", b"greeting", b"hello"]);
+//! let row = command::find(args).expect("SET is a command");
+//! let mut set = ShardSet::none();
+//! row.add_shards(&keyspace, 0, args, &mut set);
+//! let mut reply = Recorder::default();
+//! row.write(&mut writer.begin(&set, Viewer::Client, 0), args, &mut reply)?;
+//! assert_eq!(reply.finish(), Some(Recorded::Simple("OK".to_owned())));
+//!
+//! // Any thread reads it; the blob shares the store's bytes.
+//! assert_eq!(keyspace.blob(0, b"greeting")?.expect("just set"), b"hello");
+//! # Ok::<(), store::CommandError>(())
+//! ```
 mod args;
 mod blob;
 mod clock;
