@@ -317,7 +317,7 @@ fn expiry_command(random: &mut Random) -> Command {
 fn generic_command(random: &mut Random) -> Command {
     let name = random.pick(&[
         "DEL", "UNLINK", "EXISTS", "TOUCH", "TYPE", "RENAME", "RENAME", "RENAMENX", "COPY", "COPY", "MOVE",
-        "SWAPDB", "DBSIZE", "KEYS", "OBJECT", "OBJECT", "SCAN", "RPUSH", "RPUSH",
+        "SWAPDB", "EXISTS", "KEYS", "OBJECT", "OBJECT", "SCAN", "RPUSH", "RPUSH",
     ]);
     let mut c: Command = vec![name.as_bytes().to_vec()];
     match name {
@@ -342,7 +342,6 @@ fn generic_command(random: &mut Random) -> Command {
             c.push(random.pick(&["0", "0", "1", "x", "16", "-1"]).into());
             c.push(random.pick(&["1", "1", "0", "x", "16", "-1"]).into());
         }
-        "DBSIZE" => {}
         "KEYS" => c.push(random.pick(&["*", "a*", "?", "[a-b]", "[^a]*", "l\\ist", "", "n*e*"]).into()),
         "OBJECT" => {
             let sub = random.pick(&["ENCODING", "ENCODING", "ENCODING", "REFCOUNT", "HELP", "BAD", "FREQ"]);
