@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::value::stream::StreamId;
 use store::value::{Hash, Kind, List, Set, Stream, Value, Zset};
 use store::{Blob, CommandError, Entry, Keyspace, ShardSet, Typed, ValueRef, View, Viewer};
 
@@ -398,11 +399,30 @@ impl ZsetRef {
 #[derive(Debug, Clone)]
 pub struct StreamRef(Place);
 
+/// An entry of a stream: its id and its fields with values.
+pub type StreamEntry = (StreamId, Vec<(Vec<u8>, Vec<u8>)>);
+
 impl StreamRef {
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.read(Stream::len)
+    }
+
+    /// Entries from `start` to `end`, both included, oldest first, all of one moment.
+    #[must_use]
+    pub fn range(&self, start: StreamId, end: StreamId) -> Vec<StreamEntry> {
+        if start > end {
+            return Vec::new();
+        }
+        self.0.read(|stream: &Stream| {
+            let entries = stream.log.range(start, end);
+            entries
+                .map(|e| {
+                    (e.id(), e.fields().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
+                })
+                .collect()
+        })
     }
 
     /// Whether there are no entries.

@@ -35,10 +35,11 @@ mod handle;
 mod standalone;
 
 pub use builder::Builder;
-pub use db::{Db, HashRef, ListRef, Scan, SetRef, StreamRef, Ttl, ZsetRef};
+pub use db::{Db, HashRef, ListRef, Scan, SetRef, StreamEntry, StreamRef, Ttl, ZsetRef};
 pub use error::Error;
 pub use handle::{Replica, Status};
 pub use replication::{LinkError, Offset, Phase, Position, ReplId};
 pub use standalone::Standalone;
 pub use store::value::Kind;
+pub use store::value::stream::StreamId;
 pub use store::{Blob, Recorded};
