@@ -120,9 +120,11 @@ fn sorted(value: Value, width: usize) -> Value {
     Value::Array(groups.into_iter().flatten().collect())
 }
 
-/// Fields of XINFO STREAM that are no part of the data: how the nodes lie in memory, and when a consumer
-/// was last seen, which no primary tells its replicas.
-const CLOCKS: [&[u8]; 5] = [b"radix-tree-keys", b"radix-tree-nodes", b"seen-time", b"active-time", b"idle"];
+/// Fields of XINFO STREAM that a replica cannot know from the stream of commands, real ones included: how the
+/// nodes lie in memory, when a consumer was last seen, and (XREADGROUP travels as XCLAIM) how many entries a
+/// group has read.
+const CLOCKS: [&[u8]; 7] =
+    [b"radix-tree-keys", b"radix-tree-nodes", b"seen-time", b"active-time", b"idle", b"entries-read", b"lag"];
 
 fn without_clocks(value: Value) -> Value {
     let Value::Array(items) = value else { return value };
