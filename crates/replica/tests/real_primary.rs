@@ -60,11 +60,14 @@ async fn a_killed_and_restarted_primary_is_followed_again() {
     primary.restart();
     let mut real = primary.client();
     real.call(&["SET", name, "1"]);
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    while replica.db(0).get(name).unwrap().is_none() {
-        assert!(std::time::Instant::now() < deadline, "{:?}", replica.status());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let mut offset = replica.engine().watch_offset();
+    let followed = async {
+        while replica.db(0).get(name).unwrap().is_none() {
+            offset.changed().await.unwrap();
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), followed).await;
+    assert!(in_time.is_ok(), "{:?}", replica.status());
     caught_up(&mut real, &replica).await;
     assert_equal(&mut real, &mut client_of(&replica));
     replica.shutdown().await.unwrap();
