@@ -271,7 +271,12 @@ impl Command {
         match self.handler {
             Handler::Read(handler) => handler(txn, args, out),
             Handler::Write(handler) | Handler::Either(_, handler) => {
-                txn.run(args.all(), |txn| handler(txn, args, out))
+                txn.run(args.all(), |txn| {
+                    // What has expired goes before the command, also among the keys that it only reads: replicas
+                    // still see it, and would compute with it.
+                    self.keys.each(args, |key| txn.reap(key));
+                    handler(txn, args, out)
+                })
             }
         }
     }
