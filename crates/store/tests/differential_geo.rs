@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Command, Pair, Random, for_seeds, words};
+use support::{Command, Pair, Random, for_these_seeds, words};
 use testkit::Server;
 
 const STEPS: usize = 3000;
@@ -170,7 +170,9 @@ fn command(random: &mut Random) -> Command {
 #[test]
 fn places_are_found_as_a_real_server_finds_them() {
     let mut pair = Pair::start(Server::R7_0);
-    for_seeds(&[1, 2, 3, 4], |seed, mut random| {
+    // Places at the same distance come out of the real server's unstable sort in an order that nobody can
+    // repeat, so the seeds are those in which no two are compared.
+    for_these_seeds(&[1, 2, 3, 4], |seed, mut random| {
         let entries = [128, 10][(seed % 2) as usize];
         pair.reset(&format!("seed {seed}"), false, &[("zset-max-listpack-entries", entries)]);
         pair.check(&words("SET string value"));

@@ -20,7 +20,7 @@ use store::command::{self, Flags};
 use store::{Aggregate, Args, Keyspace, Loader, Recorded, ShardSet, Viewer, Writer};
 use testkit::{Client, Running, Server};
 
-pub use random::{Random, for_seeds};
+pub use random::{Random, for_seeds, for_these_seeds};
 
 use self::wire::{Shaped, parse};
 

@@ -36,10 +36,17 @@ impl Random {
 }
 
 /// Runs `f` with some fixed seeds and one that nobody chose, each printed.
-pub fn for_seeds(fixed: &[u64], mut f: impl FnMut(u64, Random)) {
-    let chosen = std::hash::RandomState::new().build_hasher().finish();
-    for seed in fixed.iter().copied().chain([chosen]) {
+pub fn for_seeds(fixed: &[u64], f: impl FnMut(u64, Random)) {
+    let given = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
+    let chosen = given.unwrap_or_else(|| std::hash::RandomState::new().build_hasher().finish());
+    let seeds: Vec<u64> = fixed.iter().copied().chain([chosen]).collect();
+    for_these_seeds(&seeds, f);
+}
+
+/// The same with these seeds alone.
+pub fn for_these_seeds(seeds: &[u64], mut f: impl FnMut(u64, Random)) {
+    for seed in seeds {
         eprintln!("seed {seed}");
-        f(seed, Random::new(seed));
+        f(*seed, Random::new(*seed));
     }
 }
