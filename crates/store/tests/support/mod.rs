@@ -6,7 +6,7 @@
 //!                              '-- effects --> our follower, as a replica would apply them
 //! end: real contents == ours == the follower's
 //! ```
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod random;
