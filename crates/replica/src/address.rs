@@ -7,15 +7,23 @@ const DEFAULT_PORT: u16 = 6379;
 
 /// A primary's address with the credentials that stood in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Address {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    pub(crate) user: Option<String>,
-    pub(crate) password: Option<String>,
+pub struct Address {
+    /// Name or address, without brackets.
+    pub host: String,
+    /// 6379 unless given.
+    pub port: u16,
+    /// The ACL user; none stands for `default`.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Option<String>,
 }
 
 impl Address {
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+    /// Reads an address. Percent escapes in user and password are decoded.
+    ///
+    /// # Errors
+    /// [`Error::Config`] names what makes no sense.
+    pub fn parse(text: &str) -> Result<Self, Error> {
         let config = |what: &str| Error::Config(format!("{what} in the address of the primary"));
         let rest = match text.split_once("://") {
             Some(("redis" | "valkey", rest)) => rest,

@@ -34,6 +34,7 @@ mod error;
 mod handle;
 mod standalone;
 
+pub use address::Address;
 pub use builder::Builder;
 pub use db::{Db, HashRef, ListRef, Scan, SetRef, StreamEntry, StreamRef, Ttl, ZsetRef};
 pub use error::Error;

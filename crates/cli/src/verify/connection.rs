@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use replica::Address;
 use resp::{Encoder, Limits, Protocol, Value, ValueDecoder};
 
 use crate::Failure;
@@ -20,20 +21,17 @@ pub struct Connection {
 impl Connection {
     /// Connects and logs in.
     pub fn open(url: &str) -> Result<Self, Failure> {
-        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-        let (login, place) =
-            rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
-        let place = place.split('/').next().unwrap_or_default();
-        let place = if place.contains(':') { place.to_owned() } else { format!("{place}:6379") };
-        let stream = TcpStream::connect(&place).map_err(|error| format!("{place}: {error}"))?;
+        let Address { host, port, user, password } = Address::parse(url)?;
+        let stream =
+            TcpStream::connect((host.as_str(), port)).map_err(|error| format!("{host}:{port}: {error}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let decoder = ValueDecoder::new(Limits::replies());
         let mut connection =
             Self { stream, decoder, out: Vec::new(), pending: 0, buffer: vec![0; 256 * 1024] };
-        if let Some((user, password)) = login.map(|l| l.split_once(':').unwrap_or((l, ""))) {
+        if let Some(password) = &password {
             let words: Vec<&str> =
-                if user.is_empty() { vec!["AUTH", password] } else { vec!["AUTH", user, password] };
+                ["AUTH"].into_iter().chain(user.as_deref()).chain([password.as_str()]).collect();
             connection.ask(&words)?;
         }
         Ok(connection)
