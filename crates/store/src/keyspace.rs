@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 
 use crate::blob::Blob;
 use crate::clock::CoarseClock;
+use crate::compat::{Compat, CompatCell};
 use crate::db::Db;
 use crate::entry::Entry;
 use crate::hash::KeyHash;
@@ -30,6 +31,7 @@ pub struct Keyspace {
     databases: AtomicU32,
     hasher: KeyHash,
     limits: Limits,
+    compat: CompatCell,
     clock: CoarseClock,
     functions: RwLock<Vec<Arc<[u8]>>>,
 }
@@ -45,6 +47,7 @@ impl Keyspace {
             databases: AtomicU32::new(databases.clamp(1, MAX_DATABASES)),
             hasher: KeyHash::random(),
             limits: Limits::default(),
+            compat: CompatCell::new(Compat::default()),
             clock: CoarseClock::default(),
             functions: RwLock::default(),
         });
@@ -116,6 +119,18 @@ impl Keyspace {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Which server we claim to be. The stream of a primary is applied whatever it is.
+    #[inline]
+    #[must_use]
+    pub fn compat(&self) -> Compat {
+        self.compat.get()
+    }
+
+    /// Claims to be another server from now on.
+    pub fn set_compat(&self, compat: Compat) {
+        self.compat.set(compat);
     }
 
     /// The time by which keys expire; somebody must tick it.

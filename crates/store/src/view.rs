@@ -1,5 +1,6 @@
 //! A read: the shards it holds, the time, and whether what has expired is hidden.
 
+use crate::compat::Differences;
 use crate::entry::{Entry, ValueRef};
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
@@ -71,6 +72,13 @@ impl<'k> View<'k> {
     #[must_use]
     pub fn limits(&self) -> &'k Limits {
         self.keyspace.limits()
+    }
+
+    /// What the personality that clients see does differently from others.
+    #[inline]
+    #[must_use]
+    pub fn differences(&self) -> &'static Differences {
+        self.keyspace.compat().differences()
     }
 
     /// Whether this viewer takes a time for past.
