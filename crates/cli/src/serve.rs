@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use replica::Replica;
 use server::{Engine, Listener, Options, Role, housekeeper};
+use store::Compat;
 
 use crate::{Failure, runtime};
 
@@ -30,6 +31,10 @@ pub struct Args {
     /// How many databases SELECT offers; grows if the primary uses more.
     #[arg(long, default_value_t = 16)]
     databases: u32,
+    /// Which server to be for clients: redis-7.0, redis-7.2, redis-7.4, redis-8.2, valkey-8.1 or valkey-9.1. Default:
+    /// what the primary is; redis-8.2 without one.
+    #[arg(long, value_name = "NAME")]
+    compat: Option<Compat>,
 }
 
 /// Runs until it is told to stop.
@@ -46,6 +51,9 @@ async fn follow(args: Args, master: String) -> Result<(), Failure> {
     let mut builder = Replica::builder().master(master).listen(&args.listen).databases(args.databases);
     if let Some(password) = args.requirepass {
         builder = builder.server_password(password);
+    }
+    if let Some(compat) = args.compat {
+        builder = builder.compat(compat);
     }
     let replica = builder.start().await?;
     if let Some(addr) = replica.local_addr() {
@@ -74,6 +82,7 @@ async fn stand_alone(args: Args) -> Result<(), Failure> {
     let listen = if args.listen.starts_with(':') { format!("0.0.0.0{}", args.listen) } else { args.listen };
     let mut options = Options::default();
     options.databases = args.databases;
+    options.compat = args.compat;
     options.password = args.requirepass;
     options.port = listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0);
     let engine = Engine::new(Role::Primary, options);

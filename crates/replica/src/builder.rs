@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use replication::{Credentials, Driver, DriverConfig};
 use server::{Engine, EngineTarget, Listener, Options, Role, housekeeper};
+use store::Compat;
 
 use crate::address::Address;
 use crate::error::Error;
@@ -17,6 +18,7 @@ pub struct Builder {
     listen: Option<String>,
     server_password: Option<String>,
     databases: u32,
+    compat: Option<Compat>,
     sync_timeout: Duration,
     connect_timeout: Duration,
     read_timeout: Duration,
@@ -32,6 +34,7 @@ impl Default for Builder {
             listen: None,
             server_password: None,
             databases: 16,
+            compat: None,
             sync_timeout: link.sync_timeout,
             connect_timeout: Duration::from_secs(5),
             read_timeout: link.read_timeout,
@@ -77,6 +80,14 @@ impl Builder {
         self
     }
 
+    /// Which server RESP clients see: versions, commands, texts. Default: what the primary is. The stream is applied
+    /// whatever this is.
+    #[must_use]
+    pub fn compat(mut self, compat: Compat) -> Self {
+        self.compat = Some(compat);
+        self
+    }
+
     /// How long the primary may be silent during a full sync: progress, not the total. Default 60 s.
     #[must_use]
     pub fn sync_timeout(mut self, timeout: Duration) -> Self {
@@ -114,6 +125,7 @@ impl Builder {
         let address = Address::parse(master)?;
         let mut options = Options::default();
         options.databases = self.databases;
+        options.compat = self.compat;
         options.password = self.server_password;
         let role = Role::Replica { host: address.host.clone(), port: address.port };
         let engine = Engine::new(role, options);

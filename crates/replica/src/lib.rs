@@ -43,4 +43,4 @@ pub use replication::{LinkError, Offset, Phase, Position, ReplId};
 pub use standalone::Standalone;
 pub use store::value::Kind;
 pub use store::value::stream::StreamId;
-pub use store::{Blob, Recorded};
+pub use store::{Blob, Compat, Recorded};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use replica::Replica;
+use replica::{Compat, Replica};
 use testkit::{Client, Server, assert_equal, fill_every_type, random_writes};
 
 async fn follow(primary: &testkit::Running) -> Replica {
@@ -82,5 +82,36 @@ async fn a_wrong_password_fails_readiness_instead_of_hanging() {
     let error = ready.unwrap_err();
     assert!(!error.is_retryable());
     assert!(error.to_string().contains("WRONGPASS"), "{error}");
+    replica.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_is_what_its_primary_is_unless_it_was_told() {
+    for (server, compat) in [
+        (Server::R6_2, Compat::Redis70),
+        (Server::R7_0, Compat::Redis70),
+        (Server::R8_2, Compat::Redis82),
+        (Server::V8_1, Compat::Valkey81),
+        (Server::V9_1, Compat::Valkey91),
+    ] {
+        let primary = server.start_with(&["--repl-diskless-sync-delay", "0"]);
+        let replica = follow(&primary).await;
+        assert_eq!(replica.engine().compat(), compat, "{server:?}");
+        replica.shutdown().await.unwrap();
+    }
+    // What it was told concerns its clients alone: a field that expires is no command of theirs, and is there.
+    let primary = Server::R8_2.start_with(&["--repl-diskless-sync-delay", "0"]);
+    let mut real = primary.client();
+    let told = Replica::builder().master(primary.url()).listen("127.0.0.1:0").compat(Compat::Valkey81);
+    let replica = told.start().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), replica.ready()).await.unwrap().unwrap();
+    real.line("HSET h f v").ok();
+    real.line("HPEXPIREAT h 4102444800000 FIELDS 1 f").ok();
+    caught_up(&mut real, &replica).await;
+    assert_eq!(replica.engine().divergence().total(), 0);
+    let mut ours = client_of(&replica);
+    assert!(ours.line("HPEXPIRETIME h FIELDS 1 f").error().starts_with("ERR unknown command 'HPEXPIRETIME'"));
+    replica.engine().set_compat(Compat::Redis82);
+    assert_eq!(ours.line("HPEXPIRETIME h FIELDS 1 f"), real.line("HPEXPIRETIME h FIELDS 1 f"));
     replica.shutdown().await.unwrap();
 }

@@ -9,7 +9,8 @@ use parking_lot::{Mutex, RwLock};
 use replication::{LinkStatus, Offset, Position, Primary, ReplId};
 use store::command::{Command, Handler};
 use store::{
-    Args, CommandError, CommandResult, Effect, Keyspace, Loaded, Reply, ShardSet, Txn, View, Viewer, Writer,
+    Args, CommandError, CommandResult, Compat, Effect, Keyspace, Loaded, Reply, ShardSet, Txn, View, Viewer,
+    Writer,
 };
 use tokio::sync::watch;
 
@@ -157,7 +158,7 @@ impl Engine {
             writing: Mutex::new(Writing { writer, primary }),
             role: RwLock::new(role),
             clients: Clients::default(),
-            scripts: Scripts::new(options.script_time_limit),
+            scripts: Scripts::new(options.script_time_limit, options.compat.unwrap_or_default()),
             stats: Stats::default(),
             divergence: Divergence::default(),
             replicas: DashMap::new(),
@@ -174,8 +175,31 @@ impl Engine {
             run_id: ReplId::random(),
             options,
         };
+        engine.set_compat(engine.options.compat.unwrap_or_default());
         engine.tick();
         Arc::new(engine)
+    }
+
+    /// Which server this one claims to be.
+    #[must_use]
+    pub fn compat(&self) -> Compat {
+        self.keyspace.compat()
+    }
+
+    /// Claims to be another server from now on.
+    pub fn set_compat(&self, compat: Compat) {
+        if compat != self.compat() {
+            tracing::info!(%compat, "personality");
+        }
+        self.keyspace.set_compat(compat);
+        self.scripts.set_compat(compat);
+    }
+
+    /// A replica is what its primary is, unless it was told.
+    pub(crate) fn follow_compat(&self, primary: Option<Compat>) {
+        if let (None, Some(compat)) = (self.options.compat, primary) {
+            self.set_compat(compat);
+        }
     }
 
     /// The data.
@@ -272,7 +296,8 @@ impl Engine {
     /// # Errors
     /// The command's own; nothing has been written to `out` then.
     pub fn execute(&self, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-        let row = store::command::find(args).ok_or_else(|| store::command::unknown(args))?;
+        let row =
+            store::command::find_for(self.compat(), args).ok_or_else(|| store::command::unknown(args))?;
         row.check_arity(args)?;
         if row.is_write() && !self.is_writable() {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));

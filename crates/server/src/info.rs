@@ -4,11 +4,9 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use replication::Phase;
+use store::Family;
 
 use crate::engine::{Engine, Role};
-
-/// The server version whose behaviour this one shows.
-pub(crate) const VERSION: &str = "7.0.15";
 
 type Section = fn(&Engine, &mut String) -> std::fmt::Result;
 
@@ -47,9 +45,20 @@ macro_rules! line {
 
 fn server(engine: &Engine, out: &mut String) -> std::fmt::Result {
     let uptime = engine.uptime().as_secs();
-    line!(out, "redis_version:{VERSION}");
+    let personality = engine.compat().differences();
+    line!(out, "redis_version:{}", personality.redis_version);
+    let mode = match personality.family {
+        Family::Redis => "redis_mode",
+        Family::Valkey => {
+            line!(out, "server_name:valkey");
+            line!(out, "valkey_version:{}", personality.version);
+            line!(out, "valkey_release_stage:ga");
+            "server_mode"
+        }
+    };
+    // Ours: who is behind it.
     line!(out, "replica_version:{}", env!("CARGO_PKG_VERSION"));
-    line!(out, "redis_mode:standalone");
+    line!(out, "{mode}:standalone");
     line!(out, "os:{} {}", std::env::consts::OS, std::env::consts::ARCH);
     line!(out, "arch_bits:{}", usize::BITS);
     line!(out, "process_id:{}", std::process::id());

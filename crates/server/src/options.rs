@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use replication::BacklogLimits;
+use store::Compat;
 
 /// What an engine is made with.
 #[derive(Debug, Clone)]
@@ -10,6 +11,9 @@ use replication::BacklogLimits;
 pub struct Options {
     /// How many databases SELECT offers. A primary that uses more makes it grow.
     pub databases: u32,
+    /// Which server the engine claims to be; `None`: a primary is the default personality, a replica takes that of
+    /// the server whose dump it loads.
+    pub compat: Option<Compat>,
     /// What clients must give to AUTH, if anything.
     pub password: Option<String>,
     /// Size of the stream kept for replicas that come back.
@@ -28,6 +32,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             databases: 16,
+            compat: None,
             password: None,
             backlog: BacklogLimits::default(),
             ping_interval: Duration::from_secs(10),

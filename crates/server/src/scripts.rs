@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lua::{Call, KillSwitch, ReplyBuilder, ScriptReply, refusal};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use store::command::{self, Command, Flags};
-use store::{Aggregate, Args, CommandError, Null, Reply, ShardSet};
+use store::{Aggregate, Args, CommandError, Compat, Family, Null, Release, Reply, ShardSet};
 
 use crate::engine::Engine;
 use crate::reply::RespReply;
@@ -18,22 +18,29 @@ pub(crate) struct Scripts {
     known: Arc<lua::Scripts>,
     idle: Mutex<Vec<lua::Engine>>,
     running: Mutex<Vec<KillSwitch>>,
-    options: lua::Options,
+    options: RwLock<lua::Options>,
 }
 
 /// Interpreters kept for the next script.
 const IDLE: usize = 16;
 
 impl Scripts {
-    pub(crate) fn new(limit: Duration) -> Self {
+    pub(crate) fn new(limit: Duration, compat: Compat) -> Self {
         let mut options = lua::Options::default();
+        describe(&mut options, compat);
         let start = Instant::now();
         options.time_limit = Some((limit, Arc::new(move || start.elapsed())));
         options.log = Some(Arc::new(|level, text| {
             tracing::info!(?level, text = %String::from_utf8_lossy(text), "script log");
         }));
         let known = Arc::new(lua::Scripts::new());
-        Self { known, idle: Mutex::default(), running: Mutex::default(), options }
+        Self { known, idle: Mutex::default(), running: Mutex::default(), options: RwLock::new(options) }
+    }
+
+    /// Interpreters made from now on show this version; those made before go.
+    pub(crate) fn set_compat(&self, compat: Compat) {
+        describe(&mut self.options.write(), compat);
+        self.idle.lock().clear();
     }
 
     pub(crate) fn known(&self) -> &lua::Scripts {
@@ -55,7 +62,7 @@ impl Scripts {
         let idle = self.idle.lock().pop();
         let mut engine = match idle {
             Some(engine) => engine,
-            None => lua::Engine::with_scripts(self.options.clone(), Arc::clone(&self.known))?,
+            None => lua::Engine::with_scripts(self.options.read().clone(), Arc::clone(&self.known))?,
         };
         let result = f(&mut engine);
         let mut idle = self.idle.lock();
@@ -64,6 +71,12 @@ impl Scripts {
         }
         result
     }
+}
+
+/// What scripts can see of a personality.
+fn describe(options: &mut lua::Options, compat: Compat) {
+    options.version = Release::parse(compat.differences().redis_version).parts();
+    options.valkey = compat.family() == Family::Valkey;
 }
 
 /// How a script was called.
@@ -176,7 +189,7 @@ impl DataCall<'_, '_, '_> {
             out.array(2);
             out.bulk((micros / 1_000_000).to_string().as_bytes());
             out.bulk((micros % 1_000_000).to_string().as_bytes());
-        } else if crate::connection::find(args).is_some() {
+        } else if crate::connection::find_for(self.engine.compat(), args).is_some() {
             out.error(refusal::NOT_ALLOWED);
         } else {
             out.error(refusal::UNKNOWN_COMMAND);
@@ -187,7 +200,9 @@ impl DataCall<'_, '_, '_> {
 impl Call for DataCall<'_, '_, '_> {
     fn call(&mut self, args: &[&[u8]], out: &mut ReplyBuilder<'_>) {
         let args = Args::new(args);
-        let Some(row) = command::find(args) else { return self.connection(args, out) };
+        let Some(row) = command::find_for(self.engine.compat(), args) else {
+            return self.connection(args, out);
+        };
         if row.check_arity(args).is_err() {
             out.error(refusal::WRONG_ARITY);
         } else if row.flags.has(Flags::NOSCRIPT) {

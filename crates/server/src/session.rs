@@ -7,7 +7,7 @@ use replication::Feed;
 use resp::Protocol;
 use smallvec::SmallVec;
 use store::command::{self, Command, Flags};
-use store::{Args, CommandError, CommandResult, ShardSet, Txn};
+use store::{Args, CommandError, CommandResult, Compat, ShardSet, Txn};
 
 use crate::connection::{self, Row};
 use crate::engine::Engine;
@@ -70,6 +70,11 @@ enum Found {
 }
 
 impl Found {
+    fn named(compat: Compat, args: Args<'_>) -> Option<Self> {
+        let connection = || connection::find_for(compat, args).map(Self::Connection);
+        command::find_for(compat, args).map(Self::Data).or_else(connection)
+    }
+
     fn flags(&self) -> Flags {
         match self {
             Self::Data(row) => row.flags,
@@ -144,9 +149,7 @@ impl Session {
 
     /// Everything that can refuse a command before it runs, in the order of the real server.
     fn admit(&self, args: Args<'_>) -> Result<Found, CommandError> {
-        let found =
-            command::find(args).map(Found::Data).or_else(|| connection::find(args).map(Found::Connection));
-        let found = found.ok_or_else(|| command::unknown(args))?;
+        let found = Found::named(self.engine.compat(), args).ok_or_else(|| command::unknown(args))?;
         found.check_arity(args)?;
         if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
             return Err(CommandError::coded("NOAUTH Authentication required."));
@@ -224,13 +227,13 @@ impl Session {
             if args.is(0, "select") {
                 db = args.int(1).ok().and_then(|n| u32::try_from(n).ok()).unwrap_or(db);
             }
-            match command::find(args) {
-                Some(row) => row.add_shards(&self.engine.keyspace, db, args, &mut set),
+            match Found::named(self.engine.compat(), args) {
+                Some(Found::Data(row)) => row.add_shards(&self.engine.keyspace, db, args, &mut set),
                 // A script: its keys may be anywhere.
-                None if connection::find(args).is_some_and(|row| row.flags.has(connection::RUNS_SCRIPT)) => {
-                    set.add_everything();
+                Some(Found::Connection(row)) if row.flags.has(connection::RUNS_SCRIPT) => {
+                    set.add_everything()
                 }
-                None => {}
+                Some(Found::Connection(_)) | None => {}
             }
         }
         set
@@ -254,8 +257,7 @@ impl Session {
     /// The name of a command for CLIENT LIST.
     pub(crate) fn note_command(&self, request: &[&[u8]]) {
         let args = Args::new(request);
-        let name =
-            command::find(args).map(Found::Data).or_else(|| connection::find(args).map(Found::Connection));
+        let name = Found::named(self.engine.compat(), args);
         let (db, resp, queued) = (self.db, self.protocol, self.transaction.as_ref().map(Transaction::len));
         self.engine.clients.update(self.id, |client| {
             client.active = std::time::Instant::now();

@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use rdb::{EncodeError, Version};
 use replication::Position;
-use store::{Keyspace, save};
+use store::{Family, Keyspace, save};
 
 use crate::engine::unix_ms;
-use crate::info::VERSION;
 
 /// Encodes everything as it is at this moment. The caller holds the writer, so that nothing changes meanwhile.
 ///
@@ -25,8 +24,13 @@ fn encode(
     position: Option<Position>,
     version: Version,
 ) -> Result<Vec<Bytes>, EncodeError> {
+    let personality = keyspace.compat().differences();
+    let version_of = match personality.family {
+        Family::Redis => "redis-ver",
+        Family::Valkey => "valkey-ver",
+    };
     let mut aux = vec![
-        ("redis-ver", VERSION.to_owned()),
+        (version_of, personality.version.to_owned()),
         ("redis-bits", usize::BITS.to_string()),
         ("ctime", (unix_ms() / 1000).to_string()),
         ("used-mem", keyspace.counts().bytes.to_string()),

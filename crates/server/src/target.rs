@@ -37,6 +37,7 @@ impl Target for EngineTarget {
     }
 
     fn finish_full_sync(&mut self, loader: Loader, replid: ReplId, offset: Offset) {
+        self.engine.follow_compat(loader.origin());
         let loaded = loader.finish();
         let publish = || {
             self.engine.watchers.touch_all();

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use server::{Engine, Listener, Options, Role, housekeeper};
+use store::Compat;
 use testkit::Server;
 
 /// A writable server of ours.
 async fn ours(password: Option<&str>) -> (Arc<Engine>, Listener) {
     let mut options = Options::default();
     options.password = password.map(str::to_owned);
+    options.compat = Some(Compat::Redis70);
     let engine = Engine::new(Role::Primary, options);
     housekeeper::spawn(&engine).unwrap();
     let listener = Listener::bind(Arc::clone(&engine), "127.0.0.1:0").await.unwrap();

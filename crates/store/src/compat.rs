@@ -44,9 +44,9 @@ pub struct Differences {
     pub name: &'static str,
     /// The family.
     pub family: Family,
-    /// `redis_version` of INFO and HELLO (a Valkey claims to be a Redis 7.2.4 there).
+    /// `redis_version` of INFO and `REDIS_VERSION` of scripts (a Valkey claims to be a Redis 7.2.4 there).
     pub redis_version: &'static str,
-    /// The version of the server itself.
+    /// The version of the server itself: what HELLO says, and dumps.
     pub version: &'static str,
 }
 
@@ -75,6 +75,116 @@ impl Compat {
     #[must_use]
     pub fn name(self) -> &'static str {
         self.differences().name
+    }
+
+    /// The family.
+    #[must_use]
+    pub fn family(self) -> Family {
+        self.differences().family
+    }
+
+    /// The personality nearest to a server: the newest of its family that is no newer, else the oldest.
+    #[must_use]
+    pub fn nearest(family: Family, version: &str) -> Self {
+        let wanted = Release::parse(version);
+        let mut relatives = Self::ALL.into_iter().filter(|compat| compat.family() == family);
+        let oldest = relatives.next().unwrap_or_default();
+        // Within a personality's minor version every patch level is its own.
+        let begins = |compat: &Self| Release::parse(compat.differences().version).minor();
+        relatives.take_while(|compat| begins(compat) <= wanted).last().unwrap_or(oldest)
+    }
+}
+
+/// A version as a number that can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Release(u32);
+
+impl Release {
+    /// Reads `major.minor.patch`; what is missing is 0, and what is no digit ends it.
+    #[must_use]
+    pub const fn parse(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let (mut parts, mut part, mut i) = ([0_u8; 3], 0, 0);
+        while i < bytes.len() && part < 3 {
+            match bytes[i] {
+                digit @ b'0'..=b'9' => {
+                    parts[part] = parts[part].saturating_mul(10).saturating_add(digit - b'0');
+                }
+                b'.' => part += 1,
+                _ => break,
+            }
+            i += 1;
+        }
+        let [major, minor, patch] = parts;
+        Self(u32::from_be_bytes([0, major, minor, patch]))
+    }
+
+    const fn minor(self) -> Self {
+        Self(self.0 & !0xFF)
+    }
+
+    /// Major, minor and patch.
+    #[must_use]
+    pub const fn parts(self) -> [u8; 3] {
+        let [_, major, minor, patch] = self.0.to_be_bytes();
+        [major, minor, patch]
+    }
+
+    /// One number, as `REDIS_VERSION_NUM` has it.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// Since when the two families have something. A Valkey has what Redis had when it left: what came up to 7.2.4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    redis: Option<&'static str>,
+    valkey: Option<&'static str>,
+    personalities: u8,
+}
+
+impl Since {
+    const FORK: Release = Release::parse("7.2.4");
+
+    /// The version of either family that had it first, as far as there is one.
+    #[must_use]
+    pub const fn new(redis: Option<&'static str>, valkey: Option<&'static str>) -> Self {
+        let valkey = match (redis, valkey) {
+            (Some(redis), None) if Release::parse(redis).0 <= Self::FORK.0 => Some(redis),
+            (_, valkey) => valkey,
+        };
+        let (mut personalities, mut i) = (0, 0);
+        while i < ROWS.len() {
+            let since = match ROWS[i].family {
+                Family::Redis => redis,
+                Family::Valkey => valkey,
+            };
+            if let Some(since) = since
+                && Release::parse(since).0 <= Release::parse(ROWS[i].version).0
+            {
+                personalities |= 1 << i;
+            }
+            i += 1;
+        }
+        Self { redis, valkey, personalities }
+    }
+
+    /// Whether a personality has it.
+    #[inline]
+    #[must_use]
+    pub const fn includes(self, compat: Compat) -> bool {
+        self.personalities & 1 << compat as u8 != 0
+    }
+
+    /// The version of this family that had it first.
+    #[must_use]
+    pub const fn of(self, family: Family) -> Option<&'static str> {
+        match family {
+            Family::Redis => self.redis,
+            Family::Valkey => self.valkey,
+        }
     }
 }
 
@@ -126,6 +236,49 @@ impl CompatCell {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_is_taken_for_the_newest_personality_that_it_contains() {
+        for compat in Compat::ALL {
+            assert_eq!(Compat::nearest(compat.family(), compat.differences().version), compat);
+        }
+        let redis = |version| Compat::nearest(Family::Redis, version);
+        assert_eq!(redis("6.2.14"), Compat::Redis70);
+        assert_eq!(redis("7.0.0"), Compat::Redis70);
+        assert_eq!(redis("7.2.0"), Compat::Redis72);
+        assert_eq!(redis("7.2.13"), Compat::Redis72);
+        assert_eq!(redis("7.4.0-rc1"), Compat::Redis74);
+        assert_eq!(redis("8.0.3"), Compat::Redis74);
+        assert_eq!(redis("8.2.0"), Compat::Redis82);
+        assert_eq!(redis("8.4.0"), Compat::Redis82);
+        assert_eq!(redis("255.255.255"), Compat::Redis82);
+        let valkey = |version| Compat::nearest(Family::Valkey, version);
+        assert_eq!(valkey("8.0.1"), Compat::Valkey81);
+        assert_eq!(valkey("9.0.0"), Compat::Valkey81);
+        assert_eq!(valkey("9.1.0"), Compat::Valkey91);
+        assert_eq!(Release::parse("7.2.4").parts(), [7, 2, 4]);
+        assert_eq!(Release::parse("7.0.15").number(), 458_767);
+    }
+
+    #[test]
+    fn a_family_has_what_came_before_it_parted_and_what_it_added() {
+        let had = |since: Since| {
+            Compat::ALL
+                .into_iter()
+                .filter(|c| since.includes(*c))
+                .map(Compat::name)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(had(Since::new(Some("1.0.0"), None)).split(' ').count(), Compat::ALL.len());
+        assert_eq!(
+            had(Since::new(Some("7.2.0"), None)),
+            "redis-7.2 redis-7.4 redis-8.2 valkey-8.1 valkey-9.1"
+        );
+        assert_eq!(had(Since::new(Some("7.4.0"), Some("9.0.0"))), "redis-7.4 redis-8.2 valkey-9.1");
+        assert_eq!(had(Since::new(Some("8.2.0"), None)), "redis-8.2");
+        assert_eq!(had(Since::new(None, Some("8.0.0"))), "valkey-8.1 valkey-9.1");
+    }
 
     #[test]
     fn names_lead_back_to_their_personality() {

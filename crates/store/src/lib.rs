@@ -58,7 +58,7 @@ mod view;
 pub use args::{Args, is_word};
 pub use blob::Blob;
 pub use clock::CoarseClock;
-pub use compat::{Compat, Differences, Family, UnknownCompat};
+pub use compat::{Compat, Differences, Family, Release, Since, UnknownCompat};
 pub use db::Db;
 pub use entry::{Entry, MAX_INLINE, MAX_KEY, ValueRef};
 pub use error::{CommandError, CommandResult};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rdb::{EntryMeta, Kind, Part, Reject, Visitor, Want};
 
+use crate::compat::{Compat, Family};
 use crate::entry::{Entry, MAX_INLINE, MAX_KEY};
 use crate::hash::KeyHash;
 use crate::keyspace::{Keyspace, MAX_DATABASES, empty_shards};
@@ -126,6 +127,7 @@ pub struct Loader {
     expire: Option<i64>,
     building: Building,
     stream_db: Option<u32>,
+    origin: Option<Compat>,
     keys: u64,
 }
 
@@ -142,6 +144,7 @@ impl Loader {
             expire: None,
             building: Building::Nothing,
             stream_db: None,
+            origin: None,
             keys: 0,
         }
     }
@@ -156,6 +159,12 @@ impl Loader {
     #[must_use]
     pub fn stream_db(&self) -> Option<u32> {
         self.stream_db
+    }
+
+    /// The personality of the server that wrote the dump, if it told.
+    #[must_use]
+    pub fn origin(&self) -> Option<Compat> {
+        self.origin
     }
 
     /// Keys taken so far.
@@ -185,7 +194,14 @@ impl Visitor for Loader {
     fn aux(&mut self, name: &[u8], value: &[u8]) {
         if name.eq_ignore_ascii_case(b"repl-stream-db") {
             self.stream_db = crate::number::parse_i64(value).and_then(|n| u32::try_from(n).ok());
+            return;
         }
+        let family = match name {
+            b"redis-ver" => Family::Redis,
+            b"valkey-ver" => Family::Valkey,
+            _ => return,
+        };
+        self.origin = std::str::from_utf8(value).ok().map(|version| Compat::nearest(family, version));
     }
 
     fn select_db(&mut self, db: u64) {

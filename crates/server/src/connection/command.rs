@@ -1,7 +1,7 @@
 //! COMMAND: what the tables say.
 
 use store::command::{self as data, Flags, Group, Keys};
-use store::{Args, CommandError, CommandResult, Null, Reply};
+use store::{Args, CommandError, CommandResult, Compat, Family, Null, Reply};
 
 use super::{Row, rows, unknown_subcommand};
 use crate::reply::RespReply;
@@ -57,7 +57,7 @@ impl From<&'static data::Command> for Told {
             flags: row.flags,
             is_write,
             keys: row.keys,
-            since: row.since,
+            since: row.since.of(Family::Redis).or_else(|| row.since.of(Family::Valkey)).unwrap_or_default(),
             cost: row.cost,
             summary: row.summary,
         }
@@ -73,7 +73,7 @@ impl From<&'static Row> for Told {
             flags: row.flags,
             is_write: None,
             keys: Keys::None,
-            since: row.since,
+            since: row.since.of(Family::Redis).or_else(|| row.since.of(Family::Valkey)).unwrap_or_default(),
             cost: row.cost,
             summary: row.summary,
         }
@@ -89,11 +89,12 @@ fn top() -> Vec<Told> {
     all().into_iter().filter(|told| !told.name.contains('|')).collect()
 }
 
-fn named(name: &[u8]) -> Option<Told> {
+fn named(compat: Compat, name: &[u8]) -> Option<Told> {
     let parts: Vec<&[u8]> = name.splitn(2, |b| *b == b'|').collect();
     let args = Args::new(&parts);
     let whole = |told: &Told| told.name.eq_ignore_ascii_case(&String::from_utf8_lossy(name));
-    data::find(args).map(Told::from).or_else(|| super::find(args).map(Told::from)).filter(whole)
+    let connection = || super::find_for(compat, args).map(Told::from);
+    data::find_for(compat, args).map(Told::from).or_else(connection).filter(whole)
 }
 
 impl Told {
@@ -203,7 +204,12 @@ fn count(_: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'
     Ok(())
 }
 
-fn info(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn info(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     if args.len() == 2 {
         let all = top();
         out.encoder().array(all.len());
@@ -212,7 +218,7 @@ fn info(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground
     }
     out.encoder().array(args.len() - 2);
     for name in args.from(2) {
-        match named(name) {
+        match named(session.engine.compat(), name) {
             Some(told) => told.write_info(out),
             None => out.null(Null::Array),
         }
@@ -220,9 +226,17 @@ fn info(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground
     Ok(())
 }
 
-fn docs(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
-    let found: Vec<Told> =
-        if args.len() == 2 { top() } else { args.from(2).iter().filter_map(|name| named(name)).collect() };
+fn docs(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    let found: Vec<Told> = if args.len() == 2 {
+        top()
+    } else {
+        args.from(2).iter().filter_map(|name| named(session.engine.compat(), name)).collect()
+    };
     out.encoder().map(found.len());
     found.iter().for_each(|told| told.write_docs(out));
     Ok(())
@@ -241,15 +255,16 @@ fn list(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground
 }
 
 fn getkeys(
-    _: &mut Session,
+    session: &mut Session,
     args: Args<'_>,
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let parts = args.from(2);
     let asked = Args::new(parts);
-    let Some(row) = data::find(asked) else {
-        return Err(match super::find(asked) {
+    let compat = session.engine.compat();
+    let Some(row) = data::find_for(compat, asked) else {
+        return Err(match super::find_for(compat, asked) {
             Some(_) => CommandError::err("The command has no key arguments"),
             None => CommandError::err("Invalid command specified"),
         });

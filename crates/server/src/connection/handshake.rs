@@ -2,11 +2,10 @@
 
 use resp::Protocol;
 use store::command::Flags;
-use store::{Args, CommandError, CommandResult, Reply};
+use store::{Args, CommandError, CommandResult, Family, Reply};
 use subtle::ConstantTimeEq as _;
 
 use super::{CONTROLS_TRANSACTION, NO_AUTH, rows};
-use crate::info::VERSION;
 use crate::reply::RespReply;
 use crate::session::{After, Ground, Session};
 
@@ -161,7 +160,12 @@ fn hello(
     out.set_protocol(protocol);
     let role = if session.engine.is_writable() { "master" } else { "replica" };
     out.encoder().map(7);
-    for (field, value) in [("server", "redis"), ("version", VERSION)] {
+    let personality = session.engine.compat().differences();
+    let server = match personality.family {
+        Family::Redis => "redis",
+        Family::Valkey => "valkey",
+    };
+    for (field, value) in [("server", server), ("version", personality.version)] {
         out.bulk(field.as_bytes());
         out.bulk(value.as_bytes());
     }

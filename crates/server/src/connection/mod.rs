@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use store::command::Flags;
-use store::{Args, CommandError, CommandResult};
+use store::{Args, CommandError, CommandResult, Compat, Since};
 
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
@@ -38,27 +38,31 @@ pub(crate) struct Row {
     pub(crate) group: &'static str,
     pub(crate) arity: i16,
     pub(crate) flags: Flags,
-    pub(crate) since: &'static str,
+    pub(crate) since: Since,
     pub(crate) cost: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) handler: Handler,
 }
 
-/// Declares a group's table: `"name" arity [FLAGS], since "x", cost "y" => handler;`
+/// Declares a group's table: `"name" arity [FLAGS], since "x", cost "y" => handler;`, with `since "x" valkey "z"` or
+/// `valkey "z"` as in the store's tables.
 macro_rules! rows {
     ($group:literal; $($(#[doc = $summary:literal])+ $name:literal $arity:literal [$($flag:expr),*],
-        since $since:literal, cost $cost:literal => $handler:path;)*) => {
+        $(since $since:literal)? $(valkey $valkey:literal)?, cost $cost:literal => $handler:path;)*) => {
         pub(super) const TABLE: &[$crate::connection::Row] = &[$($crate::connection::Row {
             name: $name,
             group: $group,
             arity: $arity,
             flags: store::command::Flags::NONE$(.with($flag))*,
-            since: $since,
+            since: $crate::connection::rows!(@since $($since)? / $($valkey)?),
             cost: $cost,
             summary: concat!($($summary),+),
             handler: $handler,
         }),*];
     };
+    (@since $redis:literal /) => { store::Since::new(Some($redis), None) };
+    (@since / $valkey:literal) => { store::Since::new(None, Some($valkey)) };
+    (@since $redis:literal / $valkey:literal) => { store::Since::new(Some($redis), Some($valkey)) };
 }
 use rows;
 
@@ -81,13 +85,14 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
 static INDEX: LazyLock<std::collections::HashMap<&'static str, &'static Row>> =
     LazyLock::new(|| all().map(|row| (row.name, row)).collect());
 
-/// The row that `args` names, its subcommand's if it has one.
-pub(crate) fn find(args: Args<'_>) -> Option<&'static Row> {
+/// The row that `args` names, its subcommand's if it has one, among those that this personality has.
+pub(crate) fn find_for(compat: Compat, args: Args<'_>) -> Option<&'static Row> {
     let name = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_ascii_lowercase);
     let container = name(args.at(0))?;
-    let row = INDEX.get(container.as_str()).copied()?;
+    let get = |name: &str| INDEX.get(name).copied().filter(|row| row.since.includes(compat));
+    let row = get(&container)?;
     if row.flags.has(Flags::CONTAINER) && args.len() > 1 {
-        let sub = name(args.at(1)).and_then(|sub| INDEX.get(format!("{container}|{sub}").as_str()).copied());
+        let sub = name(args.at(1)).and_then(|sub| get(&format!("{container}|{sub}")));
         return Some(sub.unwrap_or(row));
     }
     Some(row)

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use hashbrown::HashMap;
 
 use crate::args::Args;
+use crate::compat::{Compat, Since};
 use crate::error::{CommandError, CommandResult};
 use crate::keyspace::Keyspace;
 use crate::lock::ShardSet;
@@ -44,8 +45,8 @@ pub struct Command {
     pub flags: Flags,
     /// Where its keys stand.
     pub keys: Keys,
-    /// The first server version that had it.
-    pub since: &'static str,
+    /// The first versions that had it, and with them the personalities that have it.
+    pub since: Since,
     /// Its complexity.
     pub cost: &'static str,
     /// One sentence.
@@ -148,16 +149,19 @@ impl Flags {
 /// Declares a group's table.
 ///
 /// `kind "name" arity [FLAGS] keys, since "x", cost "y" => handler;` with the summary as doc comment.
+///
+/// `since` is the version of Redis. What came up to 7.2.4 Valkey has too; what came later it has if the row says
+/// `since "7.4.0" valkey "9.0.0"`, and what it has alone is `valkey "9.0.0"` without `since`.
 macro_rules! commands {
     ($group:ident; $($(#[doc = $summary:literal])+ $kind:ident $name:literal $arity:literal [$($flag:ident)*] $keys:expr,
-        since $since:literal, cost $cost:literal => $handler:expr;)*) => {
+        $(since $since:literal)? $(valkey $valkey:literal)?, cost $cost:literal => $handler:expr;)*) => {
         pub(super) const TABLE: &[$crate::command::Command] = &[$($crate::command::Command {
             name: $name,
             group: $crate::command::Group::$group,
             arity: $arity,
             flags: $crate::command::Flags::NONE$(.with($crate::command::Flags::$flag))*,
             keys: $keys,
-            since: $since,
+            since: $crate::command::commands!(@since $($since)? / $($valkey)?),
             cost: $cost,
             summary: concat!($($summary),+),
             handler: $crate::command::commands!(@$kind $handler),
@@ -165,6 +169,9 @@ macro_rules! commands {
     };
     (@read $handler:expr) => { $crate::command::Handler::Read($handler) };
     (@write $handler:expr) => { $crate::command::Handler::Write($handler) };
+    (@since $redis:literal /) => { $crate::Since::new(Some($redis), None) };
+    (@since / $valkey:literal) => { $crate::Since::new(None, Some($valkey)) };
+    (@since $redis:literal / $valkey:literal) => { $crate::Since::new(Some($redis), Some($valkey)) };
     (@either $handlers:expr) => { $crate::command::Handler::Either($handlers.0, $handlers.1) };
 }
 use commands;
@@ -196,12 +203,23 @@ static INDEX: LazyLock<HashMap<&'static [u8], &'static Command, foldhash::fast::
 /// The longest name, `container|sub` included.
 const LONGEST: usize = 40;
 
-/// The row that `args` names, its subcommand's if it has one.
+/// The row that `args` names, its subcommand's if it has one, in whatever personality: for a primary's stream.
 #[must_use]
 pub fn find(args: Args<'_>) -> Option<&'static Command> {
-    let row = by_name(&[args.at(0)])?;
+    look_up(args, |_| true)
+}
+
+/// The same among the commands that this personality has: for clients and their scripts.
+#[must_use]
+pub fn find_for(compat: Compat, args: Args<'_>) -> Option<&'static Command> {
+    look_up(args, |row| row.since.includes(compat))
+}
+
+#[inline]
+fn look_up(args: Args<'_>, has: impl Fn(&Command) -> bool) -> Option<&'static Command> {
+    let row = by_name(&[args.at(0)]).filter(|row| has(row))?;
     if row.flags.has(Flags::CONTAINER) && args.len() > 1 {
-        return by_name(&[args.at(0), args.at(1)]).or(Some(row));
+        return by_name(&[args.at(0), args.at(1)]).filter(|row| has(row)).or(Some(row));
     }
     Some(row)
 }
@@ -321,7 +339,7 @@ mod tests {
             let parts: Vec<&[u8]> = upper.split('|').map(str::as_bytes).collect();
             assert_eq!(find(Args::new(&parts)).map(|c| c.name), Some(row.name));
             assert!(row.name.len() < LONGEST);
-            assert!(!row.summary.is_empty() && !row.since.is_empty() && !row.cost.is_empty(), "{}", row.name);
+            assert!(!row.summary.is_empty() && !row.cost.is_empty(), "{}", row.name);
         }
     }
 }

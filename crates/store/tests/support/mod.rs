@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use rdb::Version;
 use store::command::{self, Flags};
-use store::{Aggregate, Args, Keyspace, Loader, Recorded, ShardSet, Viewer, Writer};
+use store::{Aggregate, Args, Compat, Keyspace, Loader, Recorded, ShardSet, Viewer, Writer};
 use testkit::{Client, Running, Server};
 
 pub use random::{Random, for_seeds, for_these_seeds};
@@ -43,8 +43,9 @@ struct Side {
 }
 
 impl Side {
-    fn new(viewer: Viewer) -> Self {
+    fn new(viewer: Viewer, compat: Compat) -> Self {
         let (keyspace, writer) = Keyspace::new(16);
+        keyspace.set_compat(compat);
         Self { keyspace, writer, viewer }
     }
 
@@ -52,7 +53,11 @@ impl Side {
     fn run(&mut self, command: &[&[u8]], resp3: bool) -> (Recorded, Vec<store::Effect>) {
         let args = Args::new(command);
         let failed = |error: store::CommandError| (Recorded::Error(error.to_string()), Vec::new());
-        let Some(row) = command::find(args) else { return failed(command::unknown(args)) };
+        let row = match self.viewer {
+            Viewer::Client => command::find_for(self.keyspace.compat(), args),
+            Viewer::Stream => command::find(args),
+        };
+        let Some(row) = row else { return failed(command::unknown(args)) };
         if let Err(error) = row.check_arity(args) {
             return failed(error);
         }
@@ -77,6 +82,16 @@ impl Side {
     }
 }
 
+/// The personality that a real server is compared with.
+pub fn compat_of(server: Server) -> Compat {
+    match server {
+        Server::R6_0 | Server::R6_2 | Server::R7_0 => Compat::Redis70,
+        Server::R8_2 => Compat::Redis82,
+        Server::V8_1 => Compat::Valkey81,
+        Server::V9_1 => Compat::Valkey91,
+    }
+}
+
 /// A real server and our keyspace, given the same commands.
 pub struct Pair {
     real: Running,
@@ -97,8 +112,8 @@ impl Pair {
         Self {
             real,
             client,
-            ours: Side::new(Viewer::Client),
-            follower: Side::new(Viewer::Stream),
+            ours: Side::new(Viewer::Client, compat_of(server)),
+            follower: Side::new(Viewer::Stream, compat_of(server)),
             settings: Vec::new(),
             resp3: false,
             context: String::new(),
@@ -111,8 +126,8 @@ impl Pair {
         self.client = self.real.client();
         self.client.line(if resp3 { "HELLO 3" } else { "HELLO 2" }).ok();
         self.client.line("FLUSHALL").ok();
-        self.ours = Side::new(Viewer::Client);
-        self.follower = Side::new(Viewer::Stream);
+        self.ours = Side::new(Viewer::Client, self.ours.keyspace.compat());
+        self.follower = Side::new(Viewer::Stream, self.ours.keyspace.compat());
         for (name, value) in settings {
             self.client.call(&["CONFIG", "SET", name, &value.to_string()]);
             for side in [&self.ours, &self.follower] {
@@ -250,7 +265,7 @@ impl Pair {
         let theirs = contents(&mut |c| parse(&other.call_for_bytes(c).unwrap()));
         assert_eq!(theirs, ours, "{context} (a real server loaded, ours)");
         client.kill();
-        let mut again = Side::new(Viewer::Client);
+        let mut again = Side::new(Viewer::Client, self.ours.keyspace.compat());
         again.keyspace.clock().set(self.ours.keyspace.clock().now());
         let mut loader = Loader::new(&again.keyspace);
         let progress = rdb::Decoder::default().feed(&dump, &mut loader).unwrap();

@@ -41,27 +41,27 @@ commands! { Hash;
     /// Returns all values in a hash.
     read "hvals" 2 [] Keys::one(1), since "2.0.0", cost "O(N) where N is the size of the hash." => look::hvals;
     /// Set expiry for hash field using relative time to expire (seconds)
-    write "hexpire" -6 [FAST] Keys::one(1), since "7.4.0", cost "O(N) where N is the number of specified fields" => expiry::hexpire;
+    write "hexpire" -6 [FAST] Keys::one(1), since "7.4.0" valkey "9.0.0", cost "O(N) where N is the number of specified fields" => expiry::hexpire;
     /// Set expiry for hash field using an absolute Unix timestamp (seconds)
-    write "hexpireat" -6 [FAST] Keys::one(1), since "7.4.0", cost "O(N) where N is the number of specified fields" => expiry::hexpireat;
+    write "hexpireat" -6 [FAST] Keys::one(1), since "7.4.0" valkey "9.0.0", cost "O(N) where N is the number of specified fields" => expiry::hexpireat;
     /// Returns the expiration time of a hash field as a Unix timestamp, in seconds.
-    read "hexpiretime" -5 [FAST] Keys::one(1), since "7.4.0", cost "O(N) where N is the number of specified fields" => expiry::hexpiretime;
+    read "hexpiretime" -5 [FAST] Keys::one(1), since "7.4.0" valkey "9.0.0", cost "O(N) where N is the number of specified fields" => expiry::hexpiretime;
     /// Returns the value of a field and deletes it from the hash.
-    write "hgetdel" -5 [FAST] Keys::one(1), since "8.0.0", cost "O(N) where N is the number of specified fields" => combined::hgetdel;
+    write "hgetdel" -5 [FAST] Keys::one(1), since "8.0.0" valkey "9.1.0", cost "O(N) where N is the number of specified fields" => combined::hgetdel;
     /// Get the value of one or more fields of a given hash key, and optionally set their expiration.
-    write "hgetex" -5 [FAST] Keys::one(1), since "8.0.0", cost "O(N) where N is the number of specified fields" => combined::hgetex;
+    write "hgetex" -5 [FAST] Keys::one(1), since "8.0.0" valkey "9.0.0", cost "O(N) where N is the number of specified fields" => combined::hgetex;
     /// Removes the expiration time for each specified field
-    write "hpersist" -5 [FAST] Keys::one(1), since "7.4.0", cost "O(N) where N is the number of specified fields" => expiry::hpersist;
+    write "hpersist" -5 [FAST] Keys::one(1), since "7.4.0" valkey "9.0.0", cost "O(N) where N is the number of specified fields" => expiry::hpersist;
     /// Set expiry for hash field using relative time to expire (milliseconds)
-    write "hpexpire" -6 [FAST] Keys::one(1), since "7.4.0", cost "O(N) where N is the number of specified fields" => expiry::hpexpire;
+    write "hpexpire" -6 [FAST] Keys::one(1), since "7.4.0" valkey "9.0.0", cost "O(N) where N is the number of specified fields" => expiry::hpexpire;
     /// Set expiry for hash field using an absolute Unix timestamp (milliseconds)
-    write "hpexpireat" -6 [FAST] Keys::one(1), since "7.4.0", cost "O(N) where N is the number of specified fields" => expiry::hpexpireat;
+    write "hpexpireat" -6 [FAST] Keys::one(1), since "7.4.0" valkey "9.0.0", cost "O(N) where N is the number of specified fields" => expiry::hpexpireat;
     /// Returns the expiration time of a hash field as a Unix timestamp, in msec.
-    read "hpexpiretime" -5 [FAST] Keys::one(1), since "7.4.0", cost "O(N) where N is the number of specified fields" => expiry::hpexpiretime;
+    read "hpexpiretime" -5 [FAST] Keys::one(1), since "7.4.0" valkey "9.0.0", cost "O(N) where N is the number of specified fields" => expiry::hpexpiretime;
     /// Returns the TTL in milliseconds of a hash field.
-    read "hpttl" -5 [FAST] Keys::one(1), since "7.4.0", cost "O(N) where N is the number of specified fields" => expiry::hpttl;
+    read "hpttl" -5 [FAST] Keys::one(1), since "7.4.0" valkey "9.0.0", cost "O(N) where N is the number of specified fields" => expiry::hpttl;
     /// Set the value of one or more fields of a given hash key, and optionally set their expiration.
-    write "hsetex" -6 [FAST DENYOOM] Keys::one(1), since "8.0.0", cost "O(N) where N is the number of fields being set." => combined::hsetex;
+    write "hsetex" -6 [FAST DENYOOM] Keys::one(1), since "8.0.0" valkey "9.0.0", cost "O(N) where N is the number of fields being set." => combined::hsetex;
     /// Returns the TTL in seconds of a hash field.
-    read "httl" -5 [FAST] Keys::one(1), since "7.4.0", cost "O(N) where N is the number of specified fields" => expiry::httl;
+    read "httl" -5 [FAST] Keys::one(1), since "7.4.0" valkey "9.0.0", cost "O(N) where N is the number of specified fields" => expiry::httl;
 }
