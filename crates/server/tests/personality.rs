@@ -1,5 +1,4 @@
 //! Whom we claim to be, asked beside the real one.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
