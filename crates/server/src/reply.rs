@@ -1,6 +1,6 @@
 //! Answers as RESP bytes.
 
-use resp::{Encoder, Protocol};
+use resp::{DoubleFormat, Encoder, Protocol};
 use store::{Aggregate, CommandError, Null, Reply};
 
 /// Appends replies to a connection's output.
@@ -8,17 +8,18 @@ use store::{Aggregate, CommandError, Null, Reply};
 pub struct RespReply<'a> {
     out: &'a mut Vec<u8>,
     protocol: Protocol,
+    doubles: DoubleFormat,
 }
 
 impl<'a> RespReply<'a> {
-    /// Replies in `protocol`, appended to `out`.
-    pub fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Self {
-        Self { out, protocol }
+    /// Replies in `protocol`, with doubles as `doubles` says, appended to `out`.
+    pub fn new(out: &'a mut Vec<u8>, protocol: Protocol, doubles: DoubleFormat) -> Self {
+        Self { out, protocol, doubles }
     }
 
     /// The encoder, for what [`Reply`] has no word for.
     pub(crate) fn encoder(&mut self) -> Encoder<'_> {
-        Encoder::new(self.out, self.protocol)
+        Encoder::new(self.out, self.protocol).with_doubles(self.doubles)
     }
 
     /// HELLO answers in the protocol that it has just chosen.

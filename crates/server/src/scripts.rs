@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use lua::{Call, KillSwitch, ReplyBuilder, ScriptReply, refusal};
 use parking_lot::{Mutex, RwLock};
+use resp::{DoubleFormat, format_f64};
 use store::command::{self, Command, Flags};
 use store::{Aggregate, Args, CommandError, Compat, Family, Null, Release, Reply, ShardSet};
 
@@ -153,7 +154,7 @@ struct DataCall<'c, 'a, 'k> {
 
 impl DataCall<'_, '_, '_> {
     fn run(&mut self, row: &Command, args: Args<'_>, out: &mut ReplyBuilder<'_>) {
-        let mut reply = LuaReply(out);
+        let mut reply = LuaReply(out, self.engine.compat().differences().doubles);
         let result = match self.ground {
             Ground::Txn(txn) => {
                 txn.select(self.db);
@@ -218,7 +219,7 @@ impl Call for DataCall<'_, '_, '_> {
 }
 
 /// A command's reply on its way into Lua.
-struct LuaReply<'a, 'lua>(&'a mut ReplyBuilder<'lua>);
+struct LuaReply<'a, 'lua>(&'a mut ReplyBuilder<'lua>, DoubleFormat);
 
 impl Reply for LuaReply<'_, '_> {
     fn null(&mut self, _: Null) {
@@ -234,7 +235,9 @@ impl Reply for LuaReply<'_, '_> {
         self.0.integer(n);
     }
     fn double(&mut self, n: f64) {
-        self.0.double(n);
+        let mut text = Vec::with_capacity(24);
+        format_f64(&mut text, n, self.1);
+        self.0.double_as(n, &text);
     }
     fn boolean(&mut self, b: bool) {
         self.0.boolean(b);

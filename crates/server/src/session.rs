@@ -120,7 +120,7 @@ impl Session {
     /// Runs one request and appends its reply to `out`.
     pub(crate) fn execute(&mut self, request: &[&[u8]], out: &mut Vec<u8>) {
         let args = Args::new(request);
-        let mut reply = RespReply::new(out, self.protocol);
+        let mut reply = RespReply::new(out, self.protocol, self.engine.compat().differences().doubles);
         if let Err(error) = self.dispatch(args, &mut reply) {
             store::Reply::error(&mut reply, &error);
         }

@@ -8,6 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use crate::number::DoubleFormat;
+
 /// A server, by family and version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
@@ -48,16 +50,46 @@ pub struct Differences {
     pub redis_version: &'static str,
     /// The version of the server itself: what HELLO says, and dumps.
     pub version: &'static str,
+    /// How doubles are printed, scores above all.
+    pub doubles: DoubleFormat,
 }
 
-static ROWS: [Differences; 6] = [
-    Differences { name: "redis-7.0", family: Family::Redis, redis_version: "7.0.15", version: "7.0.15" },
-    Differences { name: "redis-7.2", family: Family::Redis, redis_version: "7.2.5", version: "7.2.5" },
-    Differences { name: "redis-7.4", family: Family::Redis, redis_version: "7.4.2", version: "7.4.2" },
-    Differences { name: "redis-8.2", family: Family::Redis, redis_version: "8.2.3", version: "8.2.3" },
-    Differences { name: "valkey-8.1", family: Family::Valkey, redis_version: "7.2.4", version: "8.1.8" },
-    Differences { name: "valkey-9.1", family: Family::Valkey, redis_version: "7.2.4", version: "9.1.2" },
-];
+// Each personality says what it does differently from the one that it came from.
+
+const REDIS_70: Differences = Differences {
+    name: "redis-7.0",
+    family: Family::Redis,
+    redis_version: "7.0.15",
+    version: "7.0.15",
+    doubles: DoubleFormat::Digits17,
+};
+
+const REDIS_72: Differences = Differences {
+    name: "redis-7.2",
+    redis_version: "7.2.5",
+    version: "7.2.5",
+    doubles: DoubleFormat::Shortest,
+    ..REDIS_70
+};
+
+const REDIS_74: Differences =
+    Differences { name: "redis-7.4", redis_version: "7.4.2", version: "7.4.2", ..REDIS_72 };
+
+const REDIS_82: Differences =
+    Differences { name: "redis-8.2", redis_version: "8.2.3", version: "8.2.3", ..REDIS_74 };
+
+// Valkey left at Redis 7.2.4.
+const VALKEY_81: Differences = Differences {
+    name: "valkey-8.1",
+    family: Family::Valkey,
+    redis_version: "7.2.4",
+    version: "8.1.8",
+    ..REDIS_72
+};
+
+const VALKEY_91: Differences = Differences { name: "valkey-9.1", version: "9.1.2", ..VALKEY_81 };
+
+static ROWS: [Differences; 6] = [REDIS_70, REDIS_72, REDIS_74, REDIS_82, VALKEY_81, VALKEY_91];
 
 impl Compat {
     /// Every personality, oldest first within its family.
