@@ -18,6 +18,16 @@ pub enum LinkError {
         /// The operating system's, or the resolver's, words.
         reason: Arc<str>,
     },
+    /// The two sides cannot agree on TLS: an unknown certificate, another name, no common version.
+    #[error("no TLS with {address}: {reason}")]
+    Tls {
+        /// Host and port as configured.
+        address: Arc<str>,
+        /// The TLS library's words.
+        reason: Arc<str>,
+        /// Whether the connection broke meanwhile, which another try may cure.
+        broken: bool,
+    },
     /// The connection broke while being read or written.
     #[error("connection lost ({doing}): {reason}")]
     Lost {
@@ -26,6 +36,9 @@ pub enum LinkError {
         /// The operating system's words.
         reason: Arc<str>,
     },
+    /// Somebody here asked for another connection: REPLICAOF, or a change of the settings.
+    #[error("left for another primary")]
+    Redirected,
     /// The primary closed the connection.
     #[error("the primary closed the connection ({doing})")]
     Closed {
@@ -105,9 +118,13 @@ impl LinkError {
     #[must_use]
     pub fn recovery(&self) -> Recovery {
         match self {
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Closed { .. } | Self::Timeout { .. } => {
-                Recovery::Resume
-            }
+            Self::Unreachable { .. }
+            | Self::Tls { broken: true, .. }
+            | Self::Lost { .. }
+            | Self::Redirected
+            | Self::Closed { .. }
+            | Self::Timeout { .. } => Recovery::Resume,
+            Self::Tls { broken: false, .. } => Recovery::GiveUp,
             Self::Refused { step, reply } => match Refusal::of(reply) {
                 Refusal::Transient => Recovery::Resume,
                 Refusal::Access => Recovery::GiveUp,
@@ -122,6 +139,128 @@ impl LinkError {
             | Self::DumpUnfinished { .. }
             | Self::MarkMismatch { .. }
             | Self::Stream { .. } => Recovery::Resync,
+        }
+    }
+
+    /// Whether another try may succeed without anybody changing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.recovery() != Recovery::GiveUp
+    }
+
+    /// Its sort, for counting.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Unreachable { .. } => FailureKind::Unreachable,
+            Self::Tls { .. } => FailureKind::Tls,
+            Self::Lost { .. } | Self::Closed { .. } => FailureKind::Lost,
+            Self::Redirected => FailureKind::Redirected,
+            Self::Timeout { .. } => FailureKind::Silent,
+            Self::Refused { reply, .. } => match Refusal::of(reply) {
+                Refusal::Transient => FailureKind::NotReady,
+                Refusal::Access => FailureKind::Denied,
+                Refusal::Other => FailureKind::Refused,
+            },
+            Self::UnexpectedReply { .. } | Self::LineTooLong { .. } => FailureKind::Refused,
+            Self::Dump { error } if unreadable(&error.kind) => FailureKind::UnreadableDump,
+            Self::Dump { .. }
+            | Self::DumpLength { .. }
+            | Self::DumpUnfinished { .. }
+            | Self::MarkMismatch { .. } => FailureKind::CorruptDump,
+            Self::Stream { .. } => FailureKind::CorruptStream,
+        }
+    }
+}
+
+/// The sort of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// No connection.
+    Unreachable,
+    /// No agreement on TLS.
+    Tls,
+    /// The connection broke or was closed.
+    Lost,
+    /// We left.
+    Redirected,
+    /// Silence for longer than the timeouts allow.
+    Silent,
+    /// The primary is not ready: `-LOADING`, `-NOMASTERLINK`, `-MASTERDOWN` and their like.
+    NotReady,
+    /// A wrong password, or missing rights.
+    Denied,
+    /// Another error reply, or one that the protocol does not know.
+    Refused,
+    /// A dump that is damaged.
+    CorruptDump,
+    /// A dump that is whole, but newer than this decoder.
+    UnreadableDump,
+    /// A stream that is no sequence of commands.
+    CorruptStream,
+}
+
+impl FailureKind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Unreachable,
+        Self::Tls,
+        Self::Lost,
+        Self::Redirected,
+        Self::Silent,
+        Self::NotReady,
+        Self::Denied,
+        Self::Refused,
+        Self::CorruptDump,
+        Self::UnreadableDump,
+        Self::CorruptStream,
+    ];
+
+    /// A word for metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
+            Self::Lost => "lost",
+            Self::Redirected => "redirected",
+            Self::Silent => "silent",
+            Self::NotReady => "not_ready",
+            Self::Denied => "denied",
+            Self::Refused => "refused",
+            Self::CorruptDump => "corrupt_dump",
+            Self::UnreadableDump => "unreadable_dump",
+            Self::CorruptStream => "corrupt_stream",
+        }
+    }
+}
+
+/// How often a link failed, by the sort of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Failures([u64; FailureKind::ALL.len()]);
+
+impl Failures {
+    /// How often so.
+    #[must_use]
+    pub fn of(&self, kind: FailureKind) -> u64 {
+        self.iter().find(|(other, _)| *other == kind).map_or(0, |(_, count)| count)
+    }
+
+    /// Every sort with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (FailureKind, u64)> + '_ {
+        FailureKind::ALL.into_iter().zip(self.0)
+    }
+
+    /// All together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(crate) fn add(&mut self, kind: FailureKind) {
+        for (other, count) in FailureKind::ALL.iter().zip(&mut self.0) {
+            *count += u64::from(*other == kind);
         }
     }
 }
@@ -180,9 +319,8 @@ enum Refusal {
 impl Refusal {
     fn of(reply: &str) -> Self {
         match reply.split(' ').next().unwrap_or_default() {
-            "LOADING" | "NOMASTERLINK" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" => {
-                Self::Transient
-            }
+            "LOADING" | "NOMASTERLINK" | "MASTERDOWN" | "BUSY" | "TRYAGAIN" | "CLUSTERDOWN" | "MISCONF"
+            | "UNBLOCKED" => Self::Transient,
             "NOAUTH" | "NOPERM" | "WRONGPASS" | "DENIED" => Self::Access,
             _ => Self::Other,
         }
@@ -211,6 +349,12 @@ mod tests {
         assert_eq!(refused(Step::Ping, "LOADING Redis is loading the dataset in memory"), Recovery::Resume);
         assert_eq!(refused(Step::Psync, "NOMASTERLINK Can't SYNC while not connected"), Recovery::Resume);
         assert_eq!(refused(Step::Ping, "MASTERDOWN Link with MASTER is down"), Recovery::Resume);
+        let loading = LinkError::Refused { step: Step::Ping, reply: "LOADING Redis is loading".into() };
+        assert!(loading.is_retryable());
+        let mut failures = Failures::default();
+        failures.add(loading.kind());
+        failures.add(loading.kind());
+        assert_eq!((failures.of(FailureKind::NotReady), failures.total()), (2, 2));
         assert_eq!(
             refused(Step::Psync, "ERR SYNC and PSYNC are invalid with pending output"),
             Recovery::Resume

@@ -41,6 +41,7 @@
 //! hands out the stream. Both are without sockets; the server owns those, and the snapshot's bytes.
 
 mod backlog;
+mod channels;
 mod driver;
 mod error;
 mod feed;
@@ -57,8 +58,10 @@ mod transfer;
 mod writer;
 
 pub use backlog::Backlog;
-pub use driver::{Backoff, Driver, DriverConfig, Handle, LinkStatus, Phase};
-pub use error::{Doing, LinkError, Recovery};
+#[cfg(feature = "tls")]
+pub use driver::tls::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
+pub use driver::{Backoff, Buffered, Driver, DriverConfig, Handle, LinkStatus, Phase};
+pub use error::{Doing, FailureKind, Failures, LinkError, Recovery};
 pub use feed::{Feed, FeedError, FeedEvent, FeedOptions, FeedState, Replica};
 pub use handshake::Step;
 pub use link::{Counters, Event, Link, LinkPhase};

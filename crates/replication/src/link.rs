@@ -7,14 +7,18 @@
 //!   |                           `------------------------- +CONTINUE --------------------' |
 //!   `---------- handle_closed, an error of handle_bytes or handle_timeout -----------------'
 //! ```
+//!
+//! Where the primary offers it and whoever drives the link can ([`LinkOptions::two_channels`]), the dump
+//! comes over a second connection: `channels.rs`.
 
+use crate::channels::{Channels, News};
 use crate::error::{Doing, LinkError, Recovery};
 use crate::handshake::{Handshake, Outcome, encode};
 use crate::options::LinkOptions;
 use crate::position::{Offset, Position, ReplId};
 use crate::stream::Stream;
 use crate::target::Target;
-use crate::transfer::Transfer;
+use crate::transfer::{Loaded, Transfer};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::fmt;
@@ -45,6 +49,10 @@ pub struct Link<T: Target> {
     last_byte: Duration,
     /// When the next ACK, or newline while loading, is due.
     next_sign: Duration,
+    /// Full syncs over two connections that failed, since one came to a good end.
+    channel_failures: u32,
+    /// The primary has no word for its history: it wants no ACK, and nothing can be continued.
+    nameless: bool,
     counters: Counters,
 }
 
@@ -52,15 +60,20 @@ enum State<L> {
     Down,
     Handshake(Handshake),
     Transfer(Box<Transfer<L>>),
+    Channels(Box<Channels<L>>),
     Stream(Stream),
 }
+
+/// So many full syncs over two connections may fail in a row before one connection has to do.
+const CHANNEL_TRIES: u32 = 2;
 
 /// What happened on a link, for a log, a status line or a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The primary granted a full resync; the dump will stand for this position.
-    FullSyncStarted(Position),
+    /// The primary granted a full resync; the dump will stand for this position. `None`: it was asked by
+    /// SYNC, and does not say.
+    FullSyncStarted(Option<Position>),
     /// The dump was complete and good, and the target has taken it over. The stream follows.
     FullSyncFinished {
         /// What the target now holds.
@@ -110,6 +123,8 @@ pub struct Counters {
     pub partial_syncs: u64,
     /// Connections made.
     pub connections: u64,
+    /// Full syncs whose dump came over a connection of its own.
+    pub two_channel_syncs: u64,
 }
 
 impl<T: Target> Link<T> {
@@ -124,6 +139,8 @@ impl<T: Target> Link<T> {
             events: VecDeque::new(),
             last_byte: Duration::ZERO,
             next_sign: Duration::ZERO,
+            channel_failures: 0,
+            nameless: false,
             counters: Counters::default(),
         }
     }
@@ -135,12 +152,74 @@ impl<T: Target> Link<T> {
         self.history = Some((position, db));
     }
 
+    /// Declares that the target's data belong to no history worth asking for: the next sync is a full one.
+    pub fn forget(&mut self) {
+        self.history = None;
+    }
+
     /// A connection is open: greet the primary.
     pub fn handle_connected(&mut self, now: Duration) {
         self.out.clear();
         self.last_byte = now;
+        self.nameless = false;
         self.counters.connections += 1;
-        self.state = State::Handshake(Handshake::start(self.position(), &mut self.out));
+        let two_channels = self.options.two_channels && self.channel_failures < CHANNEL_TRIES;
+        self.state = State::Handshake(Handshake::start(self.position(), two_channels, &mut self.out));
+    }
+
+    /// Whether a second connection to the same primary is wanted now: open one, call
+    /// [`handle_dump_connected`](Self::handle_dump_connected), and close it when this answers false.
+    #[must_use]
+    pub fn wants_dump_channel(&self) -> bool {
+        matches!(&self.state, State::Channels(channels) if channels.wants_second())
+    }
+
+    /// Whether bytes of the stream have to wait for the dump. They are kept if they are handed over; a
+    /// driver that keeps them itself can put a bound on them.
+    #[must_use]
+    pub fn is_holding_stream(&self) -> bool {
+        matches!(&self.state, State::Channels(channels) if channels.is_holding())
+    }
+
+    /// The second connection is open.
+    pub fn handle_dump_connected(&mut self, now: Duration) {
+        if let State::Channels(channels) = &mut self.state {
+            channels.connected(now, &self.options);
+        }
+    }
+
+    /// Bytes came over the second connection.
+    ///
+    /// # Errors
+    /// Both connections are of no more use.
+    pub fn handle_dump_bytes(
+        &mut self,
+        now: Duration,
+        mut bytes: &[u8],
+        target: &mut T,
+    ) -> Result<(), LinkError> {
+        self.counters.bytes_received += bytes.len() as u64;
+        let result = self.consume_dump(now, &mut bytes, target);
+        result.inspect_err(|error| self.fail(error))
+    }
+
+    /// The second connection is closed.
+    ///
+    /// # Errors
+    /// It was still needed: close the other, too.
+    pub fn handle_dump_closed(&mut self) -> Result<(), LinkError> {
+        if !self.wants_dump_channel() {
+            return Ok(());
+        }
+        let error = LinkError::Closed { doing: self.doing() };
+        self.fail(&error);
+        Err(error)
+    }
+
+    /// Bytes to be sent over the second connection.
+    pub fn poll_dump_transmit(&mut self) -> Option<Bytes> {
+        let State::Channels(channels) = &mut self.state else { return None };
+        (!channels.out.is_empty()).then(|| channels.out.split().freeze())
     }
 
     /// Bytes came from the primary, in any chunks.
@@ -166,8 +245,8 @@ impl<T: Target> Link<T> {
     /// # Errors
     /// The primary has been silent for too long.
     pub fn handle_timeout(&mut self, now: Duration) -> Result<(), LinkError> {
-        let Some(patience) = self.patience() else { return Ok(()) };
-        if now >= self.last_byte + patience {
+        let Some((since, patience)) = self.patience() else { return Ok(()) };
+        if now >= since + patience {
             let error = LinkError::Timeout { doing: self.doing(), after: patience };
             self.fail(&error);
             return Err(error);
@@ -175,8 +254,9 @@ impl<T: Target> Link<T> {
         if now >= self.next_sign {
             match &self.state {
                 State::Transfer(_) => self.out.extend_from_slice(b"\n"),
-                State::Stream(stream) => encode_ack(&mut self.out, stream.applied()),
-                State::Down | State::Handshake(_) => {}
+                State::Channels(channels) if channels.is_holding() => self.out.extend_from_slice(b"\n"),
+                State::Stream(stream) if !self.nameless => encode_ack(&mut self.out, stream.applied()),
+                State::Down | State::Handshake(_) | State::Channels(_) | State::Stream(_) => {}
             }
             self.next_sign = now + self.options.ack_interval;
         }
@@ -196,9 +276,10 @@ impl<T: Target> Link<T> {
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let silence = self.last_byte + self.patience()?;
+        let (since, patience) = self.patience()?;
+        let silence = since + patience;
         match self.state {
-            State::Transfer(_) | State::Stream(_) => Some(silence.min(self.next_sign)),
+            State::Transfer(_) | State::Channels(_) | State::Stream(_) => Some(silence.min(self.next_sign)),
             State::Down | State::Handshake(_) => Some(silence),
         }
     }
@@ -220,6 +301,12 @@ impl<T: Target> Link<T> {
             State::Transfer(transfer) => {
                 LinkPhase::Transfer { received: transfer.received(), total: transfer.total() }
             }
+            State::Channels(channels) => match channels.transfer() {
+                Some(transfer) => {
+                    LinkPhase::Transfer { received: transfer.received(), total: transfer.total() }
+                }
+                None => LinkPhase::Transfer { received: 0, total: None },
+            },
             State::Stream(_) => LinkPhase::Streaming,
         }
     }
@@ -269,9 +356,42 @@ impl<T: Target> Link<T> {
         match &self.state {
             State::Down => Doing::Idle,
             State::Handshake(handshake) => Doing::Handshake(handshake.step()),
-            State::Transfer(_) => Doing::Transfer,
+            State::Channels(channels) if channels.transfer().is_none() => Doing::Handshake(channels.step()),
+            State::Transfer(_) | State::Channels(_) => Doing::Transfer,
             State::Stream(_) => Doing::Streaming,
         }
+    }
+
+    fn consume_dump(&mut self, now: Duration, bytes: &mut &[u8], target: &mut T) -> Result<(), LinkError> {
+        loop {
+            let State::Channels(channels) = &mut self.state else { return Ok(()) };
+            channels.last_byte = now;
+            match channels.feed_second(bytes, &mut self.out)? {
+                News::Nothing => return Ok(()),
+                News::Granted(position, db) => {
+                    tracing::info!(%position, "full sync granted, over two connections");
+                    channels.load(position, db, target.begin_full_sync());
+                    self.last_byte = now;
+                    self.events.push_back(Event::FullSyncStarted(Some(position)));
+                }
+                News::Complete => return self.finish_channels(now, target),
+            }
+        }
+    }
+
+    /// Goes on to the stream when both connections have brought their part.
+    fn finish_channels(&mut self, now: Duration, target: &mut T) -> Result<(), LinkError> {
+        if !matches!(&self.state, State::Channels(channels) if channels.is_ready()) {
+            return Ok(());
+        }
+        let State::Channels(channels) = std::mem::replace(&mut self.state, State::Down) else {
+            return Ok(());
+        };
+        let Some((loaded, held)) = channels.finish() else { return Ok(()) };
+        self.counters.two_channel_syncs += 1;
+        self.last_byte = now;
+        self.finish_full_sync(now, loaded, target);
+        self.consume(now, &held, target)
     }
 
     fn consume(&mut self, now: Duration, mut bytes: &[u8], target: &mut T) -> Result<(), LinkError> {
@@ -283,35 +403,58 @@ impl<T: Target> Link<T> {
                         return Ok(());
                     };
                     match outcome {
-                        Outcome::FullResync(position) => self.begin_full_sync(now, position, target),
+                        Outcome::FullResync(position) => {
+                            let transfer = Transfer::new(position, None, target.begin_full_sync());
+                            self.begin_full_sync(now, Some(position), transfer);
+                        }
+                        Outcome::Sync(refusal) => {
+                            tracing::warn!(%refusal, "the primary knows no PSYNC: asked by SYNC");
+                            let transfer = Transfer::of_sync(refusal, target.begin_full_sync());
+                            self.begin_full_sync(now, None, transfer);
+                        }
                         Outcome::Continue(replid) => self.continue_stream(now, replid, target),
+                        Outcome::Channels(family) => {
+                            tracing::debug!(?family, "a second connection will bring the dump");
+                            self.state = State::Channels(Box::new(Channels::new(family, now)));
+                            self.next_sign = now + self.options.ack_interval;
+                        }
                     }
                 }
                 State::Transfer(transfer) => {
                     if !transfer.feed(&mut bytes)? {
                         return Ok(());
                     }
-                    self.finish_full_sync(now, target);
+                    let State::Transfer(transfer) = std::mem::replace(&mut self.state, State::Down) else {
+                        return Ok(());
+                    };
+                    self.finish_full_sync(now, transfer.finish(), target);
+                }
+                State::Channels(channels) => {
+                    channels.feed_first(bytes, &mut self.out)?;
+                    return self.finish_channels(now, target);
                 }
                 State::Stream(stream) => return stream.feed(bytes, target, &mut self.out),
             }
         }
     }
 
-    fn begin_full_sync(&mut self, now: Duration, position: Position, target: &mut T) {
-        tracing::info!(%position, "full sync granted");
-        self.state = State::Transfer(Box::new(Transfer::new(position, target.begin_full_sync())));
+    fn begin_full_sync(&mut self, now: Duration, position: Option<Position>, transfer: Transfer<T::Loader>) {
+        tracing::info!(?position, "full sync granted");
+        self.state = State::Transfer(Box::new(transfer));
         self.next_sign = now + self.options.ack_interval;
         self.events.push_back(Event::FullSyncStarted(position));
     }
 
-    fn finish_full_sync(&mut self, now: Duration, target: &mut T) {
-        let State::Transfer(transfer) = std::mem::replace(&mut self.state, State::Down) else { return };
-        let loaded = transfer.finish();
-        let (position, db) = (loaded.position, loaded.stream_db.unwrap_or(0));
+    fn finish_full_sync(&mut self, now: Duration, loaded: Loaded<T::Loader>, target: &mut T) {
+        self.nameless = loaded.position.is_none();
+        // A primary without a history gets one here, so that the offset still tells how far we are.
+        let position =
+            loaded.position.unwrap_or_else(|| Position { replid: ReplId::random(), offset: Offset(0) });
+        let db = loaded.stream_db.unwrap_or(0);
         target.finish_full_sync(loaded.loader, position.replid, position.offset);
         tracing::info!(%position, bytes = loaded.received, "full sync finished");
         self.counters.full_syncs += 1;
+        self.channel_failures = 0;
         self.events.push_back(Event::FullSyncFinished { position, received: loaded.received });
         self.follow(now, position, db);
     }
@@ -334,7 +477,9 @@ impl<T: Target> Link<T> {
     fn follow(&mut self, now: Duration, position: Position, db: u32) {
         self.history = Some((position, db));
         self.state = State::Stream(Stream::new(position.offset, db));
-        encode_ack(&mut self.out, position.offset);
+        if !self.nameless {
+            encode_ack(&mut self.out, position.offset);
+        }
         self.next_sign = now + self.options.ack_interval;
     }
 
@@ -343,22 +488,28 @@ impl<T: Target> Link<T> {
     fn fail(&mut self, error: &LinkError) {
         self.history = match error.recovery() {
             Recovery::Resync => None,
+            _ if self.nameless => None,
             Recovery::Resume | Recovery::GiveUp => self.position().zip(self.stream_db()),
         };
+        self.channel_failures += u32::from(matches!(self.state, State::Channels(_)));
         self.counters = self.counters();
         self.state = State::Down;
         self.out.clear();
     }
 
-    /// How long the primary may be silent now.
-    fn patience(&self) -> Option<Duration> {
-        match &self.state {
-            State::Down => None,
-            State::Handshake(handshake) if handshake.asked() => Some(self.options.sync_timeout),
-            State::Handshake(_) => Some(self.options.handshake_timeout),
-            State::Transfer(_) => Some(self.options.sync_timeout),
-            State::Stream(_) => Some(self.options.read_timeout),
-        }
+    /// Since when the primary is silent, and how long it may be.
+    fn patience(&self) -> Option<(Duration, Duration)> {
+        let options = &self.options;
+        Some(match &self.state {
+            State::Down => return None,
+            State::Handshake(handshake) if handshake.asked() => (self.last_byte, options.sync_timeout),
+            State::Handshake(_) => (self.last_byte, options.handshake_timeout),
+            State::Transfer(_) => (self.last_byte, options.sync_timeout),
+            // The stream may be full of life while the dump has died.
+            State::Channels(channels) => (channels.last_byte, options.sync_timeout),
+            State::Stream(stream) if stream.is_between_commands() => (self.last_byte, options.idle_timeout),
+            State::Stream(_) => (self.last_byte, options.read_timeout),
+        })
     }
 }
 

@@ -17,13 +17,24 @@ pub struct LinkOptions {
     /// The server version to announce. Valkey 9 chooses the dump's version by it and assumes an old
     /// Redis without it, so below 9.0.0 a dump from there would lack the expiry of hash fields.
     pub version: String,
+    /// The connection's name, as CLIENT LIST of the primary shows it. A primary that refuses the name is
+    /// followed without one.
+    pub client_name: Option<String>,
+    /// The word for PSYNC, where the primary's configuration has renamed the command.
+    pub psync_command: String,
+    /// Whether whoever drives the link can open a second connection for the dump (Redis 8's rdb channel,
+    /// Valkey's dual channel). The stream then comes here at once instead of waiting at the primary. See
+    /// [`Link::wants_dump_channel`](crate::Link::wants_dump_channel).
+    pub two_channels: bool,
     /// How long a reply of the handshake may take.
     pub handshake_timeout: Duration,
     /// How long the primary may be silent between PSYNC and the end of the dump. Primaries send a
     /// newline every second while they prepare one, so this bounds silence, not the whole sync.
     pub sync_timeout: Duration,
-    /// How long the stream may be silent. Primaries send a PING every ten seconds.
+    /// How long a command of the stream that has begun may wait for its next byte.
     pub read_timeout: Duration,
+    /// How long the stream may be silent between two commands. Primaries send a PING every ten seconds.
+    pub idle_timeout: Duration,
     /// Time between two `REPLCONF ACK`, and between two newlines while the dump is loaded.
     pub ack_interval: Duration,
 }
@@ -35,9 +46,13 @@ impl Default for LinkOptions {
             listening_port: 0,
             ip_address: None,
             version: "9.1.2".to_owned(),
+            client_name: None,
+            psync_command: "PSYNC".to_owned(),
+            two_channels: false,
             handshake_timeout: Duration::from_secs(5),
             sync_timeout: Duration::from_secs(60),
             read_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
             ack_interval: Duration::from_secs(1),
         }
     }

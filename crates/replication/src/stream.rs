@@ -83,6 +83,11 @@ impl Stream {
         self.db
     }
 
+    /// Whether nothing has begun: no command, no transaction.
+    pub(crate) fn is_between_commands(&self) -> bool {
+        self.received == self.applied
+    }
+
     /// Commands handed to the target.
     pub(crate) fn commands(&self) -> u64 {
         self.commands

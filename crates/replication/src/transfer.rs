@@ -10,22 +10,32 @@
 use crate::error::LinkError;
 use crate::handshake::{Step, refused, unexpected};
 use crate::line::{LINE_LIMIT, LineReader};
-use crate::position::Position;
+use crate::position::{Offset, Position, ReplId};
 use rdb::{EntryMeta, Part, Reject, Version, Visitor, Want};
 use resp::BulkHeader;
 use std::sync::Arc;
 
 /// The state of a transfer. `L` is the target's loader.
 pub(crate) struct Transfer<L> {
-    /// What the dump stands for.
-    position: Position,
+    /// What the dump stands for, where the primary has told (the answer to SYNC does not).
+    position: Option<Position>,
+    /// Why PSYNC was refused, if this is the answer to SYNC.
+    refusal: Option<Arc<str>>,
     phase: Phase,
     lines: LineReader,
     decoder: rdb::Decoder,
     loader: L,
-    stream_db: Option<u32>,
+    heard: Heard,
     /// Bytes of the dump received.
     received: u64,
+}
+
+/// What the dump says about the stream behind it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Heard {
+    stream_db: Option<u32>,
+    replid: Option<ReplId>,
+    offset: Option<Offset>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,21 +49,34 @@ enum Phase {
 /// A transfer that came to a good end.
 pub(crate) struct Loaded<L> {
     pub(crate) loader: L,
-    pub(crate) position: Position,
+    /// `None`: the primary does not tell, not even in the dump. Its history cannot be continued.
+    pub(crate) position: Option<Position>,
     /// The database in which the stream begins, where the dump says so (a chained primary's does).
     pub(crate) stream_db: Option<u32>,
     pub(crate) received: u64,
 }
 
 impl<L: Visitor> Transfer<L> {
-    pub(crate) fn new(position: Position, loader: L) -> Self {
+    /// For a dump that stands for `position`; the stream has `stream_db` selected, unless the dump knows
+    /// better.
+    pub(crate) fn new(position: Position, stream_db: Option<u32>, loader: L) -> Self {
+        Self { position: Some(position), ..Self::nameless(stream_db, None, loader) }
+    }
+
+    /// For the answer to SYNC, after a PSYNC that was refused so.
+    pub(crate) fn of_sync(refusal: Arc<str>, loader: L) -> Self {
+        Self::nameless(None, Some(refusal), loader)
+    }
+
+    fn nameless(stream_db: Option<u32>, refusal: Option<Arc<str>>, loader: L) -> Self {
         Self {
-            position,
+            position: None,
+            refusal,
             phase: Phase::Header,
             lines: LineReader::default(),
             decoder: rdb::Decoder::default(),
             loader,
-            stream_db: None,
+            heard: Heard { stream_db, ..Heard::default() },
             received: 0,
         }
     }
@@ -104,8 +127,11 @@ impl<L: Visitor> Transfer<L> {
     }
 
     pub(crate) fn finish(self) -> Loaded<L> {
-        let Self { loader, position, stream_db, received, .. } = self;
-        Loaded { loader, position, stream_db, received }
+        let Self { loader, position, heard, received, .. } = self;
+        // Of a dump that answers SYNC these fields are the only trace of the history, and exact: they name
+        // the moment from which the primary has kept the stream for us.
+        let told = || Some(Position { replid: heard.replid?, offset: heard.offset? });
+        Loaded { loader, position: position.or_else(told), stream_db: heard.stream_db, received }
     }
 
     fn header(&mut self, bytes: &mut &[u8]) -> Result<Option<BulkHeader>, LinkError> {
@@ -120,7 +146,13 @@ impl<L: Visitor> Transfer<L> {
                 continue;
             }
             if let Some(error) = line.strip_prefix(b"-").or_else(|| line.strip_prefix(b"$-")) {
-                return Err(refused(step, error));
+                return Err(match &self.refusal {
+                    None => refused(step, error),
+                    // The first refusal is the one that means something.
+                    Some(first) => {
+                        refused(Step::Psync, &[first.as_bytes(), b" (and SYNC: ", error, b")"].concat())
+                    }
+                });
             }
             let whole = [line, b"\r\n"].concat();
             let Ok((_, Some(framing))) = BulkHeader::scan(&whole) else { return Err(unexpected(step, line)) };
@@ -137,7 +169,7 @@ impl<L: Visitor> Transfer<L> {
         };
         let take = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
         let (ours, rest) = bytes.split_at(take);
-        let mut tap = Tap { inner: &mut self.loader, stream_db: &mut self.stream_db };
+        let mut tap = Tap { inner: &mut self.loader, heard: &mut self.heard };
         let progress =
             self.decoder.feed(ours, &mut tap).map_err(|error| LinkError::Dump { error: Arc::new(error) })?;
         let used = match progress {
@@ -159,10 +191,10 @@ impl<L: Visitor> Transfer<L> {
     }
 }
 
-/// Overhears `repl-stream-db` on the way to the loader.
+/// Overhears the fields about the stream on the way to the loader.
 struct Tap<'a, L> {
     inner: &'a mut L,
-    stream_db: &'a mut Option<u32>,
+    heard: &'a mut Heard,
 }
 
 impl<L: Visitor> Visitor for Tap<'_, L> {
@@ -171,8 +203,16 @@ impl<L: Visitor> Visitor for Tap<'_, L> {
     }
 
     fn aux(&mut self, name: &[u8], value: &[u8]) {
-        if name == b"repl-stream-db" {
-            *self.stream_db = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+        let text = || std::str::from_utf8(value).ok();
+        match name {
+            b"repl-stream-db" => {
+                self.heard.stream_db = text().and_then(|text| text.parse().ok()).or(self.heard.stream_db);
+            }
+            b"repl-id" => self.heard.replid = ReplId::parse(value),
+            b"repl-offset" => {
+                self.heard.offset = text().and_then(|text| text.parse().ok()).map(Offset);
+            }
+            _ => {}
         }
         self.inner.aux(name, value);
     }

@@ -21,6 +21,8 @@ struct Run {
     seen_calls: usize,
     now: Duration,
     sent: Vec<u8>,
+    /// Sent over the second connection.
+    sent_second: Vec<u8>,
     error: Option<LinkError>,
     events: VecDeque<Event>,
     cut: Cut,
@@ -58,6 +60,7 @@ impl Run {
             seen_calls: 0,
             now: Duration::ZERO,
             sent: Vec::new(),
+            sent_second: Vec::new(),
             error: None,
             events: VecDeque::new(),
             cut,
@@ -77,6 +80,17 @@ impl Run {
                 options.listening_port = 7000;
                 self.link = Link::new(options);
             }
+            "two-channels" => {
+                let mut options = LinkOptions::default();
+                options.two_channels = true;
+                self.link = Link::new(options);
+            }
+            "second" => {
+                assert!(self.link.wants_dump_channel(), "{place}: no second connection is wanted");
+                self.link.handle_dump_connected(self.now);
+            }
+            "second-unwanted" => assert!(!self.link.wants_dump_channel(), "{place}"),
+            "second-closed" => self.error = self.link.handle_dump_closed().err(),
             "resume" => {
                 let rest = expand(rest);
                 let words: Vec<&str> = rest.split(' ').collect();
@@ -93,9 +107,12 @@ impl Run {
                 self.now += Duration::from_secs(rest.parse().expect("seconds"));
                 self.error = self.link.handle_timeout(self.now).err();
             }
-            "<" | "<*" => self.receive(&received(line).expect("bytes"), place),
-            ">" => self.expect_sent(&array(&expand(rest)), place),
-            ">raw" => self.expect_sent(&unescape(rest), place),
+            "<" | "<*" => self.receive(&received(line).expect("bytes"), place, false),
+            "2<" => self.receive(&unescape(rest), place, true),
+            ">" => expect_sent(&mut self.sent, &array(&expand(rest)), place),
+            ">raw" => expect_sent(&mut self.sent, &unescape(rest), place),
+            "2>" => expect_sent(&mut self.sent_second, &array(&expand(rest)), place),
+            "2>raw" => expect_sent(&mut self.sent_second, &unescape(rest), place),
             "call" => {
                 let call = self.target.calls.get(self.seen_calls).cloned();
                 let shown = call.as_ref().map_or_else(|| "nothing".to_owned(), show);
@@ -123,12 +140,15 @@ impl Run {
         while let Some(bytes) = self.link.poll_transmit() {
             self.sent.extend_from_slice(&bytes);
         }
+        while let Some(bytes) = self.link.poll_dump_transmit() {
+            self.sent_second.extend_from_slice(&bytes);
+        }
         while let Some(event) = self.link.poll_event() {
             self.events.push_back(event);
         }
     }
 
-    fn receive(&mut self, bytes: &[u8], place: &str) {
+    fn receive(&mut self, bytes: &[u8], place: &str, second: bool) {
         let chunks: Vec<&[u8]> = match self.cut {
             Cut::Whole => vec![bytes],
             Cut::Bytes => bytes.chunks(1).collect(),
@@ -138,7 +158,12 @@ impl Run {
             }
         };
         for chunk in chunks.into_iter().filter(|chunk| !chunk.is_empty()) {
-            match self.link.handle_bytes(self.now, chunk, &mut self.target) {
+            let handled = if second {
+                self.link.handle_dump_bytes(self.now, chunk, &mut self.target)
+            } else {
+                self.link.handle_bytes(self.now, chunk, &mut self.target)
+            };
+            match handled {
                 Ok(()) => {}
                 Err(error) => {
                     assert!(self.error.is_none(), "{place}: a second error: {error}");
@@ -148,14 +173,10 @@ impl Run {
         }
     }
 
-    fn expect_sent(&mut self, wanted: &[u8], place: &str) {
-        let sent: Vec<u8> = self.sent.drain(..wanted.len().min(self.sent.len())).collect();
-        assert_eq!(sent.escape_ascii().to_string(), wanted.escape_ascii().to_string(), "{place}");
-    }
-
     fn event(&mut self) -> String {
         match self.events.pop_front() {
-            Some(Event::FullSyncStarted(position)) => format!("full-sync-started {position}"),
+            Some(Event::FullSyncStarted(Some(position))) => format!("full-sync-started {position}"),
+            Some(Event::FullSyncStarted(None)) => "full-sync-started somewhere".to_owned(),
             Some(Event::FullSyncFinished { position, received }) => {
                 format!("full-sync-finished {position} bytes={received}")
             }
@@ -167,12 +188,19 @@ impl Run {
 
     /// Whatever happened must stand in the script.
     fn nothing_left(&self, place: &str) {
-        assert_eq!(self.sent.escape_ascii().to_string(), "", "{place}: sent but not expected");
+        for sent in [&self.sent, &self.sent_second] {
+            assert_eq!(sent.escape_ascii().to_string(), "", "{place}: sent but not expected");
+        }
         assert!(self.error.is_none(), "{place}: not expected: {:?}", self.error);
         assert_eq!(self.events, [], "{place}: not expected");
         let calls: Vec<String> = self.target.calls.iter().skip(self.seen_calls).map(show).collect();
         assert_eq!(calls, Vec::<String>::new(), "{place}: not expected");
     }
+}
+
+fn expect_sent(sent: &mut Vec<u8>, wanted: &[u8], place: &str) {
+    let sent: Vec<u8> = sent.drain(..wanted.len().min(sent.len())).collect();
+    assert_eq!(sent.escape_ascii().to_string(), wanted.escape_ascii().to_string(), "{place}");
 }
 
 fn show(call: &Call) -> String {
@@ -182,7 +210,7 @@ fn show(call: &Call) -> String {
 
 fn received(line: &str) -> Option<Vec<u8>> {
     match line.trim().split_once(' ')? {
-        ("<", rest) => Some(unescape(rest)),
+        ("<" | "2<", rest) => Some(unescape(rest)),
         ("<*", rest) => Some(array(&expand(rest))),
         _ => None,
     }
@@ -202,12 +230,16 @@ fn array(words: &str) -> Vec<u8> {
 }
 
 /// Expands `{dump}` (25 bytes, key k = v in database 0, no checksum), `{dump-db3}` (the same from a
-/// chained primary that has database 3 selected), `{mark}`, the ids, and the escapes.
+/// chained primary that has database 3 selected), `{dump-known}` (the same, and it says where it stands), `{mark}`, the ids, and the escapes.
 fn unescape(text: &str) -> Vec<u8> {
     let dump = r"\xfe\x00\x00\x01k\x01v\xff\x00\x00\x00\x00\x00\x00\x00\x00";
     let text = expand(text)
         .replace("{dump}", &format!("REDIS0009{dump}"))
         .replace("{dump-db3}", &format!(r"REDIS0009\xfa\x0erepl-stream-db\x013{dump}"))
+        .replace(
+            "{dump-known}",
+            &format!(r"REDIS0009\xfa\x07repl-id\x28{}\xfa\x0brepl-offset\x041500{dump}", "a".repeat(40)),
+        )
         .replace("{mark}", &"f".repeat(40));
     let (mut out, mut bytes) = (Vec::new(), text.bytes());
     while let Some(byte) = bytes.next() {

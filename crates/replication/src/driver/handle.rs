@@ -1,7 +1,9 @@
 //! Starting and stopping a driver.
 
+use crate::driver::orders::{Follow, Orders};
 use crate::driver::run::Run;
 use crate::driver::{DriverConfig, LinkStatus};
+use crate::position::Position;
 use crate::target::Target;
 use std::fmt;
 use std::io;
@@ -27,13 +29,16 @@ impl Driver {
     /// # Errors
     /// The thread, or the runtime on it, cannot be made.
     pub fn spawn<T: Target + 'static>(config: DriverConfig, target: T) -> io::Result<Handle<T>> {
-        let (stop, stopped) = watch::channel(false);
+        let (orders, ordered) = watch::channel(Orders::default());
         let span = tracing::info_span!("link", primary = %config.host, port = config.port);
-        let (run, status) = Run::new(config, target, stopped);
+        let (run, status) = Run::new(config, target, ordered);
         let (done, target) = oneshot::channel();
         let (ready, started) = sync_channel(1);
         std::thread::Builder::new().name("replication".to_owned()).spawn(move || {
-            match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+            // The link runs on this thread, the sockets are emptied by the worker.
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(1).thread_name("replication-io").enable_io().enable_time();
+            match builder.build() {
                 Ok(runtime) => {
                     let _ = ready.send(Ok(()));
                     let target = runtime.block_on(run.until_stopped().instrument(span));
@@ -45,13 +50,13 @@ impl Driver {
             }
         })?;
         started.recv().map_err(io::Error::other)??;
-        Ok(Handle { stop, status, target })
+        Ok(Handle { orders, status, target })
     }
 }
 
 /// A running driver. Dropping it stops the driver without waiting for it.
 pub struct Handle<T> {
-    stop: watch::Sender<bool>,
+    orders: watch::Sender<Orders>,
     status: watch::Receiver<LinkStatus>,
     target: oneshot::Receiver<T>,
 }
@@ -71,14 +76,38 @@ impl<T> Handle<T> {
 
     /// Asks the driver to stop, without waiting.
     pub fn stop(&self) {
-        let _ = self.stop.send(true);
+        self.orders.send_modify(|orders| orders.stop = true);
+    }
+
+    /// Leaves the present primary for this one, at once. The data stay until the new primary has sent its
+    /// own, and are continued if it knows their history.
+    pub fn follow(&self, host: &str, port: u16) {
+        self.order(Follow::Primary { host: host.into(), port, from: None });
+    }
+
+    /// As [`follow`](Self::follow), for a target that has changed by other hands meanwhile: it now holds
+    /// `from` (position, and the database selected there), or no history at all.
+    pub fn follow_from(&self, host: &str, port: u16, from: Option<(Position, u32)>) {
+        self.order(Follow::Primary { host: host.into(), port, from: Some(from) });
+    }
+
+    /// Leaves the present primary and follows nobody.
+    pub fn pause(&self) {
+        self.order(Follow::Nobody);
+    }
+
+    fn order(&self, follow: Follow) {
+        self.orders.send_modify(|orders| {
+            orders.number += 1;
+            orders.follow = follow;
+        });
     }
 
     /// Stops the driver: it sends a last ACK, closes the connection and hands the target back.
     /// `None` if the target panicked.
     pub async fn shutdown(self) -> Option<T> {
         self.stop();
-        let Self { stop: _stop, target, .. } = self;
+        let Self { orders: _orders, target, .. } = self;
         target.await.ok()
     }
 }

@@ -1,43 +1,58 @@
 //! The driver's loop: connect, converse, wait, again.
 
-use crate::driver::{DriverConfig, LinkStatus, Phase};
-use crate::error::{LinkError, Recovery};
+use crate::driver::orders::{Follow, Orders};
+use crate::driver::pump::{End, Gauge, Line};
+use crate::driver::transport::connect;
+use crate::driver::{Buffered, DriverConfig, LinkStatus, Phase};
+use crate::error::{Failures, LinkError, Recovery};
 use crate::link::{Link, LinkPhase};
 use crate::target::Target;
+use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How long the last ACK may take to leave.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// Bytes handed to the link between two looks at the clock and at the orders.
+const TURN: usize = 256 * 1024;
+
 pub(crate) struct Run<T: Target> {
     config: DriverConfig,
     link: Link<T>,
     target: T,
-    stop: watch::Receiver<bool>,
+    orders: watch::Receiver<Orders>,
+    /// The number of the orders that are being followed.
+    number: u64,
     status: watch::Sender<LinkStatus>,
     /// The origin of the link's time.
     started: Instant,
-    last_io: Option<Instant>,
-    buffer: Vec<u8>,
+    gauge: Arc<Gauge>,
+    failures: Failures,
 }
 
 /// How a connection ended.
-enum End {
+enum Ended {
     Stopped,
+    Redirected,
     Broken(LinkError),
+}
+
+impl From<LinkError> for Ended {
+    fn from(error: LinkError) -> Self {
+        Self::Broken(error)
+    }
 }
 
 impl<T: Target> Run<T> {
     pub(crate) fn new(
         config: DriverConfig,
         target: T,
-        stop: watch::Receiver<bool>,
+        orders: watch::Receiver<Orders>,
     ) -> (Self, watch::Receiver<LinkStatus>) {
         let mut link = Link::new(config.link.clone());
         if let Some((position, db)) = config.resume {
@@ -52,20 +67,42 @@ impl<T: Target> Run<T> {
             stream_db: link.stream_db(),
             counters: link.counters(),
             last_io: None,
+            primary: (config.host.as_str().into(), config.port),
+            buffered: Buffered { limit: config.buffer_limit, ..Buffered::default() },
+            failures: Failures::default(),
         });
-        let buffer = vec![0; config.read_buffer.max(4096)];
-        (Self { config, link, target, stop, status, started, last_io: None, buffer }, watcher)
+        let gauge = Gauge::new(started, config.buffer_limit, config.rate_limit);
+        let failures = Failures::default();
+        let run = Self { config, link, target, orders, number: 0, status, started, gauge, failures };
+        (run, watcher)
     }
 
     /// Runs until the handle says stop, or is dropped.
     pub(crate) async fn until_stopped(mut self) -> T {
         let mut failures = 0;
+        let mut follows = true;
         loop {
+            if let Some(redirected) = self.obey() {
+                follows = redirected;
+                failures = 0;
+            }
+            if !follows {
+                self.publish(Phase::Idle, 0);
+                match self.disturbed().await {
+                    Ended::Stopped => break,
+                    _ => continue,
+                }
+            }
             let synced_before = self.syncs();
             let reason = match self.connection().await {
-                End::Stopped => break,
-                End::Broken(reason) => reason,
+                Ended::Stopped => break,
+                Ended::Redirected => {
+                    self.failures.add(LinkError::Redirected.kind());
+                    continue;
+                }
+                Ended::Broken(reason) => reason,
             };
+            self.failures.add(reason.kind());
             // A connection that brought data was a good one: begin with short waits again.
             failures = if self.syncs() > synced_before { 1 } else { failures + 1 };
             let retry_in = match reason.recovery() {
@@ -73,41 +110,83 @@ impl<T: Target> Run<T> {
                 Recovery::Resume | Recovery::Resync => self.config.backoff.jittered(failures),
             };
             tracing::warn!(%reason, ?retry_in, recovery = ?reason.recovery(), "link down");
-            self.publish(Phase::Down { reason, retry_in });
+            self.publish(Phase::Down { reason, retry_in }, 0);
             tokio::select! {
                 biased;
-                () = stopped(&mut self.stop) => break,
+                ended = disturbed(&mut self.orders, self.number) => {
+                    if matches!(ended, Ended::Stopped) {
+                        break;
+                    }
+                }
                 () = sleep(retry_in) => {}
             }
         }
         tracing::info!(position = ?self.link.position(), "link stopped");
-        self.publish(Phase::Stopped);
+        self.publish(Phase::Stopped, 0);
         self.target
     }
 
-    async fn connection(&mut self) -> End {
-        self.publish(Phase::Connecting);
-        let connecting = connect(&self.config);
-        let socket = tokio::select! {
-            biased;
-            () = stopped(&mut self.stop) => return End::Stopped,
-            connected = connecting => match connected {
-                Ok(socket) => socket,
-                Err(error) => return End::Broken(error),
-            },
-        };
-        match self.converse(socket).await {
-            Ok(()) => End::Stopped,
-            Err(error) => End::Broken(error),
+    /// Takes new orders in, if there are any. Answers whether there is somebody to follow.
+    fn obey(&mut self) -> Option<bool> {
+        let orders = self.orders.borrow_and_update().clone();
+        if orders.number == self.number {
+            return None;
+        }
+        self.number = orders.number;
+        match orders.follow {
+            Follow::Configured => Some(true),
+            Follow::Nobody => Some(false),
+            Follow::Primary { host, port, from } => {
+                tracing::info!(%host, port, "following another primary");
+                self.config.host = host.to_string();
+                self.config.port = port;
+                match from {
+                    None => {}
+                    Some(None) => self.link.forget(),
+                    Some(Some((position, db))) => self.link.resume(position, db),
+                }
+                Some(true)
+            }
         }
     }
 
-    /// Talks to the primary until the connection breaks (an error) or the driver is to stop.
-    async fn converse(&mut self, mut socket: TcpStream) -> Result<(), LinkError> {
+    async fn disturbed(&mut self) -> Ended {
+        disturbed(&mut self.orders, self.number).await
+    }
+
+    async fn connection(&mut self) -> Ended {
+        self.publish(Phase::Connecting, 0);
+        let transport = tokio::select! {
+            biased;
+            ended = disturbed(&mut self.orders, self.number) => return ended,
+            connected = connect(&self.config) => match connected {
+                Ok(transport) => transport,
+                Err(error) => return Ended::Broken(error),
+            },
+        };
+        let mut first = Line::start(transport, &self.gauge, self.config.read_buffer.max(4096));
+        let Err(ended) = self.converse(&mut first).await;
+        match &ended {
+            Ended::Broken(_) => {}
+            Ended::Stopped | Ended::Redirected => {
+                self.link.acknowledge();
+                let _ = timeout(FAREWELL, self.transmit(&mut first)).await;
+                let _ = timeout(FAREWELL, first.out.shutdown()).await;
+                self.link.handle_closed(self.now());
+            }
+        }
+        ended
+    }
+
+    /// Talks to the primary until the connection breaks or there are other orders.
+    async fn converse(&mut self, first: &mut Line) -> Result<std::convert::Infallible, Ended> {
         self.link.handle_connected(self.now());
+        let mut second: Option<Line> = None;
         loop {
-            self.transmit(&mut socket).await?;
-            self.report();
+            self.transmit(first).await?;
+            self.tend_second(&mut second).await?;
+            let waiting = first.waiting() + second.as_ref().map_or(0, Line::waiting);
+            self.report(waiting);
             let deadline = self.link.poll_timeout().map(|at| self.started + at);
             let alarm = async {
                 match deadline {
@@ -115,46 +194,107 @@ impl<T: Target> Run<T> {
                     None => std::future::pending().await,
                 }
             };
+            let dump = async {
+                match &second {
+                    Some(line) => line.ready().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let holding = self.link.is_holding_stream();
             tokio::select! {
                 // Reading comes before the alarm: bytes that wait are no silence, however long the
                 // last ones took to apply.
                 biased;
-                () = stopped(&mut self.stop) => {
-                    self.link.acknowledge();
-                    let _ = timeout(FAREWELL, self.transmit(&mut socket)).await;
-                    let _ = timeout(FAREWELL, socket.shutdown()).await;
-                    self.link.handle_closed(self.now());
-                    return Ok(());
-                }
-                read = socket.read(&mut self.buffer) => self.received(read)?,
+                ended = disturbed(&mut self.orders, self.number) => return Err(ended),
+                () = dump => self.received_dump(&mut second)?,
+                () = first.ready(), if !holding => self.received(first)?,
                 () = alarm => {}
             }
             self.link.handle_timeout(self.now())?;
         }
     }
 
-    fn received(&mut self, read: io::Result<usize>) -> Result<(), LinkError> {
-        match read {
-            Ok(0) => Err(self.link.handle_closed(self.now())),
-            Ok(count) => {
-                self.last_io = Some(Instant::now());
-                let bytes = self.buffer.get(..count).unwrap_or_default();
-                let now = self.started.elapsed();
-                self.link.handle_bytes(now, bytes, &mut self.target)
-            }
-            Err(error) => Err(self.lost(&error)),
+    fn received(&mut self, first: &mut Line) -> Result<(), LinkError> {
+        let now = self.now();
+        let bytes = first.bytes(TURN);
+        let count = bytes.len();
+        if count > 0 {
+            self.link.handle_bytes(now, bytes, &mut self.target)?;
+            first.consume(count);
+            return Ok(());
+        }
+        match first.end() {
+            None => Ok(()),
+            Some(End::Closed) => Err(self.link.handle_closed(now)),
+            Some(End::Broken(error)) => Err(self.lost(&error)),
         }
     }
 
-    async fn transmit(&mut self, socket: &mut TcpStream) -> Result<(), LinkError> {
-        while let Some(bytes) = self.link.poll_transmit() {
-            match timeout(self.config.link.read_timeout, socket.write_all(&bytes)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(self.lost(&error)),
-                Err(elapsed) => return Err(self.lost(&io::Error::new(io::ErrorKind::TimedOut, elapsed))),
+    fn received_dump(&mut self, second: &mut Option<Line>) -> Result<(), LinkError> {
+        let now = self.now();
+        let Some(line) = second else { return Ok(()) };
+        let bytes = line.bytes(TURN);
+        let count = bytes.len();
+        if count > 0 {
+            self.link.handle_dump_bytes(now, bytes, &mut self.target)?;
+            line.consume(count);
+            return Ok(());
+        }
+        match line.end() {
+            None => return Ok(()),
+            Some(End::Closed) => self.link.handle_dump_closed()?,
+            Some(End::Broken(error)) => {
+                if self.link.handle_dump_closed().is_err() {
+                    return Err(self.lost(&error));
+                }
+            }
+        }
+        *second = None;
+        Ok(())
+    }
+
+    /// Opens the second connection when the link wants it, and closes it when it does not any more.
+    async fn tend_second(&mut self, second: &mut Option<Line>) -> Result<(), Ended> {
+        if !self.link.wants_dump_channel() {
+            *second = None;
+            return Ok(());
+        }
+        if second.is_none() {
+            let transport = tokio::select! {
+                biased;
+                ended = disturbed(&mut self.orders, self.number) => return Err(ended),
+                connected = connect(&self.config) => connected.inspect_err(|_| {
+                    self.link.handle_closed(self.started.elapsed());
+                })?,
+            };
+            *second = Some(Line::start(transport, &self.gauge, self.config.read_buffer.max(4096)));
+            self.link.handle_dump_connected(self.now());
+        }
+        while let Some(bytes) = self.link.poll_dump_transmit() {
+            if let Some(line) = second {
+                self.write(line, &bytes).await?;
             }
         }
         Ok(())
+    }
+
+    async fn transmit(&mut self, line: &mut Line) -> Result<(), LinkError> {
+        while let Some(bytes) = self.link.poll_transmit() {
+            self.write(line, &bytes).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, line: &mut Line, bytes: &Bytes) -> Result<(), LinkError> {
+        let written = async {
+            line.out.write_all(bytes).await?;
+            line.out.flush().await
+        };
+        match timeout(self.config.write_timeout, written).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.lost(&error)),
+            Err(elapsed) => Err(self.lost(&io::Error::new(io::ErrorKind::TimedOut, elapsed))),
+        }
     }
 
     fn lost(&mut self, error: &io::Error) -> LinkError {
@@ -164,28 +304,40 @@ impl<T: Target> Run<T> {
     }
 
     /// Logs what happened and publishes where the link is.
-    fn report(&mut self) {
+    fn report(&mut self, waiting: usize) {
         while let Some(event) = self.link.poll_event() {
             tracing::debug!(?event, "link event");
         }
-        self.publish(match self.link.phase() {
+        let phase = match self.link.phase() {
             LinkPhase::Down | LinkPhase::Handshake => Phase::Handshake,
             LinkPhase::Transfer { received, total } => Phase::Transfer { received, total },
             LinkPhase::Streaming => Phase::Streaming,
-        });
+        };
+        self.gauge.limit_rate(!phase.is_streaming());
+        self.publish(phase, waiting);
     }
 
-    fn publish(&self, phase: Phase) {
+    fn publish(&self, phase: Phase, waiting: usize) {
         self.status.send_modify(|status| {
             if std::mem::discriminant(&status.phase) != std::mem::discriminant(&phase) {
                 status.phase_since = Instant::now().into_std();
             }
+            // What waits in the buffer has been read, too.
+            let streaming = phase.is_streaming();
             status.phase = phase;
             status.position = self.link.position();
-            status.read_offset = self.link.read_offset();
+            let ahead = if streaming { waiting as u64 } else { 0 };
+            status.read_offset = self.link.read_offset().map(|offset| offset.after(ahead));
             status.stream_db = self.link.stream_db();
             status.counters = self.link.counters();
-            status.last_io = self.last_io.map(Instant::into_std);
+            status.last_io = self.gauge.last_byte().map(Instant::into_std);
+            status.buffered.bytes = waiting;
+            status.buffered.peak = self.gauge.peak();
+            status.failures = self.failures;
+            if (status.primary.0.as_ref(), status.primary.1) != (self.config.host.as_str(), self.config.port)
+            {
+                status.primary = (self.config.host.as_str().into(), self.config.port);
+            }
         });
     }
 
@@ -199,24 +351,10 @@ impl<T: Target> Run<T> {
     }
 }
 
-/// Resolves the primary's name and connects to the first of its addresses that answers.
-async fn connect(config: &DriverConfig) -> Result<TcpStream, LinkError> {
-    let failed = |reason: String| LinkError::Unreachable {
-        address: format!("{}:{}", config.host, config.port).into(),
-        reason: Arc::from(reason),
-    };
-    tracing::debug!(host = %config.host, port = config.port, "connecting");
-    let connecting = TcpStream::connect((config.host.as_str(), config.port));
-    let socket = match timeout(config.connect_timeout, connecting).await {
-        Ok(Ok(socket)) => socket,
-        Ok(Err(error)) => return Err(failed(error.to_string())),
-        Err(_) => return Err(failed(format!("no answer for {} s", config.connect_timeout.as_secs_f32()))),
-    };
-    socket.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
-    Ok(socket)
-}
-
-/// Ends when the driver is to stop: the handle said so, or is gone.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|&stop| stop).await;
+/// Ends when there are orders other than those numbered `number`: from the handle, or because it is gone.
+async fn disturbed(orders: &mut watch::Receiver<Orders>, number: u64) -> Ended {
+    match orders.wait_for(|orders| orders.stop || orders.number != number).await {
+        Ok(orders) if !orders.stop => Ended::Redirected,
+        _ => Ended::Stopped,
+    }
 }

@@ -1,8 +1,9 @@
 //! What a driver tells about its link.
 
-use crate::error::{LinkError, Recovery};
+use crate::error::{Failures, LinkError, Recovery};
 use crate::link::Counters;
 use crate::position::{Offset, Position};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A picture of the link, taken after every read from the socket.
@@ -23,6 +24,23 @@ pub struct LinkStatus {
     pub counters: Counters,
     /// When the last byte came from the primary.
     pub last_io: Option<Instant>,
+    /// Host and port of the primary; of the last one while there is none.
+    pub primary: (Arc<str>, u16),
+    /// What has been received and not yet applied.
+    pub buffered: Buffered,
+    /// How often a connection failed, by reason.
+    pub failures: Failures,
+}
+
+/// Bytes between the socket and the data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Buffered {
+    /// Now.
+    pub bytes: usize,
+    /// The most there ever were.
+    pub peak: usize,
+    /// Beyond them the socket is not read.
+    pub limit: usize,
 }
 
 impl LinkStatus {
@@ -72,6 +90,8 @@ pub enum Phase {
         /// How long the wait is, counted from `phase_since`.
         retry_in: Duration,
     },
+    /// Following nobody, until the handle names a primary.
+    Idle,
     /// The driver has ended.
     Stopped,
 }

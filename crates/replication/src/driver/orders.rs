@@ -1,0 +1,27 @@
+//! What the handle tells the driver.
+
+use crate::position::Position;
+use std::sync::Arc;
+
+/// The latest orders; `number` grows with each change of primary.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Orders {
+    pub(crate) stop: bool,
+    pub(crate) number: u64,
+    pub(crate) follow: Follow,
+}
+
+/// Whom to follow.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Follow {
+    /// The one of the configuration.
+    #[default]
+    Configured,
+    Nobody,
+    Primary {
+        host: Arc<str>,
+        port: u16,
+        /// What the target holds; `None`: what the link knows.
+        from: Option<Option<(Position, u32)>>,
+    },
+}

@@ -1,0 +1,51 @@
+//! A connection to the primary, whatever lies under it.
+
+use crate::driver::DriverConfig;
+use crate::error::LinkError;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+pub(crate) type Incoming = Box<dyn AsyncRead + Send + Unpin>;
+pub(crate) type Outgoing = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// Both directions of a connection.
+pub(crate) struct Transport {
+    pub(crate) incoming: Incoming,
+    pub(crate) outgoing: Outgoing,
+}
+
+/// Resolves the primary's name, connects to the first of its addresses that answers, and agrees on TLS if
+/// that is wanted.
+pub(crate) async fn connect(config: &DriverConfig) -> Result<Transport, LinkError> {
+    let address: Arc<str> = format!("{}:{}", config.host, config.port).into();
+    let unreachable =
+        |reason: String| LinkError::Unreachable { address: Arc::clone(&address), reason: reason.into() };
+    let silent = || unreachable(format!("no answer for {} s", config.connect_timeout.as_secs_f32()));
+    tracing::debug!(%address, "connecting");
+    let connecting = TcpStream::connect((config.host.as_str(), config.port));
+    let socket = match timeout(config.connect_timeout, connecting).await {
+        Ok(connected) => connected.map_err(|error| unreachable(error.to_string()))?,
+        Err(_) => return Err(silent()),
+    };
+    socket.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &config.tls {
+        return match timeout(config.connect_timeout, tls.wrap(&config.host, socket)).await {
+            Ok(Ok(stream)) => {
+                let (incoming, outgoing) = tokio::io::split(stream);
+                Ok(Transport { incoming: Box::new(incoming), outgoing: Box::new(outgoing) })
+            }
+            Ok(Err(error)) => Err(LinkError::Tls {
+                address,
+                // What rustls finds wrong is invalid data; all else is the connection's trouble.
+                broken: error.kind() != std::io::ErrorKind::InvalidData,
+                reason: error.to_string().into(),
+            }),
+            Err(_) => Err(silent()),
+        };
+    }
+    let (incoming, outgoing) = socket.into_split();
+    Ok(Transport { incoming: Box::new(incoming), outgoing: Box::new(outgoing) })
+}
