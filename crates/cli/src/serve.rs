@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use replica::Replica;
-use server::{Engine, Listener, Options, Role, housekeeper};
+use server::{DebugCommand, Engine, Listener, Options, Role, housekeeper};
 use store::Compat;
 
 use crate::{Failure, runtime};
@@ -35,6 +35,30 @@ pub struct Args {
     /// what the primary is; redis-8.2 without one.
     #[arg(long, value_name = "NAME")]
     compat: Option<Compat>,
+    /// Who may use DEBUG.
+    #[arg(long, value_enum, default_value_t = Debug::No)]
+    enable_debug_command: Debug,
+}
+
+/// Who may use DEBUG.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Debug {
+    /// Nobody.
+    No,
+    /// Everybody.
+    Yes,
+    /// Clients on this machine.
+    Local,
+}
+
+impl From<Debug> for DebugCommand {
+    fn from(who: Debug) -> Self {
+        match who {
+            Debug::No => Self::No,
+            Debug::Yes => Self::Yes,
+            Debug::Local => Self::Local,
+        }
+    }
 }
 
 /// Runs until it is told to stop.
@@ -84,6 +108,7 @@ async fn stand_alone(args: Args) -> Result<(), Failure> {
     options.databases = args.databases;
     options.compat = args.compat;
     options.password = args.requirepass;
+    options.debug_command = args.enable_debug_command.into();
     options.port = listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0);
     let engine = Engine::new(Role::Primary, options);
     if let Some(path) = &args.load {

@@ -23,11 +23,13 @@ pub struct Policy {
     pub valkey_max: u16,
     /// Whether a checksum of 0 means "none", as for Redis 8.6 alone. Default: no.
     pub zero_checksum: bool,
+    /// Whether any checksum will do, for those who test what corrupt values do. Default: no.
+    pub any_checksum: bool,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { redis_max: 16, valkey_max: 81, zero_checksum: false }
+        Self { redis_max: 16, valkey_max: 81, zero_checksum: false, any_checksum: false }
     }
 }
 
@@ -35,6 +37,12 @@ impl Policy {
     /// Takes a checksum of 0 for "none".
     pub fn with_zero_checksum(mut self) -> Self {
         self.zero_checksum = true;
+        self
+    }
+
+    /// Takes any checksum, if `any`.
+    pub fn with_any_checksum(mut self, any: bool) -> Self {
+        self.any_checksum = any;
         self
     }
 
@@ -162,7 +170,7 @@ fn open(payload: &[u8], policy: Policy) -> Result<(Version, &[u8]), PayloadError
     let (value, number) = covered.split_last_chunk::<2>().ok_or(PayloadError::Footer)?;
     let version = Version::from_footer(u16::from_le_bytes(*number));
     let stored = u64::from_le_bytes(*stored);
-    let unchecked = policy.zero_checksum && stored == 0;
+    let unchecked = policy.any_checksum || policy.zero_checksum && stored == 0;
     if !policy.accepts(version) || !unchecked && crc64::checksum(covered) != stored {
         return Err(PayloadError::Footer);
     }

@@ -140,6 +140,8 @@ pub struct Engine {
     pub(crate) watchers: Watchers,
     pub(crate) password: RwLock<Option<String>>,
     pub(crate) blocked_expiry: AtomicBool,
+    /// DEBUG PAUSE-CRON: nothing happens by itself.
+    pub(crate) paused: AtomicBool,
     pub(crate) expiry_cursor: AtomicUsize,
     started: Instant,
     run_id: ReplId,
@@ -170,6 +172,7 @@ impl Engine {
             watchers: Watchers::default(),
             password: RwLock::new(options.password.clone()),
             blocked_expiry: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             expiry_cursor: AtomicUsize::new(0),
             started: Instant::now(),
             run_id: ReplId::random(),

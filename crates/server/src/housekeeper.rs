@@ -1,5 +1,6 @@
 //! What must happen though nobody asks: the clock, expiry, PINGs.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,12 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
         let (mut expired, mut pinged) = (Instant::now(), Instant::now());
         while let Some(engine) = engine.upgrade() {
             engine.tick();
-            if expired.elapsed() >= Duration::from_millis(10) {
+            let paused = engine.paused.load(Ordering::Relaxed);
+            if !paused && expired.elapsed() >= Duration::from_millis(10) {
                 engine.expire_some();
                 expired = Instant::now();
             }
-            if pinged.elapsed() >= engine.options.ping_interval {
+            if !paused && pinged.elapsed() >= engine.options.ping_interval {
                 engine.ping_replicas();
                 pinged = Instant::now();
             }

@@ -36,6 +36,6 @@ mod watch;
 pub use engine::{Divergence, Engine, Role, Stats, unix_ms};
 pub use info::resident_bytes;
 pub use listener::Listener;
-pub use options::Options;
+pub use options::{DebugCommand, Options};
 pub use reply::RespReply;
 pub use target::EngineTarget;

@@ -26,6 +26,20 @@ pub struct Options {
     pub port: u16,
     /// Longest run of a script before it can be killed, and is reported as busy.
     pub script_time_limit: Duration,
+    /// Who may use DEBUG (`enable-debug-command`).
+    pub debug_command: DebugCommand,
+}
+
+/// Who may use DEBUG.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DebugCommand {
+    /// Nobody.
+    #[default]
+    No,
+    /// Everybody.
+    Yes,
+    /// Clients on this machine.
+    Local,
 }
 
 impl Default for Options {
@@ -39,6 +53,7 @@ impl Default for Options {
             replication_timeout: Duration::from_secs(60),
             port: 0,
             script_time_limit: Duration::from_secs(5),
+            debug_command: DebugCommand::No,
         }
     }
 }

@@ -229,9 +229,11 @@ impl Session {
             }
             match Found::named(self.engine.compat(), args) {
                 Some(Found::Data(row)) => row.add_shards(&self.engine.keyspace, db, args, &mut set),
-                // A script: its keys may be anywhere.
-                Some(Found::Connection(row)) if row.flags.has(connection::RUNS_SCRIPT) => {
-                    set.add_everything()
+                // A script, whose keys may be anywhere, and whatever else looks at data on its own.
+                Some(Found::Connection(row))
+                    if row.flags.has(connection::RUNS_SCRIPT) || row.flags.has(Flags::LOCKS_ALL) =>
+                {
+                    set.add_everything();
                 }
                 Some(Found::Connection(_)) | None => {}
             }

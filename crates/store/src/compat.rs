@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use crate::encoding::Embedded;
 use crate::number::DoubleFormat;
 
 /// A server, by family and version.
@@ -52,6 +53,12 @@ pub struct Differences {
     pub version: &'static str,
     /// How doubles are printed, scores above all.
     pub doubles: DoubleFormat,
+    /// Which strings are called `embstr`.
+    pub embedded: Embedded,
+    /// Whether a small list is called `listpack`.
+    pub small_lists: bool,
+    /// Whether a small set of other than integers is called `listpack`.
+    pub small_sets: bool,
 }
 
 // Each personality says what it does differently from the one that it came from.
@@ -62,6 +69,9 @@ const REDIS_70: Differences = Differences {
     redis_version: "7.0.15",
     version: "7.0.15",
     doubles: DoubleFormat::Digits17,
+    embedded: Embedded::Short(44),
+    small_lists: false,
+    small_sets: false,
 };
 
 const REDIS_72: Differences = Differences {
@@ -69,14 +79,21 @@ const REDIS_72: Differences = Differences {
     redis_version: "7.2.5",
     version: "7.2.5",
     doubles: DoubleFormat::Shortest,
+    small_lists: true,
+    small_sets: true,
     ..REDIS_70
 };
 
 const REDIS_74: Differences =
     Differences { name: "redis-7.4", redis_version: "7.4.2", version: "7.4.2", ..REDIS_72 };
 
-const REDIS_82: Differences =
-    Differences { name: "redis-8.2", redis_version: "8.2.3", version: "8.2.3", ..REDIS_74 };
+const REDIS_82: Differences = Differences {
+    name: "redis-8.2",
+    redis_version: "8.2.3",
+    version: "8.2.3",
+    embedded: Embedded::WithKey { header: 16, expiry: 8, room: 64 },
+    ..REDIS_74
+};
 
 // Valkey left at Redis 7.2.4.
 const VALKEY_81: Differences = Differences {
@@ -84,10 +101,16 @@ const VALKEY_81: Differences = Differences {
     family: Family::Valkey,
     redis_version: "7.2.4",
     version: "8.1.8",
+    embedded: Embedded::WithKey { header: 16, expiry: 0, room: 64 },
     ..REDIS_72
 };
 
-const VALKEY_91: Differences = Differences { name: "valkey-9.1", version: "9.1.2", ..VALKEY_81 };
+const VALKEY_91: Differences = Differences {
+    name: "valkey-9.1",
+    version: "9.1.2",
+    embedded: Embedded::WithKey { header: 8, expiry: 0, room: 128 },
+    ..VALKEY_81
+};
 
 static ROWS: [Differences; 6] = [REDIS_70, REDIS_72, REDIS_74, REDIS_82, VALKEY_81, VALKEY_91];
 

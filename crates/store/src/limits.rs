@@ -1,15 +1,25 @@
 //! Thresholds between encodings, changeable while running.
 
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 
 macro_rules! limits {
     ($($(#[$doc:meta])* $field:ident $name:literal $(or $alias:literal)? = $default:literal;)*) => {
         /// The settings of the keyspace, under their configuration names.
         #[derive(Debug)]
-        pub struct Limits { $($field: AtomicI64),* }
+        pub struct Limits {
+            $($field: AtomicI64,)*
+            packed_threshold: AtomicI64,
+            skip_checksum: AtomicBool,
+        }
 
         impl Default for Limits {
-            fn default() -> Self { Self { $($field: AtomicI64::new($default)),* } }
+            fn default() -> Self {
+                Self {
+                    $($field: AtomicI64::new($default),)*
+                    packed_threshold: AtomicI64::new(1 << 30),
+                    skip_checksum: AtomicBool::new(false),
+                }
+            }
         }
 
         impl Limits {
@@ -54,4 +64,30 @@ limits! {
     hll_sparse_bytes "hll-sparse-max-bytes" = 3000;
     /// Longest string that a client or the stream may make, in bytes.
     max_bulk "proto-max-bulk-len" = 536_870_912;
+}
+
+/// What DEBUG changes, and no configuration.
+impl Limits {
+    /// Elements of lists from this size on have a node of their own.
+    #[inline]
+    #[must_use]
+    pub fn packed_threshold(&self) -> i64 {
+        self.packed_threshold.load(Relaxed)
+    }
+
+    /// Changes [`packed_threshold`](Self::packed_threshold).
+    pub fn set_packed_threshold(&self, bytes: i64) {
+        self.packed_threshold.store(bytes, Relaxed);
+    }
+
+    /// Whether RESTORE takes a payload with any checksum.
+    #[must_use]
+    pub fn skip_checksum(&self) -> bool {
+        self.skip_checksum.load(Relaxed)
+    }
+
+    /// Changes [`skip_checksum`](Self::skip_checksum).
+    pub fn set_skip_checksum(&self, skip: bool) {
+        self.skip_checksum.store(skip, Relaxed);
+    }
 }

@@ -33,6 +33,11 @@ impl Segment {
         self.table.len()
     }
 
+    /// Places for entries.
+    pub(crate) fn slots(&self) -> usize {
+        self.table.num_buckets()
+    }
+
     /// Slots and tags, in bytes.
     pub(crate) fn allocated(&self) -> usize {
         self.table.allocation_size()

@@ -95,6 +95,12 @@ impl Shard {
             + self.segments.iter().map(Segment::allocated).sum::<usize>()
     }
 
+    /// Places for keys.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.segments.iter().map(Segment::slots).sum()
+    }
+
     /// The entry of `key`.
     #[inline]
     #[must_use]

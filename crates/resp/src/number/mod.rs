@@ -4,6 +4,7 @@
 
 mod float;
 mod format;
+mod grisu;
 mod integer;
 
 pub use float::parse_f64;

@@ -119,7 +119,7 @@ fn set(
 }
 
 /// A number with an optional unit, as `512mb`.
-fn memory(text: &[u8]) -> Option<i64> {
+pub(super) fn memory(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?.to_ascii_lowercase();
     let digits = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let unit = match &text[digits..] {

@@ -11,6 +11,7 @@ use crate::session::{Ground, Session};
 mod client;
 mod command;
 mod config;
+mod debug;
 mod handshake;
 mod replication;
 mod script;
@@ -66,10 +67,11 @@ macro_rules! rows {
 }
 use rows;
 
-static GROUPS: [&[Row]; 8] = [
+static GROUPS: [&[Row]; 9] = [
     client::TABLE,
     command::TABLE,
     config::TABLE,
+    debug::TABLE,
     handshake::TABLE,
     replication::TABLE,
     script::TABLE,

@@ -1,4 +1,4 @@
-//! INFO, TIME, DEBUG and their like.
+//! INFO, TIME and their like.
 
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Reply};
@@ -10,10 +10,6 @@ use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
 rows! { "server";
-    /// A container for debugging commands.
-    "debug" -2 [Flags::CONTAINER], since "1.0.0", cost "Depends on subcommand." => unknown_subcommand;
-    /// Suspends or resumes the removal of expired keys.
-    "debug|set-active-expire" 3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "1.0.0", cost "O(1)" => set_active_expire;
     /// Returns information and statistics about the server.
     "info" -1 [Flags::LOADING, Flags::STALE], since "1.0.0", cost "O(1)" => info;
     /// Returns the Unix timestamp of the last successful save to disk.
@@ -76,17 +72,5 @@ fn memory_usage(
         Some(bytes) => out.integer(i64::try_from(bytes + 14).unwrap_or(i64::MAX)),
         None => out.null(store::Null::Bulk),
     }
-    Ok(())
-}
-
-fn set_active_expire(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
-    let off = args.int(2)? == 0;
-    session.engine.blocked_expiry.store(off, std::sync::atomic::Ordering::Relaxed);
-    out.simple("OK");
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use server::{Engine, Listener, Options, Role};
+use server::{DebugCommand, Engine, Listener, Options, Role};
 use store::Compat;
 use testkit::{Client, Server};
 
@@ -20,6 +20,7 @@ pub const JUDGES: [(Server, Compat); 4] = [
 pub async fn ours(compat: Compat) -> (Arc<Engine>, Listener) {
     let mut options = Options::default();
     options.compat = Some(compat);
+    options.debug_command = DebugCommand::Local;
     let engine = Engine::new(Role::Primary, options);
     engine.tick();
     let listener = Listener::bind(Arc::clone(&engine), "127.0.0.1:0").await.unwrap();

@@ -4,7 +4,7 @@ use rdb::{EntryMeta, Part, Reject, Version, Visitor, Want, payload};
 
 use crate::args::{Args, is_word};
 use crate::command::{Keys, commands};
-use crate::entry::MAX_INLINE;
+use crate::entry::{Entry, MAX_INLINE};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::limits::Limits;
@@ -29,12 +29,24 @@ fn dump(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         out.null(Null::Bulk);
         return Ok(());
     };
-    // As Redis 7.0 writes it; what that cannot say (expiring fields), as 7.4 does.
-    let bytes = payload::encode(Version::REDIS_10, |value| save_value(entry, value))
-        .or_else(|_| payload::encode(Version::REDIS_12, |value| save_value(entry, value)))
-        .map_err(|error| CommandError::Err(error.to_string().into()))?;
-    out.bulk(&bytes);
+    out.bulk(&payload_of(entry)?);
     Ok(())
+}
+
+/// As Redis 7.0 writes it; what that cannot say (expiring fields), as 7.4 does.
+fn payload_of(entry: &Entry) -> Result<Vec<u8>, CommandError> {
+    payload::encode(Version::REDIS_10, |value| save_value(entry, value))
+        .or_else(|_| payload::encode(Version::REDIS_12, |value| save_value(entry, value)))
+        .map_err(|error| CommandError::Err(error.to_string().into()))
+}
+
+impl Entry {
+    /// Bytes of the value in a dump, as DEBUG OBJECT tells; 0 if no dump can hold it.
+    #[must_use]
+    pub fn serialized_length(&self) -> usize {
+        // A type before it, a version and a checksum behind it.
+        payload_of(self).map_or(0, |payload| payload.len() - 11)
+    }
 }
 
 /// What stands behind the payload.
@@ -89,7 +101,8 @@ fn restore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
         return Err(CommandError::err("Invalid TTL value, must be >= 0"));
     }
     let mut restored = Restored { limits: txn.limits(), building: Building::Nothing, value: None };
-    payload::decode(args.at(3), payload::Policy::default(), &mut restored)
+    let policy = payload::Policy::default().with_any_checksum(txn.limits().skip_checksum());
+    payload::decode(args.at(3), policy, &mut restored)
         .map_err(|error| CommandError::Err(error.to_string().into()))?;
     let value = restored.value.ok_or(CommandError::err("Bad data format"))?;
     let deadline = match ttl {

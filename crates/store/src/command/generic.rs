@@ -9,7 +9,7 @@ use crate::glob;
 use crate::number;
 use crate::reply::{Null, Reply};
 use crate::txn::Txn;
-use crate::value::{Kind, Value};
+use crate::value::Kind;
 use crate::view::View;
 
 commands! { Generic;
@@ -354,25 +354,10 @@ pub(crate) fn unknown_subcommand(container: &str, args: Args<'_>) -> CommandErro
 
 fn object_encoding(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     match view.entry(args.at(2)) {
-        Some(entry) => out.bulk(encoding(entry).as_bytes()),
+        Some(entry) => out.bulk(entry.encoding(view.differences()).as_bytes()),
         None => out.null(Null::Bulk),
     }
     Ok(())
-}
-
-/// The name of an entry's encoding, as OBJECT ENCODING tells it.
-pub(crate) fn encoding(entry: &Entry) -> &'static str {
-    match entry.value() {
-        ValueRef::Inline(bytes) if number::parse_i64(bytes).is_some() => "int",
-        ValueRef::Inline(bytes) if bytes.len() <= 44 => "embstr",
-        ValueRef::Inline(_) | ValueRef::Owned(Value::Raw(_)) => "raw",
-        ValueRef::Owned(Value::List(v)) => v.encoding(),
-        ValueRef::Owned(Value::Set(v)) => v.encoding(),
-        ValueRef::Owned(Value::Zset(v)) => v.encoding(),
-        ValueRef::Owned(Value::Hash(v)) => v.encoding(),
-        ValueRef::Owned(Value::Stream(_)) => "stream",
-        ValueRef::Owned(Value::Module(_)) => "raw",
-    }
 }
 
 fn object_refcount(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {

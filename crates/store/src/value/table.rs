@@ -140,6 +140,11 @@ impl<T: Named> Table<T> {
         Some(member)
     }
 
+    /// Places for members.
+    pub(super) fn slots(&self) -> usize {
+        self.segments.iter().map(|s| s.table.num_buckets()).sum()
+    }
+
     /// Members in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> + Clone {
         self.segments.iter().flat_map(|s| s.table.iter())

@@ -111,6 +111,16 @@ impl Hash {
         }
     }
 
+    /// Fields and places of the hash table, if it is one.
+    #[must_use]
+    pub fn table_size(&self) -> Option<(usize, usize)> {
+        match &self.0 {
+            Repr::Table(table) => Some((table.len(), table.slots())),
+            Repr::Wide(list) => Some((list.len() / 2, list.len() / 2)),
+            Repr::Packed(_) | Repr::Expiring(_) => None,
+        }
+    }
+
     /// The field, unless its deadline is at or before `time`. O(1) in a table, else O(fields).
     #[must_use]
     pub fn get(&self, field: &[u8], time: i64) -> Option<Field<'_>> {

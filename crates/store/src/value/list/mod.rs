@@ -74,10 +74,22 @@ impl List {
         }
     }
 
-    /// The encoding that OBJECT ENCODING names: what Redis 7.0 calls all lists.
+    /// The encoding that OBJECT ENCODING names. (Redis 7.0 calls all lists quicklists.)
     #[must_use]
     pub fn encoding(&self) -> &'static str {
-        "quicklist"
+        match &self.0 {
+            Repr::Packed(_) => "listpack",
+            Repr::Nodes(_) => "quicklist",
+        }
+    }
+
+    /// Nodes, and the bytes of all of them.
+    #[must_use]
+    pub fn nodes(&self) -> (usize, usize) {
+        match &self.0 {
+            Repr::Packed(list) => (1, list.bytes_len()),
+            Repr::Nodes(nodes) => (nodes.iter().count(), nodes.iter().map(Node::bytes).sum()),
+        }
     }
 
     /// The element at `index`; negative ones count from the end, -1 being the last.

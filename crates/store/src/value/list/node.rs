@@ -19,15 +19,20 @@ pub(super) enum Node {
 pub(super) struct Bound {
     bytes: usize,
     elements: usize,
+    /// Elements from this size on have a node of their own, whatever a node may hold.
+    large: usize,
 }
 
 impl Bound {
     /// Negative sizes: bytes, without a limit of elements. Positive ones: elements, of 8 KiB together (each
     /// in a node of its own if it is larger).
     pub(super) fn of(limits: &Limits) -> Self {
+        let large = usize::try_from(limits.packed_threshold()).unwrap_or(usize::MAX);
         match limits.list_size() {
-            n if n >= 0 => Self { bytes: 8192, elements: usize::try_from(n).unwrap_or(usize::MAX).max(1) },
-            n => Self { bytes: 4096 << (n.saturating_neg().clamp(1, 5) - 1), elements: usize::MAX },
+            n if n >= 0 => {
+                Self { bytes: 8192, elements: usize::try_from(n).unwrap_or(usize::MAX).max(1), large }
+            }
+            n => Self { bytes: 4096 << (n.saturating_neg().clamp(1, 5) - 1), elements: usize::MAX, large },
         }
     }
 
@@ -40,7 +45,7 @@ impl Bound {
 
     /// Whether an element has a node for itself.
     pub(super) fn is_large(self, element: &[u8]) -> bool {
-        element.len() >= self.bytes - 16
+        element.len() >= self.large.min(self.bytes - 16)
     }
 }
 
@@ -48,6 +53,14 @@ impl Node {
     pub(super) fn packed(list: ListpackBuf) -> Self {
         let count = u32::try_from(list.len()).unwrap_or(u32::MAX);
         Self::Packed(list, count)
+    }
+
+    /// Its size as the real server counts it.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Packed(list, _) => list.bytes_len(),
+            Self::Plain(element) => element.len(),
+        }
     }
 
     /// A node of one element.

@@ -69,6 +69,12 @@ impl Set {
         }
     }
 
+    /// Members and places of the hash table, if it is one.
+    #[must_use]
+    pub fn table_size(&self) -> Option<(usize, usize)> {
+        if let Repr::Table(table) = &self.0 { Some((table.len(), table.slots())) } else { None }
+    }
+
     /// Whether `member` is among them. O(log n) in an intset, O(n) in a listpack, else O(1).
     #[must_use]
     pub fn contains(&self, member: &[u8]) -> bool {

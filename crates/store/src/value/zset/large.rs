@@ -42,6 +42,11 @@ impl Large {
         self.tree.len()
     }
 
+    /// Places for members in the index.
+    pub(super) fn slots(&self) -> usize {
+        self.index.allocated() / size_of::<(u32, u32)>()
+    }
+
     /// Heap bytes, O(1).
     pub(super) fn allocated(&self) -> usize {
         size_of::<Self>() + self.arena.allocated() + self.index.allocated() + self.tree.allocated()

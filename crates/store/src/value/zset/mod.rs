@@ -78,6 +78,16 @@ impl Zset {
         }
     }
 
+    /// Members and places of the index by member, if there is one.
+    #[must_use]
+    pub fn table_size(&self) -> Option<(usize, usize)> {
+        match &self.0 {
+            Form::Packed(_) => None,
+            Form::Wide(_) => Some((self.len(), self.len())),
+            Form::Large(set) => Some((set.len(), set.slots())),
+        }
+    }
+
     /// The blob of the small form.
     #[must_use]
     pub fn as_listpack(&self) -> Option<Listpack<'_>> {
