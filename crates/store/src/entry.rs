@@ -259,6 +259,13 @@ impl fmt::Debug for Entry {
 /// A counted reference to a string kept in place; it outlives the key.
 pub(crate) struct InlineStr(Entry);
 
+impl InlineStr {
+    /// The entry as it was when it was shared.
+    pub(crate) fn entry(&self) -> &Entry {
+        &self.0
+    }
+}
+
 impl Deref for InlineStr {
     type Target = [u8];
 

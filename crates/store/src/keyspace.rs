@@ -14,6 +14,7 @@ use crate::hash::KeyHash;
 use crate::limits::Limits;
 use crate::load::Loaded;
 use crate::shard::{Counts, SHARDS, Shard, shard_of};
+use crate::snapshot::Snapshots;
 use crate::txn::Writer;
 
 /// Databases that can ever exist in one keyspace. A primary may have more than we announce: we grow up to
@@ -34,6 +35,7 @@ pub struct Keyspace {
     compat: CompatCell,
     clock: CoarseClock,
     functions: RwLock<Vec<Arc<[u8]>>>,
+    snapshots: Snapshots,
 }
 
 impl Keyspace {
@@ -50,6 +52,7 @@ impl Keyspace {
             compat: CompatCell::new(Compat::default()),
             clock: CoarseClock::default(),
             functions: RwLock::default(),
+            snapshots: Snapshots::default(),
         });
         let writer = Writer::of(Arc::clone(&keyspace));
         (keyspace, writer)
@@ -145,6 +148,12 @@ impl Keyspace {
         self.functions.read().clone()
     }
 
+    /// Snapshots being taken, and figures of those taken.
+    #[must_use]
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
     /// Keys and bytes of all databases.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -166,6 +175,7 @@ impl Keyspace {
             self.db_or_new(index);
         }
         let _gate = self.gate.write();
+        let capture = self.snapshots.current();
         let existing: Vec<_> = self.existing().collect();
         let mut guards: Vec<Vec<_>> =
             existing.iter().map(|(_, db)| db.shards().iter().map(RwLock::write).collect()).collect();
@@ -174,8 +184,13 @@ impl Keyspace {
                 dbs.resize_with(*index as usize + 1, || None);
             }
             let new = dbs[*index as usize].get_or_insert_with(empty_shards);
-            for (guard, shard) in guards.iter_mut().zip(new.iter_mut()) {
+            for (at, (guard, shard)) in guards.iter_mut().zip(new.iter_mut()).enumerate() {
                 std::mem::swap(&mut **guard, shard);
+                guard.renew(self.snapshots.epoch());
+                if let Some(capture) = &capture {
+                    let old = std::mem::take(shard);
+                    *shard = capture.before_drop(*index, at, old).unwrap_or_default();
+                }
             }
         }
         std::mem::swap(&mut *self.functions.write(), &mut functions);

@@ -1,5 +1,7 @@
 //! A table of at most 448 neighbours in hash order.
 
+use std::sync::atomic::AtomicU32;
+
 use hashbrown::HashTable;
 use hashbrown::hash_table::OccupiedEntry;
 
@@ -21,12 +23,14 @@ fn turned(hash: u64) -> u64 {
 pub(crate) struct Segment {
     /// How many bits below the shard's the entries share.
     pub(crate) depth: u8,
+    /// The last snapshot that has taken it (see `snapshot.rs`).
+    pub(crate) epoch: AtomicU32,
     table: HashTable<Entry>,
 }
 
 impl Segment {
     pub(crate) fn new(depth: u8) -> Self {
-        Self { depth, table: HashTable::new() }
+        Self { depth, epoch: AtomicU32::new(0), table: HashTable::new() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -70,7 +74,8 @@ impl Segment {
 
     /// Moves the upper half, by the bit after the shared ones, into a new segment.
     pub(crate) fn split(&mut self, hasher: &KeyHash, bit: u32) -> Self {
-        let mut upper = Self { depth: self.depth + 1, table: HashTable::with_capacity(FULL / 2) };
+        let epoch = AtomicU32::new(*self.epoch.get_mut());
+        let mut upper = Self { depth: self.depth + 1, epoch, table: HashTable::with_capacity(FULL / 2) };
         let mut lower = HashTable::with_capacity(FULL / 2);
         for entry in self.table.drain() {
             let hash = hasher.hash(entry.key());

@@ -6,6 +6,8 @@
 //!
 //! A full segment splits on its next bit; the directory doubles by copying small indices.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use hashbrown::hash_table::OccupiedEntry;
 
 use crate::entry::{Entry, ValueRef};
@@ -75,6 +77,8 @@ impl Entry {
 #[derive(Debug, Default)]
 pub struct Shard {
     bits: u8,
+    /// The last snapshot that has taken all of it (see `snapshot.rs`).
+    epoch: AtomicU32,
     directory: Vec<u32>,
     segments: Vec<Segment>,
     counts: Counts,
@@ -162,6 +166,34 @@ impl Shard {
         let first = if width == 64 { 0 } else { hash >> width };
         let next = (first + 1).checked_shl(width).filter(|n| *n != 0 && n >> width == first + 1);
         Some((segment, next.filter(|n| shard_of(*n) == shard_of(hash))))
+    }
+
+    /// The segment of `hash` if the snapshot of this epoch has not taken it; it counts as taken from now on.
+    pub(crate) fn take_turn(&self, hash: u64, epoch: u32) -> Option<&Segment> {
+        if self.epoch.load(Ordering::Relaxed) >= epoch {
+            return None;
+        }
+        let Some(segment) = self.segments.get(self.segment_of(hash)) else {
+            // What comes to be here is younger than the cut.
+            self.epoch.store(epoch, Ordering::Relaxed);
+            return None;
+        };
+        // The shard's lock orders these: whoever writes holds it alone, the walker shares it with readers.
+        (segment.epoch.load(Ordering::Relaxed) < epoch).then(|| {
+            segment.epoch.store(epoch, Ordering::Relaxed);
+            segment
+        })
+    }
+
+    /// Whether the snapshot of this epoch has not taken all of it.
+    pub(crate) fn is_older(&self, epoch: u32) -> bool {
+        self.epoch.load(Ordering::Relaxed) < epoch
+            && self.segments.iter().any(|s| s.epoch.load(Ordering::Relaxed) < epoch && s.len() > 0)
+    }
+
+    /// Its contents are younger than the cut of this epoch.
+    pub(crate) fn renew(&mut self, epoch: u32) {
+        *self.epoch.get_mut() = epoch;
     }
 
     #[inline]

@@ -13,6 +13,7 @@ use crate::event::{Change, Class, Effect};
 use crate::keyspace::Keyspace;
 use crate::lock::{Held, ShardSet, shard_id};
 use crate::shard::{Counts, SHARD_BITS, SHARDS, Shard};
+use crate::snapshot::Capture;
 use crate::value::Value;
 use crate::view::{Typed, View, Viewer};
 
@@ -37,6 +38,7 @@ impl Writer {
     /// to readers at once. `viewer` is [`Viewer::Stream`] for a primary's stream, [`Viewer::Client`] where
     /// this keyspace is itself the primary.
     pub fn begin(&mut self, set: &ShardSet, viewer: Viewer, db: u32) -> Txn<'_> {
+        let capture = self.keyspace.snapshots().admit();
         let gate = self.keyspace.gate.write();
         let held = Held::exclusive(&self.keyspace, set);
         let view = View::with_held(&self.keyspace, held, viewer, db);
@@ -48,6 +50,7 @@ impl Writer {
             rewritten: false,
             effects: None,
             changes: None,
+            capture,
             _gate: gate,
         }
     }
@@ -75,6 +78,8 @@ pub struct Txn<'k> {
     rewritten: bool,
     effects: Option<Vec<Effect>>,
     changes: Option<Vec<Change>>,
+    /// The snapshot being taken: it sees each segment before this transaction touches it.
+    capture: Option<Arc<Capture>>,
     _gate: RwLockWriteGuard<'k, ()>,
 }
 
@@ -198,9 +203,13 @@ impl<'k> Txn<'k> {
     fn shard(&mut self, key: &[u8]) -> Result<(u64, &mut Shard), CommandError> {
         let keyspace = self.view.keyspace();
         let hash = keyspace.hasher().hash(key);
-        let id = shard_id(self.view.db(), hash);
-        let shard = self.view.held.get_mut(keyspace, id);
-        shard.map(|s| (hash, s)).ok_or(CommandError::err("DB index is out of range"))
+        let db = self.view.db();
+        let shard = self.view.held.get_mut(keyspace, shard_id(db, hash));
+        let shard = shard.ok_or(CommandError::err("DB index is out of range"))?;
+        if let Some(capture) = &self.capture {
+            capture.before_write(db, shard, hash, keyspace.snapshots());
+        }
+        Ok((hash, shard))
     }
 
     /// In a writable keyspace, removes the key if its time has come, as a real primary does before a
@@ -314,11 +323,15 @@ impl<'k> Txn<'k> {
     /// [`CommandError::WrongType`]
     pub fn typed_mut<T: Typed>(&mut self, key: &[u8]) -> Result<Option<ValueMut<'_, T>>, CommandError> {
         self.reap(key);
-        let Self { view, dead, .. } = self;
+        let Self { view, dead, capture, .. } = self;
         let hash = view.keyspace().hasher().hash(key);
         let id = shard_id(view.db(), hash);
         let keyspace = view.keyspace();
+        let db = view.db();
         let Some(shard) = view.held.get_mut(keyspace, id) else { return Ok(None) };
+        if let Some(capture) = capture {
+            capture.before_write(db, shard, hash, keyspace.snapshots());
+        }
         let Some((mut place, counts)) = shard.occupied(hash, key) else { return Ok(None) };
         if place.get_mut().value_mut().and_then(T::of_mut).is_none() {
             return Err(CommandError::WrongType);
@@ -366,11 +379,14 @@ impl<'k> Txn<'k> {
         if self.view.keyspace().db(db).is_none() {
             return 0;
         }
-        for shard in 0..SHARDS as u32 {
-            if let Ok(shard) = self.held_mut(db, shard) {
+        for index in 0..SHARDS as u32 {
+            if let Ok(shard) = self.held_mut(db, index) {
                 keys += shard.counts().keys;
                 let shard = std::mem::take(shard);
-                self.dead_shards.push(shard);
+                self.dead_shards.extend(match &self.capture {
+                    Some(capture) => capture.before_drop(db, index as usize, shard),
+                    None => Some(shard),
+                });
             }
         }
         keys
@@ -388,6 +404,9 @@ impl<'k> Txn<'k> {
             let mut first = std::mem::take(self.held_mut(a, shard)?);
             std::mem::swap(&mut first, self.held_mut(b, shard)?);
             *self.held_mut(a, shard)? = first;
+        }
+        if let Some(capture) = &self.capture {
+            capture.swapped(a, b);
         }
         Ok(())
     }

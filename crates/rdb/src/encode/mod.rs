@@ -132,6 +132,21 @@ impl Encoder {
         Ok(Self { version, options, out, crc: Crc64::new() })
     }
 
+    /// Begins records without a dump around them, to be put into one by [`append`](Self::append).
+    ///
+    /// # Errors
+    /// [`EncodeError::Version`].
+    pub fn records(version: Version, options: EncodeOptions) -> Result<Self, EncodeError> {
+        check_version(version)?;
+        Ok(Self { version, options, out: Bytes::new(options.compress), crc: Crc64::new() })
+    }
+
+    /// Records that another encoder has written. Their version need not be this dump's, but its readers must
+    /// know their types.
+    pub fn append(&mut self, records: &[u8]) {
+        self.out.raw(records);
+    }
+
     /// The version being written.
     pub fn version(&self) -> Version {
         self.version
