@@ -43,6 +43,7 @@ pub use fill::fill_every_type;
 pub use link::wait_until_caught_up;
 pub use port::free_port;
 pub use process::{cpu_time_of, rss_bytes_of};
+pub use random::Random;
 pub use reply::Reply;
 pub use running::{Builder, Running};
 pub use server::Server;

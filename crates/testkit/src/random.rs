@@ -4,14 +4,18 @@ use std::ops::RangeInclusive;
 
 /// `SplitMix64` by Guy Steele, Doug Lea and Christine Flood: one addition and three mixing steps a number.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The sequence of this seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    #[allow(clippy::should_implement_trait, reason = "not an iterator: it never ends")]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,48 +24,52 @@ impl Random {
     }
 
     /// A number in the range, both ends included.
-    pub(crate) fn within(&mut self, range: RangeInclusive<i64>) -> i64 {
+    pub fn within(&mut self, range: RangeInclusive<i64>) -> i64 {
         let span = range.end().wrapping_sub(*range.start()).cast_unsigned().wrapping_add(1);
         let offset = if span == 0 { self.next() } else { self.next() % span };
         range.start().wrapping_add(offset.cast_signed())
     }
 
     /// An index below `count`, or 0.
-    pub(crate) fn below(&mut self, count: usize) -> usize {
+    pub fn below(&mut self, count: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(count.max(1)).unwrap_or(u64::MAX)).unwrap_or(0)
     }
 
     /// True once in so many times.
-    pub(crate) fn one_in(&mut self, times: u64) -> bool {
+    pub fn one_in(&mut self, times: u64) -> bool {
         self.next().is_multiple_of(times.max(1))
     }
 
-    pub(crate) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+    /// One of them.
+    ///
+    /// # Panics
+    /// When there are none.
+    pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())]
     }
 
     /// Text that does not compress, for sizes below LZF's interest it hardly matters.
-    pub(crate) fn text(&mut self, len: usize) -> Vec<u8> {
+    pub fn text(&mut self, len: usize) -> Vec<u8> {
         const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
         (0..len).map(|_| self.pick(LETTERS)).collect()
     }
 
     /// Any bytes.
-    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes: Vec<u8> = (0..len.div_ceil(8)).flat_map(|_| self.next().to_le_bytes()).collect();
         bytes.truncate(len);
         bytes
     }
 
     /// An integer of any width, so that every packed width occurs.
-    pub(crate) fn integer(&mut self) -> i64 {
+    pub fn integer(&mut self) -> i64 {
         let bits = self.below(64);
         self.next().cast_signed() >> bits
     }
 
     /// A score: integers, fractions, tiny, huge, and now and then an infinity. Not the negative zero: of it and zero,
     /// `ZUNIONSTORE ... MIN` takes whichever its sorting puts first, on a replica perhaps the other.
-    pub(crate) fn score(&mut self) -> String {
+    pub fn score(&mut self) -> String {
         match self.below(12) {
             0..4 => self.within(-1000..=1000).to_string(),
             4..7 => format!("{}.{}", self.within(-1000..=1000), self.below(1000)),
@@ -75,7 +83,7 @@ impl Random {
 
     /// A string value of the kinds that servers keep differently: integers, short (embedded), long, compressible,
     /// binary, empty.
-    pub(crate) fn value(&mut self) -> Vec<u8> {
+    pub fn value(&mut self) -> Vec<u8> {
         match self.below(16) {
             0..4 => self.integer().to_string().into_bytes(),
             4..9 => {

@@ -1,0 +1,123 @@
+//! How the two replies to a command are compared. By their bytes, unless its row here says otherwise.
+
+use crate::tree::Tree;
+
+/// How a command is run and its replies are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judge {
+    /// The same bytes.
+    Exact,
+    /// The same elements in any order, in groups of so many.
+    Unordered(usize),
+    /// The same kind, and as many elements: it chooses by chance.
+    Shape,
+    /// Integers that lie no further apart than this: it depends on the moment.
+    Near(i64),
+    /// A whole walk by cursor must find the same on both sides.
+    Walk,
+    /// What ours takes by chance is removed on the other side too.
+    Pop,
+    /// It could wait: it runs in a transaction, where it does not.
+    Blocking,
+    /// Runs on both sides, and nobody compares.
+    Free,
+}
+
+const ROWS: &[(&str, Judge)] = &[
+    ("blmove", Judge::Blocking),
+    ("blmpop", Judge::Blocking),
+    ("blpop", Judge::Blocking),
+    ("brpop", Judge::Blocking),
+    ("brpoplpush", Judge::Blocking),
+    ("bzmpop", Judge::Blocking),
+    ("bzpopmax", Judge::Blocking),
+    ("bzpopmin", Judge::Blocking),
+    ("config", Judge::Free),
+    ("debug", Judge::Free),
+    ("expiretime", Judge::Near(2)),
+    ("hgetall", Judge::Unordered(2)),
+    ("hkeys", Judge::Unordered(1)),
+    ("hrandfield", Judge::Shape),
+    ("hscan", Judge::Walk),
+    ("hvals", Judge::Unordered(1)),
+    ("keys", Judge::Unordered(1)),
+    ("pexpiretime", Judge::Near(2000)),
+    ("pttl", Judge::Near(2000)),
+    ("randomkey", Judge::Shape),
+    ("scan", Judge::Walk),
+    ("sdiff", Judge::Unordered(1)),
+    ("sinter", Judge::Unordered(1)),
+    ("smembers", Judge::Unordered(1)),
+    ("spop", Judge::Pop),
+    ("srandmember", Judge::Shape),
+    ("sscan", Judge::Walk),
+    ("sunion", Judge::Unordered(1)),
+    ("ttl", Judge::Near(2)),
+    ("xread", Judge::Blocking),
+    ("xreadgroup", Judge::Blocking),
+    ("zrandmember", Judge::Shape),
+    ("zscan", Judge::Walk),
+];
+
+impl Judge {
+    /// The row of a command.
+    pub(crate) fn of(command: &[Vec<u8>]) -> Self {
+        let name = command.first().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase());
+        let name = name.unwrap_or_default();
+        let found = ROWS.binary_search_by(|(known, _)| (*known).cmp(name.as_str()));
+        found.map_or(Self::Exact, |at| ROWS[at].1)
+    }
+
+    /// Whether the replies count as the same.
+    pub(crate) fn agree(self, ours: &[u8], theirs: &[u8]) -> bool {
+        if ours == theirs || self == Self::Free {
+            return true;
+        }
+        let (mut a, mut b) = (Tree::parse(ours), Tree::parse(theirs));
+        match self {
+            Self::Unordered(group) => {
+                a.sort(group);
+                b.sort(group);
+                a == b
+            }
+            Self::Shape if a.is_error() || b.is_error() => false,
+            Self::Shape => {
+                let pairs = |tree: &Tree| tree.items.iter().all(|item| item.items.len() == 2);
+                a.kind == b.kind && a.items.len() == b.items.len() && pairs(&a) == pairs(&b)
+            }
+            // What a negative one says (no key, no expiry) is exact.
+            Self::Near(most) => match (a.integer(), b.integer()) {
+                (Some(x), Some(y)) => a.kind == b.kind && x >= 0 && y >= 0 && x.abs_diff(y) <= most.unsigned_abs(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::words;
+
+    #[test]
+    fn rows_are_sorted_and_found() {
+        assert!(ROWS.is_sorted_by_key(|(name, _)| *name));
+        for (name, judge) in ROWS {
+            assert_eq!(Judge::of(&words(&name.to_uppercase())), *judge);
+        }
+        assert_eq!(Judge::of(&words("get x")), Judge::Exact);
+    }
+
+    #[test]
+    fn order_and_moment_are_forgiven_where_they_must_be() {
+        let set = |text: &str| text.replace(' ', "\r\n").into_bytes();
+        let (ab, ba) = (set("*2 +a +b "), set("*2 +b +a "));
+        assert!(!Judge::Exact.agree(&ab, &ba));
+        assert!(Judge::Unordered(1).agree(&ab, &ba));
+        assert!(Judge::Shape.agree(&ab, &ba));
+        assert!(Judge::Near(2).agree(b":100\r\n", b":98\r\n"));
+        assert!(!Judge::Near(2).agree(b":1\r\n", b":-1\r\n"));
+        assert!(!Judge::Shape.agree(b"$1\r\na\r\n", b"$-1\r\n"));
+    }
+}
