@@ -82,7 +82,13 @@ fn element(random: &mut Random) -> Vec<u8> {
 fn member(random: &mut Random) -> Vec<u8> {
     match random.below(20) {
         0..12 => random.within(-8..=12).to_string().into_bytes(),
-        12 => text(random.pick(&["70000", "-70000", "5000000000", "-9223372036854775808", "9223372036854775807"])),
+        12 => text(random.pick(&[
+            "70000",
+            "-70000",
+            "5000000000",
+            "-9223372036854775808",
+            "9223372036854775807",
+        ])),
         13 => vec![b'm'; 70],
         14 => text(random.pick(&["007", "", "-0", "+1", "9223372036854775808"])),
         _ => format!("m{}", random.below(15)).into_bytes(),
@@ -115,8 +121,13 @@ fn float(random: &mut Random) -> Vec<u8> {
             "1e17",
             "9007199254740993",
         ])),
-        _ => format!("{}.{:0width$}", random.within(-300..=300), random.below(1000), width = 1 + random.below(5))
-            .into_bytes(),
+        _ => format!(
+            "{}.{:0width$}",
+            random.within(-300..=300),
+            random.below(1000),
+            width = 1 + random.below(5)
+        )
+        .into_bytes(),
     }
 }
 
@@ -140,7 +151,14 @@ fn at_ms(random: &mut Random) -> Vec<u8> {
 /// Relative times: years, or what is refused. Near ones would race.
 fn seconds(random: &mut Random) -> Vec<u8> {
     match random.below(8) {
-        0 => text(random.pick(&["0", "-1", "x", "9223372036854775807", "-9223372036854775", "9223372036854775"])),
+        0 => text(random.pick(&[
+            "0",
+            "-1",
+            "x",
+            "9223372036854775807",
+            "-9223372036854775",
+            "9223372036854775",
+        ])),
         _ => (1_000_000_000 + random.below(3)).to_string().into_bytes(),
     }
 }
@@ -154,8 +172,8 @@ fn milliseconds(random: &mut Random) -> Vec<u8> {
 
 fn pattern(random: &mut Random) -> Vec<u8> {
     text(random.pick(&[
-        "*", "s*", "?1", "[lt]?", "[^s]*", "s\\1", "", "n*e*", "*1", "[a-m]*", "[m-a]?", "**", "[", "\\", "[^",
-        "z[1-", "h?*",
+        "*", "s*", "?1", "[lt]?", "[^s]*", "s\\1", "", "n*e*", "*1", "[a-m]*", "[m-a]?", "**", "[", "\\",
+        "[^", "z[1-", "h?*",
     ]))
 }
 

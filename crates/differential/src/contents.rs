@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use crate::Command;
 use crate::command::words;
 use crate::judge::Judge;
 use crate::tree::Tree;
 use crate::wire::Wire;
-use crate::Command;
 
 /// The databases that commands of the families reach.
 const DATABASES: u32 = 3;
@@ -51,7 +51,9 @@ pub(crate) fn read(wire: &mut Wire) -> io::Result<Contents> {
             .collect();
         let about = wire.ask_all(&about)?;
         let mut reads = Vec::new();
-        let kinds = about.chunks_exact(3).map(|part| String::from_utf8_lossy(&Tree::parse(&part[0]).text).into_owned());
+        let kinds = about
+            .chunks_exact(3)
+            .map(|part| String::from_utf8_lossy(&Tree::parse(&part[0]).text).into_owned());
         let kinds: Vec<String> = kinds.collect();
         for (key, kind) in keys.iter().zip(&kinds) {
             reads.extend(reads_of(kind).iter().map(|line| with_key(line, key)));
@@ -90,7 +92,8 @@ pub(crate) fn difference(a: &Contents, b: &Contents, with_encodings: bool) -> Op
         let (x, y) = match (a.get(place), b.get(place)) {
             (Some(x), Some(y)) => (x, y),
             (x, y) => {
-                let shown = |facts: Option<&Facts>| facts.map_or("missing".to_owned(), |f| format!("{f:?}"));
+                let shown =
+                    |facts: Option<&Facts>| facts.map_or_else(|| "missing".to_owned(), |f| format!("{f:?}"));
                 return Some([name(place), shown(x), shown(y)]);
             }
         };

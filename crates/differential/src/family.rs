@@ -88,7 +88,8 @@ impl Family {
             commands.append(&mut made);
         }
         let settings = SETTINGS.iter().chain(self.settings);
-        let settings = settings.map(|(name, values)| ((*name).to_owned(), random.pick(values).to_owned())).collect();
+        let settings =
+            settings.map(|(name, values)| ((*name).to_owned(), random.pick(values).to_owned())).collect();
         let resp3 = random.one_in(2);
         Round { settings, resp3, compare_streams: self.compare_streams, commands }
     }

@@ -87,7 +87,9 @@ impl Judge {
             }
             // What a negative one says (no key, no expiry) is exact.
             Self::Near(most) => match (a.integer(), b.integer()) {
-                (Some(x), Some(y)) => a.kind == b.kind && x >= 0 && y >= 0 && x.abs_diff(y) <= most.unsigned_abs(),
+                (Some(x), Some(y)) => {
+                    a.kind == b.kind && x >= 0 && y >= 0 && x.abs_diff(y) <= most.unsigned_abs()
+                }
                 _ => false,
             },
             _ => false,

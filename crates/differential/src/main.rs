@@ -46,11 +46,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         };
         if let Some(path) = &arguments.replay {
-            let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let text =
+                std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             match replay(server, &text) {
                 Ok(commands) => println!("{name}: {commands} commands, no difference"),
                 Err(difference) => {
-                    println!("{name}: {}\n  ours:   {}\n  theirs: {}", difference.what, difference.ours, difference.theirs);
+                    println!(
+                        "{name}: {}\n  ours:   {}\n  theirs: {}",
+                        difference.what, difference.ours, difference.theirs
+                    );
                     failed = true;
                 }
             }
@@ -72,7 +76,10 @@ fn main() -> ExitCode {
             match soak.run(seed, arguments.commands) {
                 Ok(done) => {
                     let rate = done as f64 / started.elapsed().as_secs_f64();
-                    println!("{name} {}: {done} commands without a difference, seed {seed}, {rate:.0} a second", family.name);
+                    println!(
+                        "{name} {}: {done} commands without a difference, seed {seed}, {rate:.0} a second",
+                        family.name
+                    );
                 }
                 Err(failure) => {
                     println!("{failure}");

@@ -78,8 +78,9 @@ impl Pair {
         let theirs = server.start();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let engine = Engine::new(Role::Primary, Options::default());
-        engine.keyspace().set_compat(compat_of(server));
-        let ours = runtime.block_on(Standalone::start_with(engine, "127.0.0.1:0")).map_err(io::Error::other)?;
+        engine.set_compat(compat_of(server));
+        let ours =
+            runtime.block_on(Standalone::start_with(engine, "127.0.0.1:0")).map_err(io::Error::other)?;
         let follow = |url: String| {
             runtime
                 .block_on(async {
@@ -94,7 +95,16 @@ impl Pair {
         let names = Wire::connect(&theirs.addr(), false)?.ask(&words("COMMAND LIST"))?;
         let known = Tree::parse(&names).strings();
         let known = known.iter().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase()).collect();
-        Ok(Self { follower_of_ours, follower_of_theirs, ours, theirs, taps, known, lost: Default::default(), runtime })
+        Ok(Self {
+            follower_of_ours,
+            follower_of_theirs,
+            ours,
+            theirs,
+            taps,
+            known,
+            lost: Default::default(),
+            runtime,
+        })
     }
 
     /// The names of the commands that the real server has.
@@ -150,7 +160,8 @@ impl Pair {
         Wire::connect(&self.ours.local_addr().to_string(), false)?.ask(&mark)?;
         Wire::connect(&self.theirs.addr(), false)?.ask(&mark)?;
         let [ours, theirs] = &mut self.taps;
-        let side = |side, error: io::Error| io::Error::new(error.kind(), format!("the stream of {side}: {error}"));
+        let side =
+            |side, error: io::Error| io::Error::new(error.kind(), format!("the stream of {side}: {error}"));
         let ours = ours.read_until(MARKER.as_bytes()).map_err(|error| side("ours", error))?;
         let theirs = theirs.read_until(MARKER.as_bytes()).map_err(|error| side("theirs", error))?;
         Ok([ours, theirs])
@@ -189,13 +200,22 @@ impl Pair {
             return differ(format!("our replica of theirs: {what}"), a, b);
         }
         if lost != std::mem::replace(&mut self.lost[1], lost.clone()) {
-            return differ("our replica of theirs: not applied".to_owned(), format!("{lost:?}"), String::new());
+            return differ(
+                "our replica of theirs: not applied".to_owned(),
+                format!("{lost:?}"),
+                String::new(),
+            );
         }
         Ok(Ok(()))
     }
 
     /// What a replica holds once it is there, and the commands that it could not apply.
-    fn follow(&self, replica: &Replica, offset: u64, resp3: bool) -> io::Result<(Contents, Vec<(String, u64)>)> {
+    fn follow(
+        &self,
+        replica: &Replica,
+        offset: u64,
+        resp3: bool,
+    ) -> io::Result<(Contents, Vec<(String, u64)>)> {
         self.runtime.block_on(replica.wait_for_offset(offset, CATCH_UP)).map_err(io::Error::other)?;
         let addr = replica.local_addr().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let held = contents::read(&mut Wire::connect(&addr.to_string(), resp3)?)?;
@@ -294,10 +314,12 @@ impl Walk {
             let theirs = self.theirs.ask(command)?;
             return if theirs == taken { Ok(Ok(())) } else { differ(&theirs) };
         }
-        let there = Tree::parse(&self.theirs.ask(&[b"SCARD".to_vec(), remove[1].clone()])?).integer().unwrap_or(0);
+        let there =
+            Tree::parse(&self.theirs.ask(&[b"SCARD".to_vec(), remove[1].clone()])?).integer().unwrap_or(0);
         let wanted = command.get(2).and_then(|n| String::from_utf8_lossy(n).parse().ok()).unwrap_or(1);
         let removed = self.theirs.ask(&remove)?;
-        let ok = Tree::parse(&removed).integer() == Some(there.min(wanted)) && there.min(wanted) == remove.len() as i64 - 2;
+        let ok = Tree::parse(&removed).integer() == Some(there.min(wanted))
+            && there.min(wanted) == remove.len() as i64 - 2;
         if ok { Ok(Ok(())) } else { differ(&removed) }
     }
 
@@ -313,7 +335,8 @@ impl Walk {
             let text = String::from_utf8_lossy(rest).into_owned();
             let mut parts = text.split(':');
             let wire = if parts.next() == Some("ours") { &mut self.ours } else { &mut self.theirs };
-            let reply = wire.ask(&[b"DUMP".to_vec(), parts.next().unwrap_or_default().as_bytes().to_vec()])?;
+            let reply =
+                wire.ask(&[b"DUMP".to_vec(), parts.next().unwrap_or_default().as_bytes().to_vec()])?;
             let mut payload = Tree::parse(&reply).text;
             let change = parts.next();
             let place = parts.next().and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
@@ -333,7 +356,8 @@ impl Walk {
 
 /// What a whole walk finds, in order; or the one reply, where it is none or begins in the middle.
 fn walk(wire: &mut Wire, command: &Command) -> io::Result<Vec<Tree>> {
-    let place = if Judge::of(command) == Judge::Walk && command[0].eq_ignore_ascii_case(b"SCAN") { 1 } else { 2 };
+    let place =
+        if Judge::of(command) == Judge::Walk && command[0].eq_ignore_ascii_case(b"SCAN") { 1 } else { 2 };
     let mut command = command.clone();
     let whole = command.get(place).is_some_and(|cursor| cursor == b"0");
     let group = if command[0].eq_ignore_ascii_case(b"SSCAN") || place == 1 { 1 } else { 2 };
@@ -345,7 +369,11 @@ fn walk(wire: &mut Wire, command: &Command) -> io::Result<Vec<Tree>> {
         if !whole {
             return Ok(Vec::new());
         }
-        found.extend(items.items.chunks(group).map(|part| Tree { kind: b'*', text: Vec::new(), items: part.to_vec() }));
+        found.extend(items.items.chunks(group).map(|part| Tree {
+            kind: b'*',
+            text: Vec::new(),
+            items: part.to_vec(),
+        }));
         if next.text == b"0" {
             return Ok(found.into_iter().collect());
         }
@@ -359,6 +387,11 @@ impl Difference {
     }
 
     fn broken(index: usize, error: &io::Error) -> Box<Self> {
-        Box::new(Self { index, what: "the comparison broke".to_owned(), ours: error.to_string(), theirs: String::new() })
+        Box::new(Self {
+            index,
+            what: "the comparison broke".to_owned(),
+            ours: error.to_string(),
+            theirs: String::new(),
+        })
     }
 }

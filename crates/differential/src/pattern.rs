@@ -38,10 +38,10 @@ pub struct Pattern {
 enum Node {
     Word(Vec<u8>),
     Atom(Atom),
-    Sequence(Vec<Node>),
-    OneOf(Vec<Node>),
-    Repeat { least: usize, most: usize, node: Box<Node> },
-    Counted(Box<Node>),
+    Sequence(Vec<Self>),
+    OneOf(Vec<Self>),
+    Repeat { least: usize, most: usize, node: Box<Self> },
+    Counted(Box<Self>),
     End,
 }
 
@@ -157,7 +157,8 @@ impl Reader<'_> {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
             let name = &rest[..end];
             self.rest = &rest[end..];
-            let mut found = self.atoms.iter().flat_map(|list| list.iter()).filter(|(known, _)| *known == name);
+            let mut found =
+                self.atoms.iter().flat_map(|list| list.iter()).filter(|(known, _)| *known == name);
             Node::Atom(found.next().unwrap_or_else(|| panic!("{}: no atom ${name}", self.text)).1)
         } else {
             let end = self.rest.find([' ', '|', ')', ';']).unwrap_or(self.rest.len());

@@ -51,7 +51,14 @@ mod tests {
         let mut fails = |round: &Round| {
             let has = |n: &str| round.commands.contains(&words(&format!("C {n}")));
             let found = has("17") && has("60");
-            found.then(|| Box::new(Difference { index: 99, what: String::new(), ours: String::new(), theirs: String::new() }))
+            found.then(|| {
+                Box::new(Difference {
+                    index: 99,
+                    what: String::new(),
+                    ours: String::new(),
+                    theirs: String::new(),
+                })
+            })
         };
         let first = fails(&round).unwrap_or_else(|| panic!("it fails"));
         let (short, _) = shrink(round, first, &mut fails);

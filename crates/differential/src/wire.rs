@@ -158,7 +158,13 @@ mod tests {
 
     #[test]
     fn a_reply_ends_where_it_ends() {
-        for whole in [&b"+OK\r\n"[..], b"$-1\r\n", b"$3\r\na\r\n\r\n", b"*2\r\n%1\r\n:1\r\n:2\r\n$0\r\n\r\n", b"*-1\r\n"] {
+        for whole in [
+            &b"+OK\r\n"[..],
+            b"$-1\r\n",
+            b"$3\r\na\r\n\r\n",
+            b"*2\r\n%1\r\n:1\r\n:2\r\n$0\r\n\r\n",
+            b"*-1\r\n",
+        ] {
             let mut bytes = whole.to_vec();
             bytes.extend_from_slice(b"+next");
             assert_eq!(end_of_reply(&bytes, 0), Some(whole.len()), "{}", whole.escape_ascii());
