@@ -54,7 +54,8 @@ async fn demo(args: &Args) -> Result<bool, Failure> {
         let end = primary.engine().position().map_or(0, |position| position.offset.0);
         replica.wait_for_offset(end, Duration::from_secs(30)).await?;
         let (a, b) = (primary.url(), format!("redis://{addr}"));
-        let report = tokio::task::spawn_blocking(move || verify::compare(&a, &b, 10, 3)).await??;
+        let report =
+            tokio::task::spawn_blocking(move || verify::compare(&verify::Args::between(a, b))).await??;
         for example in &report.examples {
             println!("          {example}");
         }

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod demo;
 mod rdb;
 mod serve;
+mod tls;
 mod verify;
 
 /// Your Redis or Valkey data set, inside your process.

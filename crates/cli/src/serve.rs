@@ -28,6 +28,17 @@ pub struct Args {
     /// What clients must give to AUTH. (Other users of this machine see arguments: prefer the variable.)
     #[arg(long, value_name = "PASSWORD", env = "REPLICA_PASSWORD", hide_env_values = true)]
     requirepass: Option<String>,
+    #[command(flatten)]
+    tls: crate::tls::Args,
+    /// Most bytes a second that a full sync may take from the network.
+    #[arg(long, value_name = "BYTES", requires = "master")]
+    rate_limit: Option<u64>,
+    /// Chance to be promoted by a Sentinel: 0 is never.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    replica_priority: u32,
+    /// Lets Sentinels tell clients of this replica.
+    #[arg(long)]
+    replica_announced: bool,
     /// How many databases SELECT offers; grows if the primary uses more.
     #[arg(long, default_value_t = 16)]
     databases: u32,
@@ -72,12 +83,20 @@ pub fn run(args: Args) -> Result<(), Failure> {
 }
 
 async fn follow(args: Args, master: String) -> Result<(), Failure> {
+    let tls = replica::Address::parse(&master)?.tls;
     let mut builder = Replica::builder().master(master).listen(&args.listen).databases(args.databases);
     if let Some(password) = args.requirepass {
         builder = builder.server_password(password);
     }
     if let Some(compat) = args.compat {
         builder = builder.compat(compat);
+    }
+    builder = builder.priority(args.replica_priority).announced(args.replica_announced);
+    if let Some(bytes) = args.rate_limit {
+        builder = builder.rate_limit(bytes);
+    }
+    if tls {
+        builder = builder.tls(args.tls.build()?);
     }
     let replica = builder.start().await?;
     if let Some(addr) = replica.local_addr() {

@@ -1,4 +1,4 @@
-//! Where a primary is: `redis://user:password@host:port`, or `host:port`.
+//! Where a primary is: `redis://user:password@host:port`, `rediss://..` for TLS, or `host:port`.
 
 use crate::error::Error;
 
@@ -16,6 +16,8 @@ pub struct Address {
     pub user: Option<String>,
     /// The password.
     pub password: Option<String>,
+    /// Whether it said `rediss://` or `valkeys://`.
+    pub tls: bool,
 }
 
 impl Address {
@@ -25,10 +27,11 @@ impl Address {
     /// [`Error::Config`] names what makes no sense.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let config = |what: &str| Error::Config(format!("{what} in the address of the primary"));
-        let rest = match text.split_once("://") {
-            Some(("redis" | "valkey", rest)) => rest,
+        let (tls, rest) = match text.split_once("://") {
+            Some(("redis" | "valkey", rest)) => (false, rest),
+            Some(("rediss" | "valkeys", rest)) => (true, rest),
             Some((scheme, _)) => return Err(config(&format!("the scheme {scheme:?} is not known"))),
-            None => text,
+            None => (false, text),
         };
         let (credentials, place) = match rest.rsplit_once('@') {
             Some((credentials, place)) => (Some(credentials), place),
@@ -53,7 +56,7 @@ impl Address {
                 Some(decode(password)).filter(|p| !p.is_empty()),
             ),
         };
-        Ok(Self { host: host.to_owned(), port, user, password })
+        Ok(Self { host: host.to_owned(), port, user, password, tls })
     }
 }
 
@@ -85,10 +88,11 @@ mod tests {
     #[test]
     fn addresses_are_read_in_every_form() {
         let parse = |text: &str| Address::parse(text).unwrap();
-        let plain = Address { host: "h".into(), port: 6379, user: None, password: None };
+        let plain = Address { host: "h".into(), port: 6379, user: None, password: None, tls: false };
         assert_eq!(parse("h"), plain);
         assert_eq!(parse("redis://h"), plain);
         assert_eq!(parse("redis://h:6379/0"), plain);
+        assert_eq!(parse("rediss://h"), Address { tls: true, ..plain });
         assert_eq!(parse("h:1").port, 1);
         assert_eq!(parse("[::1]:7").host, "::1");
         assert_eq!(parse("::1").host, "::1");

@@ -2,43 +2,44 @@
 
 use std::time::Duration;
 
-use replication::{Credentials, Driver, DriverConfig};
-use server::{Engine, EngineTarget, Listener, Options, Role, housekeeper};
+use replication::{Backoff, Credentials, DriverConfig};
+use server::{Engine, Listener, Options, Role, housekeeper};
 use store::Compat;
 
 use crate::address::Address;
 use crate::error::Error;
 use crate::handle::Replica;
 
+/// Longer than anything runs.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Settings of a [`Replica`]; made by [`Replica::builder`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     master: Option<String>,
-    credentials: Option<Credentials>,
     listen: Option<String>,
     server_password: Option<String>,
     databases: u32,
     compat: Option<Compat>,
-    sync_timeout: Duration,
-    connect_timeout: Duration,
-    read_timeout: Duration,
-    ack_interval: Duration,
+    priority: u32,
+    announced: bool,
+    announce_port: u16,
+    /// All that concerns the link; the address comes at the start.
+    link: DriverConfig,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        let link = replication::LinkOptions::default();
         Self {
             master: None,
-            credentials: None,
             listen: None,
             server_password: None,
             databases: 16,
             compat: None,
-            sync_timeout: link.sync_timeout,
-            connect_timeout: Duration::from_secs(5),
-            read_timeout: link.read_timeout,
-            ack_interval: link.ack_interval,
+            priority: 0,
+            announced: false,
+            announce_port: 0,
+            link: DriverConfig::new("", 0),
         }
     }
 }
@@ -54,7 +55,7 @@ impl Builder {
     /// User and password for the primary, instead of those in the address.
     #[must_use]
     pub fn credentials(mut self, user: Option<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some(Credentials { user, password: password.into() });
+        self.link.link.credentials = Some(Credentials { user, password: password.into() });
         self
     }
 
@@ -91,28 +92,124 @@ impl Builder {
     /// How long the primary may be silent during a full sync: progress, not the total. Default 60 s.
     #[must_use]
     pub fn sync_timeout(mut self, timeout: Duration) -> Self {
-        self.sync_timeout = timeout;
+        self.link.link.sync_timeout = timeout;
         self
     }
 
     /// How long connecting may take. Default 5 s.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.link.connect_timeout = timeout;
         self
     }
 
-    /// How long the stream may be silent. Default 60 s; primaries ping every 10 s.
+    /// How long a command of the stream that has begun may wait for its next byte. Default 60 s.
     #[must_use]
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
-        self.read_timeout = timeout;
+        self.link.link.read_timeout = timeout;
         self
     }
 
-    /// Time between two acknowledgements to the primary. Default 1 s, as real replicas.
+    /// How long the stream may be silent between commands. Default 60 s; primaries ping every 10 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.link.link.idle_timeout = timeout;
+        self
+    }
+
+    /// How long the primary may leave what we send unread. Default 10 s.
+    #[must_use]
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.link.write_timeout = timeout;
+        self
+    }
+
+    /// Time between two acknowledgements to the primary. Default 1 s, as real replicas; zero turns them off
+    /// but for those that the primary asks for, and a real primary then takes the replica for dead.
     #[must_use]
     pub fn ack_interval(mut self, interval: Duration) -> Self {
-        self.ack_interval = interval;
+        self.link.link.ack_interval = if interval.is_zero() { NEVER } else { interval };
+        self
+    }
+
+    /// The same as [`ack_interval`](Self::ack_interval).
+    #[must_use]
+    pub fn heartbeat_interval(self, interval: Duration) -> Self {
+        self.ack_interval(interval)
+    }
+
+    /// How long to wait between connections. Default: 1 s, doubling up to 30 s, each varied by a fifth.
+    #[must_use]
+    pub fn reconnect(mut self, backoff: Backoff) -> Self {
+        self.link.backoff = backoff;
+        self
+    }
+
+    /// Most bytes a second that a full sync may take from the network; the stream is not limited.
+    #[must_use]
+    pub fn rate_limit(mut self, bytes: u64) -> Self {
+        self.link.rate_limit = Some(bytes);
+        self
+    }
+
+    /// Bytes that may wait in this process, received and not yet applied. Default 256 MiB. Beyond them the
+    /// primary has to buffer; [`Status::buffered`](crate::Status::buffered) shows how many there are.
+    #[must_use]
+    pub fn buffer_limit(mut self, bytes: usize) -> Self {
+        self.link.buffer_limit = bytes;
+        self
+    }
+
+    /// Whether a full sync may use a second connection where the primary offers it (Redis 8, Valkey 8).
+    /// Default true.
+    #[must_use]
+    pub fn two_channels(mut self, allowed: bool) -> Self {
+        self.link.link.two_channels = allowed;
+        self
+    }
+
+    /// The address to tell the primary instead of the connection's and the listener's.
+    #[must_use]
+    pub fn announce(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.link.link.ip_address = Some(host.into());
+        self.announce_port = port;
+        self
+    }
+
+    /// `replica-priority`: Sentinel never promotes a replica of priority 0, which is the default here.
+    #[must_use]
+    pub fn priority(mut self, priority: u32) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// `replica-announced`: whether Sentinels tell clients of this replica. Default false.
+    #[must_use]
+    pub fn announced(mut self, announced: bool) -> Self {
+        self.announced = announced;
+        self
+    }
+
+    /// The connection's name in the primary's CLIENT LIST.
+    #[must_use]
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.link.link.client_name = Some(name.into());
+        self
+    }
+
+    /// The word for PSYNC, where the primary's configuration has renamed the command.
+    #[must_use]
+    pub fn psync_command(mut self, word: impl Into<String>) -> Self {
+        self.link.link.psync_command = word.into();
+        self
+    }
+
+    /// TLS to the primary; `rediss://` in the address without this means [`Tls::builder`](crate::Tls::builder)
+    /// with the authorities that browsers know.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: replication::Tls) -> Self {
+        self.link.tls = Some(tls);
         self
     }
 
@@ -129,6 +226,12 @@ impl Builder {
         options.password = self.server_password;
         let role = Role::Replica { host: address.host.clone(), port: address.port };
         let engine = Engine::new(role, options);
+        engine.change_link_settings(|settings| {
+            settings.priority = self.priority;
+            settings.announced = self.announced;
+            settings.announce_port = self.announce_port;
+            settings.announce_ip.clone_from(&self.link.link.ip_address);
+        });
         housekeeper::spawn(&engine).map_err(|source| Error::Io { what: "starting a thread", source })?;
         let listener = match &self.listen {
             None => None,
@@ -139,19 +242,25 @@ impl Builder {
                 Some(bound.map_err(|source| Error::Io { what: "listening", source })?)
             }
         };
-        let mut config = DriverConfig::new(address.host, address.port);
-        config.connect_timeout = self.connect_timeout;
-        config.link.credentials = self.credentials.or_else(|| {
+        let mut config = self.link;
+        config.host = address.host;
+        config.port = address.port;
+        if config.link.credentials.is_none() {
             let user = address.user;
-            address.password.map(|password| Credentials { user, password })
-        });
+            config.link.credentials = address.password.map(|password| Credentials { user, password });
+        }
         config.link.listening_port = listener.as_ref().map_or(0, |l| l.local_addr().port());
-        config.link.sync_timeout = self.sync_timeout;
-        config.link.read_timeout = self.read_timeout;
-        config.link.ack_interval = self.ack_interval;
-        let driver = Driver::spawn(config, EngineTarget::new(engine.clone()));
-        let driver = driver.map_err(|source| Error::Io { what: "starting a thread", source })?;
-        engine.watch_link(driver.watch());
-        Ok(Replica::new(engine, listener, driver))
+        #[cfg(feature = "tls")]
+        if address.tls && config.tls.is_none() {
+            let tls = replication::Tls::builder("").build();
+            config.tls = Some(tls.map_err(|error| Error::Config(error.to_string()))?);
+        }
+        #[cfg(not(feature = "tls"))]
+        if address.tls {
+            return Err(Error::Config("this build has no TLS: feature `tls`".to_owned()));
+        }
+        let link = engine.follow(config);
+        let link = link.map_err(|source| Error::Io { what: "starting a thread", source })?;
+        Ok(Replica::new(engine, listener, link))
     }
 }

@@ -51,7 +51,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Timeout { .. } => true,
-            Self::Replication(error) => error.recovery() != replication::Recovery::GiveUp,
+            Self::Replication(error) => error.is_retryable(),
             _ => false,
         }
     }

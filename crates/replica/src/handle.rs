@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use replication::{Handle, LinkStatus, Phase, Position, Recovery};
-use server::{Engine, EngineTarget, Listener};
+use replication::{Buffered, Failures, LinkStatus, Phase, Position, Recovery};
+use server::{Engine, Listener};
 
+use crate::address::Address;
 use crate::builder::Builder;
 use crate::db::Db;
 use crate::error::Error;
@@ -22,8 +23,14 @@ pub struct Replica {
 struct Inner {
     engine: Arc<Engine>,
     listener: Option<Listener>,
-    driver: Mutex<Option<Handle<EngineTarget>>>,
+    closed: AtomicBool,
     link: tokio::sync::watch::Receiver<LinkStatus>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.engine.stop_following();
+    }
 }
 
 /// How a replica is doing, at one moment.
@@ -50,6 +57,14 @@ pub struct Status {
     pub reconnects: u64,
     /// When the last byte came from the primary.
     pub last_io: Option<Instant>,
+    /// Host and port of the primary.
+    pub primary: (Arc<str>, u16),
+    /// Bytes received and not yet applied.
+    pub buffered: Buffered,
+    /// How often a connection failed, by reason.
+    pub failures: Failures,
+    /// Full syncs whose dump came over a connection of its own, so that the primary buffered nothing.
+    pub two_channel_syncs: u64,
 }
 
 impl Status {
@@ -94,9 +109,29 @@ impl Replica {
         Ok(replica)
     }
 
-    pub(crate) fn new(engine: Arc<Engine>, listener: Option<Listener>, driver: Handle<EngineTarget>) -> Self {
-        let link = driver.watch();
-        Self { inner: Arc::new(Inner { engine, listener, driver: Mutex::new(Some(driver)), link }) }
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        listener: Option<Listener>,
+        link: tokio::sync::watch::Receiver<LinkStatus>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { engine, listener, closed: AtomicBool::new(false), link }) }
+    }
+
+    /// Leaves the primary and becomes one, with the data as they are: REPLICAOF NO ONE. Clients may write
+    /// then.
+    pub fn promote(&self) {
+        self.inner.engine.promote();
+    }
+
+    /// Leaves the primary for another: REPLICAOF HOST PORT. The data stay until the new primary has sent its
+    /// own, and are continued where it knows their history. User, password and TLS stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Config`], or a thread that cannot be had.
+    pub fn follow(&self, address: &str) -> Result<(), Error> {
+        let address = Address::parse(address)?;
+        let followed = self.inner.engine.replicate(&address.host, address.port);
+        followed.map_err(|source| Error::Io { what: "starting a thread", source })
     }
 
     /// Waits until the first data set is complete. Dropping the future is harmless.
@@ -157,8 +192,18 @@ impl Replica {
             partial_syncs: link.counters.partial_syncs,
             reconnects: link.reconnects(),
             last_io: link.last_io,
+            primary: link.primary,
+            buffered: link.buffered,
+            failures: link.failures,
+            two_channel_syncs: link.counters.two_channel_syncs,
             phase: link.phase,
         }
+    }
+
+    /// Wakes at every change of the link's state; see [`status`](Self::status).
+    #[must_use]
+    pub fn watch_link(&self) -> tokio::sync::watch::Receiver<LinkStatus> {
+        self.inner.link.clone()
     }
 
     /// Which history the data set holds, and how much of it: every effect up to here is visible to a read
@@ -185,11 +230,13 @@ impl Replica {
     /// # Errors
     /// [`Error::Closed`] if it was shut down before.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        let driver = self.inner.driver.lock().take().ok_or(Error::Closed)?;
+        if self.inner.closed.swap(true, Ordering::AcqRel) {
+            return Err(Error::Closed);
+        }
         if let Some(listener) = &self.inner.listener {
             listener.shutdown().await;
         }
-        driver.shutdown().await;
+        self.inner.engine.unfollow().await;
         Ok(())
     }
 }

@@ -39,7 +39,11 @@ pub use builder::Builder;
 pub use db::{Db, HashRef, ListRef, Scan, SetRef, StreamEntry, StreamRef, Ttl, ZsetRef};
 pub use error::Error;
 pub use handle::{Replica, Status};
-pub use replication::{LinkError, Offset, Phase, Position, ReplId};
+pub use replication::{
+    Backoff, Buffered, FailureKind, Failures, LinkError, LinkStatus, Offset, Phase, Position, ReplId,
+};
+#[cfg(feature = "tls")]
+pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use standalone::Standalone;
 pub use store::value::Kind;
 pub use store::value::stream::StreamId;

@@ -26,6 +26,13 @@ pub struct Standalone {
     listener: Listener,
 }
 
+impl Drop for Standalone {
+    fn drop(&mut self) {
+        // A client may have sent REPLICAOF.
+        self.engine.stop_following();
+    }
+}
+
 impl Standalone {
     /// Starts an empty server that listens at `address`; port 0 takes a free one.
     ///

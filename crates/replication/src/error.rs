@@ -125,6 +125,10 @@ impl LinkError {
             | Self::Closed { .. }
             | Self::Timeout { .. } => Recovery::Resume,
             Self::Tls { broken: false, .. } => Recovery::GiveUp,
+            // One connection will do: Valkey wants the right to SYNC for the second.
+            Self::Refused { step: Step::DumpChannel | Step::DumpRequest | Step::TieChannels, .. } => {
+                Recovery::Resume
+            }
             Self::Refused { step, reply } => match Refusal::of(reply) {
                 Refusal::Transient => Recovery::Resume,
                 Refusal::Access => Recovery::GiveUp,

@@ -152,6 +152,11 @@ impl<T: Target> Link<T> {
         self.history = Some((position, db));
     }
 
+    /// Changes the settings; what is said to the primary changes at the next connection.
+    pub fn set_options(&mut self, options: LinkOptions) {
+        self.options = options;
+    }
+
     /// Declares that the target's data belong to no history worth asking for: the next sync is a full one.
     pub fn forget(&mut self) {
         self.history = None;
@@ -246,7 +251,7 @@ impl<T: Target> Link<T> {
     /// The primary has been silent for too long.
     pub fn handle_timeout(&mut self, now: Duration) -> Result<(), LinkError> {
         let Some((since, patience)) = self.patience() else { return Ok(()) };
-        if now >= since + patience {
+        if now >= since.saturating_add(patience) {
             let error = LinkError::Timeout { doing: self.doing(), after: patience };
             self.fail(&error);
             return Err(error);
@@ -258,7 +263,7 @@ impl<T: Target> Link<T> {
                 State::Stream(stream) if !self.nameless => encode_ack(&mut self.out, stream.applied()),
                 State::Down | State::Handshake(_) | State::Channels(_) | State::Stream(_) => {}
             }
-            self.next_sign = now + self.options.ack_interval;
+            self.next_sign = now.saturating_add(self.options.ack_interval);
         }
         Ok(())
     }
@@ -277,7 +282,7 @@ impl<T: Target> Link<T> {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let (since, patience) = self.patience()?;
-        let silence = since + patience;
+        let silence = since.saturating_add(patience);
         match self.state {
             State::Transfer(_) | State::Channels(_) | State::Stream(_) => Some(silence.min(self.next_sign)),
             State::Down | State::Handshake(_) => Some(silence),
@@ -416,7 +421,7 @@ impl<T: Target> Link<T> {
                         Outcome::Channels(family) => {
                             tracing::debug!(?family, "a second connection will bring the dump");
                             self.state = State::Channels(Box::new(Channels::new(family, now)));
-                            self.next_sign = now + self.options.ack_interval;
+                            self.next_sign = now.saturating_add(self.options.ack_interval);
                         }
                     }
                 }
@@ -441,7 +446,7 @@ impl<T: Target> Link<T> {
     fn begin_full_sync(&mut self, now: Duration, position: Option<Position>, transfer: Transfer<T::Loader>) {
         tracing::info!(?position, "full sync granted");
         self.state = State::Transfer(Box::new(transfer));
-        self.next_sign = now + self.options.ack_interval;
+        self.next_sign = now.saturating_add(self.options.ack_interval);
         self.events.push_back(Event::FullSyncStarted(position));
     }
 
@@ -480,7 +485,7 @@ impl<T: Target> Link<T> {
         if !self.nameless {
             encode_ack(&mut self.out, position.offset);
         }
-        self.next_sign = now + self.options.ack_interval;
+        self.next_sign = now.saturating_add(self.options.ack_interval);
     }
 
     /// Goes down and keeps what survives a connection: position and selected database, unless `error`
@@ -491,7 +496,13 @@ impl<T: Target> Link<T> {
             _ if self.nameless => None,
             Recovery::Resume | Recovery::GiveUp => self.position().zip(self.stream_db()),
         };
-        self.channel_failures += u32::from(matches!(self.state, State::Channels(_)));
+        if let State::Channels(_) = self.state {
+            self.channel_failures = match error {
+                // It would be refused again.
+                LinkError::Refused { .. } => CHANNEL_TRIES,
+                _ => self.channel_failures + 1,
+            };
+        }
         self.counters = self.counters();
         self.state = State::Down;
         self.out.clear();

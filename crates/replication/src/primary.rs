@@ -130,6 +130,17 @@ impl Primary {
         Position { replid: self.replid, offset: self.backlog.end() }
     }
 
+    /// The database that the stream has selected, if any.
+    #[must_use]
+    pub fn stream_db(&self) -> Option<u32> {
+        self.writer.selected()
+    }
+
+    /// Makes the next command say its database.
+    pub fn forget_stream_db(&mut self) {
+        self.writer.forget_db();
+    }
+
     /// The history before, and the offset up to which it is this one (INFO prints that plus one as
     /// `second_repl_offset`).
     #[must_use]

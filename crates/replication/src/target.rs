@@ -34,6 +34,12 @@ pub trait Target: Send {
     /// Replaces the data set by the loader's, at once, and publishes the position with it.
     fn finish_full_sync(&mut self, loader: Self::Loader, replid: ReplId, offset: Offset);
 
+    /// What comes from now on is for the caller's number `term`, as given to
+    /// [`Handle::follow_as`](crate::Handle::follow_as).
+    fn redirected(&mut self, term: u64) {
+        let _ = term;
+    }
+
     /// The primary continued the history under a new id (`+CONTINUE <id>`): same data, same offset.
     fn replid_changed(&mut self, replid: ReplId) {
         let _ = replid;

@@ -132,6 +132,7 @@ pub struct Engine {
     pub(crate) divergence: Divergence,
     pub(crate) replicas: DashMap<u64, crate::feeding::AttachedReplica>,
     pub(crate) link: RwLock<Option<watch::Receiver<LinkStatus>>>,
+    pub(crate) following: crate::following::Following,
     /// Grows with the history, so that feeds wake.
     pub(crate) stream_end: watch::Sender<u64>,
     position: RwLock<Option<Position>>,
@@ -165,6 +166,7 @@ impl Engine {
             divergence: Divergence::default(),
             replicas: DashMap::new(),
             link: RwLock::new(None),
+            following: crate::following::Following::default(),
             stream_end: watch::Sender::new(0),
             position: RwLock::new(is_primary.then_some(position)),
             applied: AtomicU64::new(0),

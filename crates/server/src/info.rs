@@ -138,6 +138,15 @@ fn stats(engine: &Engine, out: &mut String) -> std::fmt::Result {
     // Ours: commands of the primary's stream, and those that could not be applied.
     line!(out, "replicated_commands_applied:{}", read(&s.applied));
     line!(out, "replicated_commands_diverged:{}", engine.divergence.total());
+    if let Some(link) = engine.link.read().as_ref().map(|link| link.borrow().clone()) {
+        line!(out, "replication_connections:{}", link.counters.connections);
+        line!(out, "replication_full_syncs:{}", link.counters.full_syncs);
+        line!(out, "replication_two_channel_syncs:{}", link.counters.two_channel_syncs);
+        line!(out, "replication_partial_syncs:{}", link.counters.partial_syncs);
+        for (kind, count) in link.failures.iter().filter(|(_, count)| *count > 0) {
+            line!(out, "replication_failures_{}:{count}", kind.name());
+        }
+    }
     Ok(())
 }
 
@@ -205,6 +214,9 @@ fn replica_part(engine: &Engine, host: &str, port: u16, out: &mut String) -> std
     let applied = engine.position().map_or(0, |p| p.offset.0);
     line!(out, "slave_read_repl_offset:{}", read.max(applied));
     line!(out, "slave_repl_offset:{applied}");
+    let buffered = link.as_ref().map(|link| link.buffered).unwrap_or_default();
+    line!(out, "replica_full_sync_buffer_size:{}", buffered.bytes);
+    line!(out, "replica_full_sync_buffer_peak:{}", buffered.peak);
     if let Some(Phase::Transfer { received, total }) = phase {
         let total_bytes = total.map_or(-1, |t| i64::try_from(t).unwrap_or(i64::MAX));
         line!(out, "master_sync_total_bytes:{total_bytes}");
@@ -219,9 +231,10 @@ fn replica_part(engine: &Engine, host: &str, port: u16, out: &mut String) -> std
     if let (false, Some(link)) = (up, &link) {
         line!(out, "master_link_down_since_seconds:{}", link.phase_since.elapsed().as_secs());
     }
-    line!(out, "slave_priority:0");
+    let settings = engine.link_settings();
+    line!(out, "slave_priority:{}", settings.priority);
     line!(out, "slave_read_only:1");
-    line!(out, "replica_announced:0");
+    line!(out, "replica_announced:{}", u8::from(settings.announced));
     Ok(())
 }
 

@@ -22,6 +22,7 @@ mod clients;
 mod connection;
 mod engine;
 mod feeding;
+mod following;
 pub mod housekeeper;
 mod info;
 mod listener;
@@ -34,6 +35,7 @@ mod target;
 mod watch;
 
 pub use engine::{Divergence, Engine, Role, Stats, unix_ms};
+pub use following::LinkSettings;
 pub use info::resident_bytes;
 pub use listener::Listener;
 pub use options::{DebugCommand, Options};

@@ -160,6 +160,11 @@ impl Session {
         if found.is_write() && !self.engine.is_writable() {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));
         }
+        if !found.flags().has(Flags::STALE) && self.engine.is_stale() {
+            return Err(CommandError::coded(
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            ));
+        }
         if !self.engine.is_loaded() && !found.flags().has(Flags::LOADING) {
             return Err(CommandError::coded("LOADING Redis is loading the dataset in memory"));
         }

@@ -12,13 +12,25 @@ use crate::engine::Engine;
 #[derive(Debug)]
 pub struct EngineTarget {
     engine: Arc<Engine>,
+    /// Which of the engine's terms the link works for.
+    term: u64,
 }
 
 impl EngineTarget {
     /// For this engine, which must be a replica's.
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine }
+        let term = engine.following.term();
+        Self { engine, term }
+    }
+
+    pub(crate) fn of_term(engine: Arc<Engine>, term: u64) -> Self {
+        Self { engine, term }
+    }
+
+    /// Whether the engine follows somebody else by now, or nobody. To be asked with the writer in hand.
+    fn is_outdated(&self) -> bool {
+        self.term != self.engine.following.term()
     }
 }
 
@@ -39,16 +51,29 @@ impl Target for EngineTarget {
     fn finish_full_sync(&mut self, loader: Loader, replid: ReplId, offset: Offset) {
         self.engine.follow_compat(loader.origin());
         let loaded = loader.finish();
+        let writing = self.engine.writing.lock();
+        if self.is_outdated() {
+            return;
+        }
         let publish = || {
             self.engine.watchers.touch_all();
             self.engine.publish_position(Position { replid, offset });
         };
         let old = self.engine.keyspace.swap_contents(loaded, publish);
+        drop(writing);
         // Freeing millions of entries takes a while: not on the thread that follows the stream.
         let _ = std::thread::Builder::new().name("graveyard".to_owned()).spawn(move || drop(old));
     }
 
+    fn redirected(&mut self, term: u64) {
+        self.term = term;
+    }
+
     fn replid_changed(&mut self, replid: ReplId) {
+        let _writing = self.engine.writing.lock();
+        if self.is_outdated() {
+            return;
+        }
         if let Some(held) = self.engine.position() {
             self.engine.publish_position(Position { replid, ..held });
         }
@@ -70,6 +95,9 @@ impl Target for EngineTarget {
             }
         }
         let mut writing = engine.writing.lock();
+        if self.is_outdated() {
+            return;
+        }
         let mut txn = writing.writer.begin(&set, Viewer::Stream, batch.db);
         engine.watchers.observe(&mut txn, |txn| {
             for request in batch.commands {
@@ -86,13 +114,17 @@ impl Target for EngineTarget {
             }
         });
         drop(txn);
-        drop(writing);
         engine.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
+        // With the writer still in hand: whoever is promoted next knows of this batch.
         engine.publish_offset(batch.end);
+        drop(writing);
     }
 
     fn advance(&mut self, end: Offset) {
-        self.engine.publish_offset(end);
+        let _writing = self.engine.writing.lock();
+        if !self.is_outdated() {
+            self.engine.publish_offset(end);
+        }
     }
 }
 

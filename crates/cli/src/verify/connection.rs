@@ -1,6 +1,5 @@
 //! A blocking connection that pipelines.
 
-use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -9,9 +8,14 @@ use resp::{Encoder, Limits, Protocol, Value, ValueDecoder};
 
 use crate::Failure;
 
+/// Bytes in both directions.
+trait Stream: std::io::Read + std::io::Write {}
+
+impl<T: std::io::Read + std::io::Write> Stream for T {}
+
 /// A connection to a server.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     decoder: ValueDecoder,
     out: Vec<u8>,
     pending: usize,
@@ -20,12 +24,19 @@ pub struct Connection {
 
 impl Connection {
     /// Connects and logs in.
-    pub fn open(url: &str) -> Result<Self, Failure> {
-        let Address { host, port, user, password } = Address::parse(url)?;
+    pub fn open(url: &str, tls: &crate::tls::Args) -> Result<Self, Failure> {
+        let Address { host, port, user, password, tls: secure } = Address::parse(url)?;
         let stream =
             TcpStream::connect((host.as_str(), port)).map_err(|error| format!("{host}:{port}: {error}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        let stream: Box<dyn Stream> = if secure {
+            let tls = tls.build()?;
+            let session = rustls::ClientConnection::new(tls.client_config(), tls.server_name(&host)?)?;
+            Box::new(rustls::StreamOwned::new(session, stream))
+        } else {
+            Box::new(stream)
+        };
         let decoder = ValueDecoder::new(Limits::replies());
         let mut connection =
             Self { stream, decoder, out: Vec::new(), pending: 0, buffer: vec![0; 256 * 1024] };
@@ -48,6 +59,7 @@ impl Connection {
         // The peer may fill its output buffer before it has read all of ours: its replies wait in the
         // socket meanwhile, which is enough for the batches that are sent here.
         self.stream.write_all(&self.out)?;
+        self.stream.flush()?;
         self.out.clear();
         let mut replies = Vec::with_capacity(self.pending);
         while replies.len() < self.pending {

@@ -27,6 +27,15 @@ pub struct Args {
     /// How often a difference is looked at again before it counts: writes may be on their way.
     #[arg(long, default_value_t = 3)]
     retries: u32,
+    #[command(flatten)]
+    tls: crate::tls::Args,
+}
+
+impl Args {
+    /// Two servers on this machine.
+    pub fn between(master: String, replica: String) -> Self {
+        Self { master, replica, show: 10, retries: 3, tls: crate::tls::Args::default() }
+    }
 }
 
 /// Keys compared in one round trip.
@@ -62,7 +71,7 @@ impl Report {
 
 /// Compares, prints, and answers whether the two are equal.
 pub fn run(args: &Args) -> Result<bool, Failure> {
-    let report = compare(&args.master, &args.replica, args.show, args.retries)?;
+    let report = compare(args)?;
     for example in &report.examples {
         println!("{example}");
     }
@@ -79,8 +88,9 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
 }
 
 /// Compares every key of every database.
-pub fn compare(master: &str, replica: &str, show: usize, retries: u32) -> Result<Report, Failure> {
-    let (mut a, mut b) = (Connection::open(master)?, Connection::open(replica)?);
+pub fn compare(args: &Args) -> Result<Report, Failure> {
+    let &Args { ref master, ref replica, show, retries, ref tls, .. } = args;
+    let (mut a, mut b) = (Connection::open(master, tls)?, Connection::open(replica, tls)?);
     let (sizes_a, sizes_b) = (read::databases(&mut a)?, read::databases(&mut b)?);
     let total = sizes_a.values().sum::<u64>();
     let bar = if std::io::stderr().is_terminal() {

@@ -3,6 +3,7 @@
 use crate::driver::orders::{Follow, Orders};
 use crate::driver::run::Run;
 use crate::driver::{DriverConfig, LinkStatus};
+use crate::options::LinkOptions;
 use crate::position::Position;
 use crate::target::Target;
 use std::fmt;
@@ -82,13 +83,19 @@ impl<T> Handle<T> {
     /// Leaves the present primary for this one, at once. The data stay until the new primary has sent its
     /// own, and are continued if it knows their history.
     pub fn follow(&self, host: &str, port: u16) {
-        self.order(Follow::Primary { host: host.into(), port, from: None });
+        self.follow_as(0, host, port, None);
     }
 
-    /// As [`follow`](Self::follow), for a target that has changed by other hands meanwhile: it now holds
-    /// `from` (position, and the database selected there), or no history at all.
-    pub fn follow_from(&self, host: &str, port: u16, from: Option<(Position, u32)>) {
-        self.order(Follow::Primary { host: host.into(), port, from: Some(from) });
+    /// As [`follow`](Self::follow). `from` tells what the target holds if others have changed it meanwhile
+    /// (position and the database selected there, or no history at all); `term` is told to
+    /// [`Target::redirected`] before anything of the new primary.
+    pub fn follow_as(&self, term: u64, host: &str, port: u16, from: Option<Option<(Position, u32)>>) {
+        self.order(Follow::Primary { host: host.into(), port, from, term });
+    }
+
+    /// Changes what the link says from its next connection on, and its timeouts.
+    pub fn set_link_options(&self, options: LinkOptions) {
+        self.orders.send_modify(|orders| orders.options = Some(options));
     }
 
     /// Leaves the present primary and follows nobody.

@@ -1,5 +1,6 @@
 //! What the handle tells the driver.
 
+use crate::options::LinkOptions;
 use crate::position::Position;
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ pub(crate) struct Orders {
     pub(crate) stop: bool,
     pub(crate) number: u64,
     pub(crate) follow: Follow,
+    /// What to say at the next connection, if it is not what the configuration says.
+    pub(crate) options: Option<LinkOptions>,
 }
 
 /// Whom to follow.
@@ -23,5 +26,6 @@ pub(crate) enum Follow {
         port: u16,
         /// What the target holds; `None`: what the link knows.
         from: Option<Option<(Position, u32)>>,
+        term: u64,
     },
 }

@@ -32,7 +32,6 @@ pub(crate) struct Gauge {
     started: Instant,
     /// Bytes a second while a full sync runs; 0: as they come.
     rate: u64,
-    limited: AtomicBool,
 }
 
 impl Gauge {
@@ -43,18 +42,12 @@ impl Gauge {
             last_byte: AtomicU64::new(0),
             started,
             rate: rate.unwrap_or(0),
-            limited: AtomicBool::new(false),
         })
     }
 
     /// The most that ever waited in one buffer.
     pub(crate) fn peak(&self) -> usize {
         self.peak.load(Ordering::Relaxed)
-    }
-
-    /// Whether a full sync runs: only then the rate limit holds.
-    pub(crate) fn limit_rate(&self, limited: bool) {
-        self.limited.store(limited, Ordering::Relaxed);
     }
 
     /// When the last byte was received.
@@ -75,6 +68,8 @@ struct Shared {
     arrived: Mutex<Arrived>,
     /// Bytes received and not yet consumed.
     waiting: AtomicUsize,
+    /// Whether a dump comes this way: only then the rate limit holds.
+    limited: AtomicBool,
     /// Something arrived, or nothing will any more.
     news: Notify,
     /// There is room again.
@@ -115,6 +110,11 @@ impl Line {
     /// Bytes received and not yet consumed.
     pub(crate) fn waiting(&self) -> usize {
         self.shared.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether a dump comes this way: only then the rate limit holds.
+    pub(crate) fn limit_rate(&self, limited: bool) {
+        self.shared.limited.store(limited, Ordering::Relaxed);
     }
 
     /// Ends when there are bytes to take, or the connection is over.
@@ -185,7 +185,7 @@ async fn drain(mut incoming: Incoming, shared: Arc<Shared>, gauge: Arc<Gauge>, c
             }
             room.await;
         }
-        let limited = gauge.rate > 0 && gauge.limited.load(Ordering::Relaxed);
+        let limited = gauge.rate > 0 && shared.limited.load(Ordering::Relaxed);
         let most = if limited {
             sleep_until(free_at).await;
             // A twentieth of a second's worth at a time.
@@ -203,6 +203,8 @@ async fn drain(mut incoming: Incoming, shared: Arc<Shared>, gauge: Arc<Gauge>, c
             let spent = Duration::from_nanos((read as u64).saturating_mul(1_000_000_000) / gauge.rate);
             free_at = free_at.max(Instant::now()) + spent;
         }
+        // Counted before it can be seen, so that nobody consumes what has not been counted.
+        gauge.received(shared.waiting.fetch_add(read, Ordering::AcqRel) + read);
         {
             let mut arrived = shared.arrived.lock().unwrap_or_else(PoisonError::into_inner);
             if arrived.bytes.is_empty() {
@@ -213,7 +215,6 @@ async fn drain(mut incoming: Incoming, shared: Arc<Shared>, gauge: Arc<Gauge>, c
                 scratch.clear();
             }
         }
-        gauge.received(shared.waiting.fetch_add(read, Ordering::AcqRel) + read);
         shared.news.notify_one();
     };
     shared.arrived.lock().unwrap_or_else(PoisonError::into_inner).end = Some(end);

@@ -129,6 +129,9 @@ impl<T: Target> Run<T> {
     /// Takes new orders in, if there are any. Answers whether there is somebody to follow.
     fn obey(&mut self) -> Option<bool> {
         let orders = self.orders.borrow_and_update().clone();
+        if let Some(options) = orders.options {
+            self.link.set_options(options);
+        }
         if orders.number == self.number {
             return None;
         }
@@ -136,10 +139,11 @@ impl<T: Target> Run<T> {
         match orders.follow {
             Follow::Configured => Some(true),
             Follow::Nobody => Some(false),
-            Follow::Primary { host, port, from } => {
+            Follow::Primary { host, port, from, term } => {
                 tracing::info!(%host, port, "following another primary");
                 self.config.host = host.to_string();
                 self.config.port = port;
+                self.target.redirected(term);
                 match from {
                     None => {}
                     Some(None) => self.link.forget(),
@@ -187,7 +191,8 @@ impl<T: Target> Run<T> {
             self.tend_second(&mut second).await?;
             let waiting = first.waiting() + second.as_ref().map_or(0, Line::waiting);
             self.report(waiting);
-            let deadline = self.link.poll_timeout().map(|at| self.started + at);
+            first.limit_rate(matches!(self.link.phase(), LinkPhase::Transfer { .. }) && second.is_none());
+            let deadline = self.link.poll_timeout().and_then(|at| self.started.checked_add(at));
             let alarm = async {
                 match deadline {
                     Some(at) => sleep_until(at).await,
@@ -267,7 +272,9 @@ impl<T: Target> Run<T> {
                     self.link.handle_closed(self.started.elapsed());
                 })?,
             };
-            *second = Some(Line::start(transport, &self.gauge, self.config.read_buffer.max(4096)));
+            let line = Line::start(transport, &self.gauge, self.config.read_buffer.max(4096));
+            line.limit_rate(true);
+            *second = Some(line);
             self.link.handle_dump_connected(self.now());
         }
         while let Some(bytes) = self.link.poll_dump_transmit() {
@@ -313,7 +320,6 @@ impl<T: Target> Run<T> {
             LinkPhase::Transfer { received, total } => Phase::Transfer { received, total },
             LinkPhase::Streaming => Phase::Streaming,
         };
-        self.gauge.limit_rate(!phase.is_streaming());
         self.publish(phase, waiting);
     }
 

@@ -108,9 +108,23 @@ impl Tls {
         }
     }
 
+    /// The settings, for a connection that is not a link's.
+    #[must_use]
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// The name that the certificate of a primary at `host` must have.
+    ///
+    /// # Errors
+    /// It is neither a name nor an address.
+    pub fn server_name(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
+        let name = self.name.as_deref().unwrap_or(host);
+        ServerName::try_from(name.to_owned()).map_err(|error| TlsError(format!("{name:?}: {error}")))
+    }
+
     pub(crate) async fn wrap(&self, host: &str, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        let name = self.name.as_deref().unwrap_or(host).to_owned();
-        let name = ServerName::try_from(name).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        let name = self.server_name(host).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         TlsConnector::from(Arc::clone(&self.config)).connect(name, socket).await
     }
 }

@@ -36,8 +36,6 @@ fn settings(engine: &Engine) -> Vec<(String, String)> {
         ("repl-ping-replica-period", seconds(engine.options.ping_interval)),
         ("repl-timeout", seconds(engine.options.replication_timeout)),
         ("replica-read-only", yes(true)),
-        ("replica-serve-stale-data", yes(true)),
-        ("replica-priority", "0".to_owned()),
         ("slave-read-only", yes(true)),
         // Nothing here evicts, and nothing is written behind the caller's back.
         ("maxmemory", "0".to_owned()),
@@ -49,6 +47,7 @@ fn settings(engine: &Engine) -> Vec<(String, String)> {
         ("cluster-enabled", yes(false)),
     ];
     all.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    all.extend(engine.link_settings().list().into_iter().map(|(name, value)| (name.to_owned(), value)));
     all
 }
 
@@ -99,6 +98,14 @@ fn set(
             );
             return Err(CommandError::Err(text.into()));
         }
+        match engine.link_settings().set(&name, value) {
+            Some(Ok(())) => continue,
+            Some(Err(why)) => {
+                let text = format!("CONFIG SET failed (possibly related to argument '{name}') - {why}");
+                return Err(CommandError::Err(text.into()));
+            }
+            None => {}
+        }
         if !is_limit && name != "requirepass" {
             let text = format!(
                 "CONFIG SET failed (possibly related to argument '{name}') - can't set immutable config"
@@ -106,7 +113,18 @@ fn set(
             return Err(CommandError::Err(text.into()));
         }
     }
+    let of_link = |name: &str| engine.link_settings().list().iter().any(|(known, _)| *known == name);
+    if pairs().any(|(name, _)| of_link(&name)) {
+        engine.change_link_settings(|settings| {
+            for (name, value) in pairs() {
+                let _ = settings.set(&name, value);
+            }
+        });
+    }
     for (name, value) in pairs() {
+        if of_link(&name) {
+            continue;
+        }
         if name == "requirepass" {
             let text = String::from_utf8_lossy(value).into_owned();
             *engine.password.write() = (!text.is_empty()).then_some(text);

@@ -14,6 +14,10 @@ rows! { "server";
     "replconf" -1 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_MULTI], since "3.0.0", cost "O(1)" => replconf;
     /// An internal command used in replication.
     "psync" -3 [Flags::ADMIN, Flags::NOSCRIPT, NO_MULTI], since "2.8.0", cost "O(1)" => replconf;
+    /// Configures a server as replica of another, or promotes it to a master.
+    "replicaof" 3 [Flags::ADMIN, Flags::STALE, Flags::NOSCRIPT], since "5.0.0", cost "O(1)" => replicaof;
+    /// Sets a server as a replica of another, or promotes it to being a master.
+    "slaveof" 3 [Flags::ADMIN, Flags::STALE, Flags::NOSCRIPT], since "1.0.0", cost "O(1)" => replicaof;
     /// Returns the replication role.
     "role" 1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.8.12", cost "O(1)" => role;
 }
@@ -48,6 +52,31 @@ fn replconf(
     while let Ok(Some(bytes)) = feed.poll_transmit(primary) {
         out.encoder().raw(&bytes);
     }
+    Ok(())
+}
+
+/// Promotes on purpose, or follows another primary.
+fn replicaof(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    let engine = &session.engine;
+    if args.is(1, "no") && args.is(2, "one") {
+        engine.promote();
+        out.simple("OK");
+        return Ok(());
+    }
+    let port = std::str::from_utf8(args.at(2)).ok().and_then(|text| text.parse::<u16>().ok());
+    let port = port.ok_or_else(|| CommandError::err("Invalid master port"))?;
+    let host = String::from_utf8_lossy(args.at(1)).into_owned();
+    if engine.role() == (Role::Replica { host: host.clone(), port }) {
+        out.simple("OK Already connected to specified master");
+        return Ok(());
+    }
+    engine.replicate(&host, port).map_err(|error| CommandError::Err(error.to_string().into()))?;
+    out.simple("OK");
     Ok(())
 }
 

@@ -1,0 +1,281 @@
+//! Whom an engine follows: the link it owns, REPLICAOF, promotion, and the settings by their usual names.
+//!
+//! ```text
+//!                  follow, REPLICAOF HOST PORT
+//!   primary  <---------------------------------->  replica  --- REPLICAOF HOST PORT --> replica of another
+//!                  REPLICAOF NO ONE
+//! ```
+//!
+//! Each change begins a new *term*. The link carries the number of the term it works for, and what it
+//! delivers for an earlier one is dropped: once a client has its `+OK`, nothing of the old primary is
+//! applied any more.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use replication::{Credentials, Driver, DriverConfig, Handle, Offset, Position, Primary, ReplId};
+use tokio::sync::watch;
+
+use crate::engine::{Engine, Role};
+use crate::target::EngineTarget;
+
+/// The link of an engine.
+#[derive(Debug, Default)]
+pub(crate) struct Following {
+    driver: Mutex<Option<Handle<EngineTarget>>>,
+    /// How to treat whatever primary there will be.
+    template: Mutex<Option<DriverConfig>>,
+    /// Grows with each change of role or primary.
+    term: AtomicU64,
+    pub(crate) settings: RwLock<LinkSettings>,
+}
+
+impl Following {
+    pub(crate) fn term(&self) -> u64 {
+        self.term.load(Ordering::Acquire)
+    }
+}
+
+/// What a replica says of itself, and to its primary. All of it can be changed by CONFIG SET.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LinkSettings {
+    /// `replica-priority`: 0, the default, is never promoted by a Sentinel.
+    pub priority: u32,
+    /// `replica-announced`: whether Sentinels tell clients of this replica. Default no.
+    pub announced: bool,
+    /// `replica-announce-ip`: what to tell the primary instead of the connection's address.
+    pub announce_ip: Option<String>,
+    /// `replica-announce-port`: what to tell the primary instead of the listener's port; 0: that one.
+    pub announce_port: u16,
+    /// `replica-serve-stale-data`: whether clients may read while the link is down.
+    pub serve_stale: bool,
+    /// `masteruser`.
+    pub user: Option<String>,
+    /// `masterauth`.
+    pub password: Option<String>,
+}
+
+impl Default for LinkSettings {
+    fn default() -> Self {
+        Self {
+            priority: 0,
+            announced: false,
+            announce_ip: None,
+            announce_port: 0,
+            serve_stale: true,
+            user: None,
+            password: None,
+        }
+    }
+}
+
+impl LinkSettings {
+    /// Names and values, as CONFIG GET shows them.
+    pub(crate) fn list(&self) -> Vec<(&'static str, String)> {
+        let yes = |b: bool| if b { "yes" } else { "no" }.to_owned();
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        vec![
+            ("replica-priority", self.priority.to_string()),
+            ("slave-priority", self.priority.to_string()),
+            ("replica-announced", yes(self.announced)),
+            ("replica-announce-ip", text(&self.announce_ip)),
+            ("slave-announce-ip", text(&self.announce_ip)),
+            ("replica-announce-port", self.announce_port.to_string()),
+            ("slave-announce-port", self.announce_port.to_string()),
+            ("replica-serve-stale-data", yes(self.serve_stale)),
+            ("slave-serve-stale-data", yes(self.serve_stale)),
+            ("masteruser", text(&self.user)),
+            ("masterauth", text(&self.password)),
+        ]
+    }
+
+    /// Sets one of them; `None` if the name is not one of them.
+    pub(crate) fn set(&mut self, name: &str, value: &[u8]) -> Option<Result<(), &'static str>> {
+        let text = || {
+            let text = String::from_utf8_lossy(value).into_owned();
+            (!text.is_empty()).then_some(text)
+        };
+        let yes = || match value.to_ascii_lowercase().as_slice() {
+            b"yes" => Ok(true),
+            b"no" => Ok(false),
+            _ => Err("argument must be 'yes' or 'no'"),
+        };
+        let number = |most: i64, wrong: &'static str| {
+            let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
+            let number = number.ok_or("argument couldn't be parsed into an integer")?;
+            if (0..=most).contains(&number) { Ok(number) } else { Err(wrong) }
+        };
+        Some(match name {
+            "replica-priority" | "slave-priority" => {
+                number(i64::from(i32::MAX), "argument must be between 0 and 2147483647 inclusive")
+                    .map(|n| self.priority = u32::try_from(n).unwrap_or(0))
+            }
+            "replica-announced" => yes().map(|b| self.announced = b),
+            "replica-announce-ip" | "slave-announce-ip" => {
+                self.announce_ip = text();
+                Ok(())
+            }
+            "replica-announce-port" | "slave-announce-port" => {
+                number(65535, "argument must be between 0 and 65535 inclusive")
+                    .map(|n| self.announce_port = u16::try_from(n).unwrap_or(0))
+            }
+            "replica-serve-stale-data" | "slave-serve-stale-data" => yes().map(|b| self.serve_stale = b),
+            "masteruser" => {
+                self.user = text();
+                Ok(())
+            }
+            "masterauth" => {
+                self.password = text();
+                Ok(())
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Engine {
+    /// Follows the primary of `config` from now on, which also is the pattern for those that REPLICAOF will
+    /// name. Answers with the state of the link, now and later.
+    ///
+    /// # Errors
+    /// A thread that cannot be had.
+    pub fn follow(
+        self: &Arc<Self>,
+        config: DriverConfig,
+    ) -> io::Result<watch::Receiver<replication::LinkStatus>> {
+        {
+            let mut settings = self.following.settings.write();
+            if let Some(Credentials { user, password }) = &config.link.credentials {
+                settings.user.clone_from(user);
+                settings.password = Some(password.clone());
+            }
+        }
+        let (host, port) = (config.host.clone(), config.port);
+        *self.following.template.lock() = Some(config);
+        self.replicate(&host, port)?;
+        Ok(self.link.read().clone().unwrap_or_else(|| unreachable!("`replicate` has just made a link")))
+    }
+
+    /// Follows another primary, or begins to follow one: REPLICAOF HOST PORT. The data stay until the new
+    /// primary has sent its own, and are continued where it knows their history.
+    ///
+    /// # Errors
+    /// A thread that cannot be had.
+    pub fn replicate(self: &Arc<Self>, host: &str, port: u16) -> io::Result<()> {
+        let mut driver = self.following.driver.lock();
+        let (term, held) = {
+            let mut writing = self.writing.lock();
+            let was_primary = self.is_writable();
+            *self.role.write() = Role::Replica { host: host.to_owned(), port };
+            let held = if was_primary {
+                // What was written here is a history like any other: the new primary may know it.
+                Some(Some((writing.primary.position(), writing.primary.stream_db().unwrap_or(0))))
+            } else {
+                None
+            };
+            writing.primary.forget_stream_db();
+            (self.next_term(), held)
+        };
+        match &*driver {
+            Some(driver) => driver.follow_as(term, host, port, held),
+            None => {
+                let mut config = self.link_config(host, port);
+                if let Some(held) = held {
+                    config.resume = config.resume.or(held);
+                }
+                let started = Driver::spawn(config, EngineTarget::of_term(Arc::clone(self), term))?;
+                self.watch_link(started.watch());
+                *driver = Some(started);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops following and becomes a primary with the data as they are: REPLICAOF NO ONE. Replicas of the
+    /// old primary can continue here.
+    pub fn promote(&self) {
+        let driver = self.following.driver.lock();
+        let mut writing = self.writing.lock();
+        if self.is_writable() {
+            return;
+        }
+        self.next_term();
+        let held =
+            self.position().unwrap_or_else(|| Position { replid: ReplId::random(), offset: Offset(0) });
+        if writing.primary.position() != held {
+            writing.primary = Primary::new(held, self.options.backlog);
+        }
+        writing.primary.change_id(ReplId::random());
+        *self.role.write() = Role::Primary;
+        self.publish_position(writing.primary.position());
+        if let Some(driver) = &*driver {
+            driver.pause();
+        }
+        tracing::info!(position = %writing.primary.position(), "promoted: this is a primary now");
+    }
+
+    /// Ends the link, with a last acknowledgement. The role stays.
+    pub async fn unfollow(&self) {
+        let driver = self.following.driver.lock().take();
+        if let Some(driver) = driver {
+            driver.shutdown().await;
+        }
+    }
+
+    /// As [`unfollow`](Self::unfollow), without waiting.
+    pub fn stop_following(&self) {
+        drop(self.following.driver.lock().take());
+    }
+
+    /// What this replica says of itself.
+    #[must_use]
+    pub fn link_settings(&self) -> LinkSettings {
+        self.following.settings.read().clone()
+    }
+
+    /// Changes that. What is told to the primary is told at the next connection.
+    pub fn change_link_settings(&self, change: impl FnOnce(&mut LinkSettings)) {
+        change(&mut self.following.settings.write());
+        let driver = self.following.driver.lock();
+        if let (Some(driver), Role::Replica { host, port }) = (&*driver, self.role()) {
+            driver.set_link_options(self.link_config(&host, port).link);
+        }
+    }
+
+    /// Whether clients must not read: the link is down, and stale data are not to be served.
+    pub(crate) fn is_stale(&self) -> bool {
+        if self.is_writable() || self.following.settings.read().serve_stale {
+            return false;
+        }
+        let link = self.link.read();
+        !link.as_ref().is_some_and(|link| link.borrow().phase.is_streaming())
+    }
+
+    fn next_term(&self) -> u64 {
+        self.following.term.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// The pattern, filled in for one primary.
+    fn link_config(&self, host: &str, port: u16) -> DriverConfig {
+        let mut config = self.following.template.lock().clone().unwrap_or_else(|| {
+            let mut config = DriverConfig::new(host, port);
+            config.link.listening_port = self.options.port;
+            config
+        });
+        host.clone_into(&mut config.host);
+        config.port = port;
+        let settings = self.following.settings.read();
+        config.link.credentials =
+            settings.password.clone().map(|password| Credentials { user: settings.user.clone(), password });
+        if settings.announce_port != 0 {
+            config.link.listening_port = settings.announce_port;
+        }
+        if settings.announce_ip.is_some() {
+            config.link.ip_address.clone_from(&settings.announce_ip);
+        }
+        config
+    }
+}
