@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use store::value::stream::StreamId;
 use store::value::{Hash, Kind, List, Set, Stream, Value, Zset};
-use store::{Blob, CommandError, Entry, Keyspace, ShardSet, Typed, ValueRef, View, Viewer};
+use store::{Blob, CommandError, EntryRef, Keyspace, ShardSet, Typed, ValueRef, View, Viewer};
 
 use crate::error::Error;
 
@@ -55,13 +55,13 @@ impl Scan {
         self
     }
 
-    fn wants(&self, entry: &Entry) -> bool {
+    fn wants(&self, entry: EntryRef<'_>) -> bool {
         self.kind.is_none_or(|kind| kind == kind_of(entry))
             && self.pattern.as_ref().is_none_or(|p| store::glob::matches(p, entry.key()))
     }
 }
 
-fn kind_of(entry: &Entry) -> Kind {
+fn kind_of(entry: EntryRef<'_>) -> Kind {
     match entry.value() {
         ValueRef::Inline(_) => Kind::String,
         ValueRef::Owned(value) => value.kind(),
@@ -116,7 +116,7 @@ impl Db {
     #[must_use]
     pub fn ttl(&self, key: impl AsRef<[u8]>) -> Ttl {
         let now = self.keyspace.clock().now();
-        self.entry(key.as_ref(), |entry| match entry.map(Entry::expire) {
+        self.entry(key.as_ref(), |entry| match entry.map(EntryRef::expire) {
             None => Ttl::Missing,
             Some(None) => Ttl::Persistent,
             Some(Some(at)) => Ttl::ExpiresIn(Duration::from_millis(u64::try_from(at - now).unwrap_or(0))),
@@ -207,7 +207,7 @@ impl Db {
         }
     }
 
-    fn entry<R>(&self, key: &[u8], f: impl FnOnce(Option<&Entry>) -> R) -> R {
+    fn entry<R>(&self, key: &[u8], f: impl FnOnce(Option<EntryRef<'_>>) -> R) -> R {
         let now = || self.keyspace.clock().now();
         self.keyspace
             .with(self.index, key, |entry| f(entry.filter(|e| e.expire().is_none_or(|at| at > now()))))
@@ -231,7 +231,7 @@ struct Place {
 impl Place {
     /// Calls `f` with the value, or answers the default if it is gone or has become another kind.
     fn read<T: Typed, R: Default>(&self, f: impl FnOnce(&T) -> R) -> R {
-        self.db.entry(&self.key, |entry| match entry.map(Entry::value) {
+        self.db.entry(&self.key, |entry| match entry.map(EntryRef::value) {
             Some(ValueRef::Owned(value)) => T::of(value).map(f).unwrap_or_default(),
             _ => R::default(),
         })

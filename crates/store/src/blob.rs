@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::entry::{Entry, InlineStr, ValueRef};
+use crate::entry::{EntryRef, InlineStr, ValueRef};
 use crate::error::CommandError;
 use crate::value::Value;
 
@@ -23,7 +23,7 @@ enum Repr {
 
 impl Blob {
     /// The string of an entry.
-    pub(crate) fn of(entry: &Entry) -> Result<Self, CommandError> {
+    pub(crate) fn of(entry: EntryRef<'_>) -> Result<Self, CommandError> {
         match entry.value() {
             ValueRef::Inline(_) => {
                 entry.share().map(|s| Self(Repr::Inline(s))).ok_or(CommandError::WrongType)

@@ -1,29 +1,27 @@
 //! One database: 256 shards, each behind its own lock.
 
-use parking_lot::RwLock;
-
-use crate::shard::{Counts, SHARDS, Shard};
+use crate::shard::{Cell, Counts, SHARDS};
 
 /// A numbered database.
 #[derive(Debug)]
 pub struct Db {
-    shards: Box<[RwLock<Shard>]>,
+    shards: Box<[Cell]>,
 }
 
 impl Default for Db {
     fn default() -> Self {
-        Self { shards: std::iter::repeat_with(RwLock::default).take(SHARDS).collect() }
+        Self { shards: std::iter::repeat_with(Cell::default).take(SHARDS).collect() }
     }
 }
 
 impl Db {
-    /// The lock of a shard; `index` is below 256.
+    /// A shard with its lock; `index` is below 256.
     #[inline]
-    pub(crate) fn shard(&self, index: usize) -> &RwLock<Shard> {
+    pub(crate) fn shard(&self, index: usize) -> &Cell {
         &self.shards[index % SHARDS]
     }
 
-    pub(crate) fn shards(&self) -> &[RwLock<Shard>] {
+    pub(crate) fn shards(&self) -> &[Cell] {
         &self.shards
     }
 
@@ -36,6 +34,6 @@ impl Db {
     /// Bytes of tables and directories.
     #[must_use]
     pub fn overhead(&self) -> usize {
-        SHARDS * size_of::<RwLock<Shard>>() + self.shards.iter().map(|s| s.read().overhead()).sum::<usize>()
+        SHARDS * size_of::<Cell>() + self.shards.iter().map(|s| s.read().overhead()).sum::<usize>()
     }
 }

@@ -14,7 +14,7 @@ use resp::{DoubleFormat, format_f64};
 use sha1::{Digest as _, Sha1};
 
 use crate::compat::Family;
-use crate::entry::{Entry, ValueRef};
+use crate::entry::{EntryRef, ValueRef};
 use crate::shard::SHARDS;
 use crate::value::{Hash, Kind, List, Set, Stream, Value, Zset};
 use crate::view::View;
@@ -49,7 +49,7 @@ pub fn of_everything(view: &View<'_>) -> Digest {
     let mut all = Digest::default();
     for (index, db) in view.keyspace().existing() {
         let (mut keys, mut of_db) = (0, Digest::default());
-        let mut sum = |entry: &Entry| {
+        let mut sum = |entry: EntryRef<'_>| {
             let mut digest = Digest::default();
             digest.chain(entry.key());
             add_value(&mut digest, entry, view);
@@ -79,7 +79,7 @@ pub fn of_key(view: &View<'_>, key: &[u8]) -> Digest {
     digest
 }
 
-fn add_value(digest: &mut Digest, entry: &Entry, view: &View<'_>) {
+fn add_value(digest: &mut Digest, entry: EntryRef<'_>, view: &View<'_>) {
     let difference = view.differences();
     match entry.value() {
         ValueRef::Inline(bytes) => add_string(digest, bytes),

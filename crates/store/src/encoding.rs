@@ -1,7 +1,7 @@
 //! What OBJECT ENCODING calls a value: the names of the server that we claim to be.
 
 use crate::compat::{Differences, Family};
-use crate::entry::{Entry, ValueRef};
+use crate::entry::{EntryRef, ValueRef};
 use crate::number::parse_i64;
 use crate::value::Value;
 
@@ -35,10 +35,10 @@ impl Embedded {
     }
 }
 
-impl Entry {
+impl EntryRef<'_> {
     /// The name of the encoding that a server with these differences would have chosen.
     #[must_use]
-    pub fn encoding(&self, like: &Differences) -> &'static str {
+    pub fn encoding(self, like: &Differences) -> &'static str {
         match self.value() {
             ValueRef::Inline(bytes) if parse_i64(bytes).is_some() => "int",
             ValueRef::Inline(bytes)

@@ -9,11 +9,11 @@ use crate::blob::Blob;
 use crate::clock::CoarseClock;
 use crate::compat::{Compat, CompatCell};
 use crate::db::Db;
-use crate::entry::Entry;
+use crate::entry::EntryRef;
 use crate::hash::KeyHash;
 use crate::limits::Limits;
 use crate::load::Loaded;
-use crate::shard::{Counts, SHARDS, Shard, shard_of};
+use crate::shard::{Cell, Counts, SHARDS, Shard, shard_of};
 use crate::snapshot::Snapshots;
 use crate::txn::Writer;
 
@@ -23,7 +23,7 @@ pub const MAX_DATABASES: u32 = 4096;
 
 /// Every database of a server, readable from any thread.
 ///
-/// Reads lock one shard for their duration. There is one [`Writer`]; it takes the gate, then the shards
+/// Reads of short strings take no lock, others lock one shard for their duration. There is one [`Writer`]; it takes the gate, then the shards
 /// of its keys in order, so that a group of writes appears at once.
 #[derive(Debug)]
 pub struct Keyspace {
@@ -83,14 +83,13 @@ impl Keyspace {
         (0..).zip(self.dbs.iter()).filter_map(|(i, db)| Some((i, db.get()?)))
     }
 
-    /// Calls `f` with the entry of `key`, expired or not, under its shard's lock. `f` must not come back
-    /// to this keyspace.
+    /// Calls `f` with the entry of `key`, expired or not. A short string is read without a lock, and what `f` sees
+    /// of it stays as it is; other values under their shard's lock. `f` must not come back to this keyspace.
     #[inline]
-    pub fn with<R>(&self, db: u32, key: &[u8], f: impl FnOnce(Option<&Entry>) -> R) -> R {
+    pub fn with<R>(&self, db: u32, key: &[u8], f: impl FnOnce(Option<EntryRef<'_>>) -> R) -> R {
         let Some(db) = self.db(db) else { return f(None) };
         let hash = self.hasher.hash(key);
-        let shard = db.shard(shard_of(hash)).read();
-        f(shard.get(hash, key))
+        db.shard(shard_of(hash)).with(hash, key, f)
     }
 
     /// The string at `key`, owned without a copy; `Err` if it holds another kind.
@@ -178,7 +177,7 @@ impl Keyspace {
         let capture = self.snapshots.current();
         let existing: Vec<_> = self.existing().collect();
         let mut guards: Vec<Vec<_>> =
-            existing.iter().map(|(_, db)| db.shards().iter().map(RwLock::write).collect()).collect();
+            existing.iter().map(|(_, db)| db.shards().iter().map(Cell::write).collect()).collect();
         for ((index, _), guards) in existing.iter().zip(&mut guards) {
             if dbs.len() <= *index as usize {
                 dbs.resize_with(*index as usize + 1, || None);

@@ -8,7 +8,7 @@
 //! rdb::Decoder --> Loader --> Loaded --> Keyspace::swap_contents
 //! ```
 //!
-//! It knows no network, starts no thread and reads no clock: time is what [`CoarseClock`] was last told.
+//! It knows no network, starts no thread but one to free what is large, and reads no clock: time is what [`CoarseClock`] was last told.
 //!
 //! ```
 //! use store::{Args, Keyspace, Recorded, Recorder, ShardSet, Viewer, command};
@@ -41,6 +41,7 @@ mod error;
 mod event;
 mod extended;
 pub mod glob;
+pub mod graveyard;
 mod hash;
 mod keyspace;
 mod limits;
@@ -51,9 +52,9 @@ mod random;
 mod reply;
 pub mod save;
 mod scan;
-mod segment;
 mod shard;
 pub mod snapshot;
+mod sync;
 mod txn;
 pub mod value;
 mod view;
@@ -64,7 +65,7 @@ pub use clock::CoarseClock;
 pub use compat::{Compat, Differences, Family, Release, Since, UnknownCompat};
 pub use db::Db;
 pub use encoding::Embedded;
-pub use entry::{Entry, MAX_INLINE, MAX_KEY, ValueRef};
+pub use entry::{Entry, EntryRef, MAX_INLINE, MAX_KEY, ValueRef};
 pub use error::{CommandError, CommandResult};
 pub use event::{Change, Class, Effect};
 pub use hash::KeyHash;

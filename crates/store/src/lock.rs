@@ -4,11 +4,11 @@
 //! set before its first write; readers of several keys take their set in the same order. So nobody who
 //! waits holds what another waits for.
 
-use parking_lot::{RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::RwLockReadGuard;
 use smallvec::SmallVec;
 
 use crate::keyspace::Keyspace;
-use crate::shard::{SHARD_BITS, SHARDS, Shard, shard_of};
+use crate::shard::{Exclusive, SHARD_BITS, SHARDS, Shard, shard_of};
 
 /// Database and shard in one number, ordered as locks are.
 pub(crate) type ShardId = u32;
@@ -62,7 +62,7 @@ impl ShardSet {
 #[derive(Debug)]
 enum Guard<'k> {
     Shared(RwLockReadGuard<'k, Shard>),
-    Exclusive(RwLockWriteGuard<'k, Shard>),
+    Exclusive(Exclusive<'k>),
 }
 
 /// The guards of a set, sorted.

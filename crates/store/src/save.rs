@@ -2,7 +2,7 @@
 
 use rdb::{EncodeError, EncodeOptions, Encoder, KeyMeta, ValueEncoder, Version};
 
-use crate::entry::{Entry, ValueRef};
+use crate::entry::{EntryRef, ValueRef};
 use crate::keyspace::Keyspace;
 use crate::value::{Value, Zset};
 
@@ -39,7 +39,8 @@ pub fn save(
         dump.select_db(index.into());
         dump.resize_db(counts.keys as u64, counts.expires as u64);
         for shard in db.shards() {
-            for entry in shard.read().iter() {
+            let shard = shard.read();
+            for entry in shard.iter() {
                 let value = dump.entry(entry.key(), KeyMeta::expiring(entry.expire()));
                 save_value(entry, value)?;
                 if dump.buffered() >= PIECE {
@@ -56,7 +57,7 @@ pub fn save(
 ///
 /// # Errors
 /// Something that the encoder's version cannot say.
-pub fn save_value(entry: &Entry, out: ValueEncoder<'_>) -> Result<(), EncodeError> {
+pub fn save_value(entry: EntryRef<'_>, out: ValueEncoder<'_>) -> Result<(), EncodeError> {
     match entry.value() {
         ValueRef::Inline(bytes) => out.string(bytes),
         ValueRef::Owned(value) => match value {

@@ -3,8 +3,8 @@
 //! The cursor is the next 48-bit hash prefix; 0 begins and ends. Hashes never change, so a key that is
 //! there throughout is met exactly once, whatever splits, swaps or resyncs happen meanwhile.
 
-use crate::entry::Entry;
-use crate::shard::{SHARD_BITS, SHARDS, shard_of};
+use crate::entry::EntryRef;
+use crate::shard::{BELOW_TAG, SHARD_BITS, SHARDS, shard_of};
 use crate::view::View;
 
 /// Bits of a cursor: clients in any language can hold it.
@@ -14,7 +14,7 @@ const DROPPED: u32 = 64 - CURSOR_BITS;
 impl View<'_> {
     /// Calls `f` with at least `count` entries (if so many are left) of database `db` from `cursor` on,
     /// hidden ones included; answers the next cursor, 0 at the end. Each shard is locked in its turn.
-    pub fn scan(&self, db: u32, cursor: u64, count: usize, mut f: impl FnMut(&Entry)) -> u64 {
+    pub fn scan(&self, db: u32, cursor: u64, count: usize, mut f: impl FnMut(EntryRef<'_>)) -> u64 {
         let Some(mut at) = cursor.checked_shl(DROPPED).filter(|at| at >> DROPPED == cursor) else { return 0 };
         let mut left = count.max(1);
         loop {
@@ -39,12 +39,22 @@ impl crate::shard::Shard {
         at: u64,
         left: &mut usize,
         hasher: &crate::hash::KeyHash,
-        f: &mut impl FnMut(&Entry),
+        f: &mut impl FnMut(EntryRef<'_>),
     ) -> Option<u64> {
-        let (segment, next) = self.line_from(at)?;
-        let mut found: Vec<(u64, &Entry)> = segment
-            .iter()
-            .map(|e| (hasher.hash(e.key()) >> DROPPED, e))
+        let (segment, mut next) = self.line_from(at)?;
+        // By the tags alone, so that only the keys of those who may be among the first are touched.
+        let mut near: Vec<(u64, EntryRef<'_>)> =
+            segment.tagged(at).filter(|(place, _)| *place >= at >> BELOW_TAG).collect();
+        if near.len() > *left {
+            near.select_nth_unstable_by_key(*left, |(place, _)| *place);
+            let last = near[*left].0;
+            near.retain(|(place, _)| *place <= last);
+            let after = (last + 1) << BELOW_TAG;
+            next = Some(after).filter(|after| shard_of(*after) == shard_of(at));
+        }
+        let mut found: Vec<(u64, EntryRef<'_>)> = near
+            .into_iter()
+            .map(|(_, e)| (hasher.hash(e.key()) >> DROPPED, e))
             .filter(|(h, _)| *h >= at >> DROPPED)
             .collect();
         if found.len() > *left {
@@ -71,7 +81,7 @@ impl crate::shard::Shard {
         equal: u64,
         left: &mut usize,
         hasher: &crate::hash::KeyHash,
-        f: &mut impl FnMut(&Entry),
+        f: &mut impl FnMut(EntryRef<'_>),
     ) -> Option<u64> {
         let (segment, next) = self.line_from(at)?;
         *left = 0;

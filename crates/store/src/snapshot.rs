@@ -25,11 +25,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use parking_lot::{Condvar, Mutex};
 use rdb::{EncodeError, EncodeOptions, Encoder, KeyMeta, Version};
 
-use crate::entry::{Entry, InlineStr, ValueRef};
+use crate::entry::{EntryRef, InlineStr, ValueRef};
 use crate::keyspace::Keyspace;
 use crate::save::{Aux, save_value};
-use crate::segment::Segment;
-use crate::shard::{SHARD_BITS, SHARDS, Shard};
+use crate::shard::{SHARD_BITS, SHARDS, Segment, Shard};
 use crate::txn::Writer;
 use crate::value::Value;
 
@@ -320,7 +319,7 @@ impl Records {
         Self { options: *options, done: Ok(Vec::new()), encoder: None }
     }
 
-    fn add(&mut self, entry: &Entry) {
+    fn add(&mut self, entry: EntryRef<'_>) {
         let Ok(done) = &mut self.done else { return };
         let mut attempt = Self::encode(&mut self.encoder, self.options.version, &self.options, entry);
         if matches!(attempt, Err(EncodeError::FieldExpiry(_))) {
@@ -338,7 +337,7 @@ impl Records {
         kept: &mut Option<Encoder>,
         version: Version,
         options: &SnapshotOptions,
-        entry: &Entry,
+        entry: EntryRef<'_>,
     ) -> Result<Vec<u8>, EncodeError> {
         let mut encoder = match kept.take() {
             Some(encoder) => encoder,

@@ -4,15 +4,17 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use hashbrown::hash_table::OccupiedEntry;
 use parking_lot::RwLockWriteGuard;
+use smallvec::SmallVec;
 
-use crate::entry::{Entry, MAX_INLINE, ValueRef};
+use crate::entry::{Entry, EntryRef, MAX_INLINE, ValueRef};
 use crate::error::CommandError;
 use crate::event::{Change, Class, Effect};
+use crate::graveyard::{self, Gone};
+use crate::hash::KeyHash;
 use crate::keyspace::Keyspace;
 use crate::lock::{Held, ShardSet, shard_id};
-use crate::shard::{Counts, SHARD_BITS, SHARDS, Shard};
+use crate::shard::{Place, SHARD_BITS, SHARDS, Shard};
 use crate::snapshot::Capture;
 use crate::value::Value;
 use crate::view::{Typed, View, Viewer};
@@ -44,7 +46,7 @@ impl Writer {
         let view = View::with_held(&self.keyspace, held, viewer, db);
         Txn {
             view,
-            dead: Vec::new(),
+            dead: Dead::default(),
             dead_shards: Vec::new(),
             dirty: 0,
             rewritten: false,
@@ -71,8 +73,8 @@ pub enum Expiry {
 #[derive(Debug)]
 pub struct Txn<'k> {
     view: View<'k>,
-    /// Values taken out, dropped after the locks.
-    dead: Vec<Entry>,
+    /// Entries taken out, buried after the locks.
+    dead: Dead,
     dead_shards: Vec<Shard>,
     dirty: u64,
     rewritten: bool,
@@ -238,9 +240,10 @@ impl<'k> Txn<'k> {
 
     /// Takes an entry out of the keyspace, expired or not.
     fn take(&mut self, key: &[u8]) -> Option<()> {
+        let hasher = self.view.keyspace().hasher();
         let (hash, shard) = self.shard(key).ok()?;
-        let entry = shard.remove(hash, key)?;
-        self.dead.push(entry);
+        let gone = shard.remove(hash, key, hasher)?;
+        self.dead.0.push(gone);
         Some(())
     }
 
@@ -251,10 +254,11 @@ impl<'k> Txn<'k> {
     }
 
     /// Takes an entry out, to put it elsewhere.
-    pub fn detach(&mut self, key: &[u8]) -> Option<Entry> {
+    pub fn detach(&mut self, key: &[u8]) -> Option<Gone> {
         self.reap(key);
+        let hasher = self.view.keyspace().hasher();
         let (hash, shard) = self.shard(key).ok()?;
-        shard.remove(hash, key)
+        shard.remove(hash, key, hasher)
     }
 
     /// Puts an entry under its own key, replacing any.
@@ -265,7 +269,7 @@ impl<'k> Txn<'k> {
         let hasher = self.view.keyspace().hasher();
         let (hash, shard) = self.shard(entry.key())?;
         let old = shard.insert(hash, entry, hasher);
-        self.dead.extend(old);
+        self.dead.0.extend(old);
         Ok(())
     }
 
@@ -273,7 +277,7 @@ impl<'k> Txn<'k> {
         match expiry {
             Expiry::Keep => {
                 self.reap(key);
-                self.view.entry(key).and_then(Entry::expire)
+                self.view.entry(key).and_then(EntryRef::expire)
             }
             Expiry::Never => None,
             Expiry::At(ms) => Some(ms),
@@ -312,7 +316,13 @@ impl<'k> Txn<'k> {
     /// Sets or clears the expiry of a key; whether the key is there.
     pub fn set_expire(&mut self, key: &[u8], expire: Option<i64>) -> bool {
         self.reap(key);
-        self.shard(key).is_ok_and(|(hash, shard)| shard.set_expire(hash, key, expire))
+        let Ok((hash, shard)) = self.shard(key) else { return false };
+        if shard.get(hash, key).is_none() {
+            return false;
+        }
+        let old = shard.set_expire(hash, key, expire);
+        self.dead.0.extend(old);
+        true
     }
 
     /// The collection of type `T` at `key`, to change. When the guard is dropped, the memory is accounted
@@ -332,12 +342,12 @@ impl<'k> Txn<'k> {
         if let Some(capture) = capture {
             capture.before_write(db, shard, hash, keyspace.snapshots());
         }
-        let Some((mut place, counts)) = shard.occupied(hash, key) else { return Ok(None) };
-        if place.get_mut().value_mut().and_then(T::of_mut).is_none() {
+        let Some(mut place) = shard.place(hash, key) else { return Ok(None) };
+        if place.value_mut().and_then(T::of_mut).is_none() {
             return Err(CommandError::WrongType);
         }
-        let before = place.get().weight();
-        Ok(Some(ValueMut { place: Some(place), counts, before, dead, of: PhantomData }))
+        let before = place.get().map_or(0, EntryRef::weight);
+        Ok(Some(ValueMut { place: Some(place), before, dead, hasher: keyspace.hasher(), of: PhantomData }))
     }
 
     /// The same, made without elements if the key is not there.
@@ -437,13 +447,25 @@ impl Typed for Vec<u8> {
     }
 }
 
+/// Entries taken out of the keyspace.
+#[derive(Debug, Default)]
+struct Dead(SmallVec<[Gone; 2]>);
+
+impl Drop for Dead {
+    fn drop(&mut self) {
+        if !self.0.is_empty() {
+            graveyard::bury(self.0.drain(..));
+        }
+    }
+}
+
 /// A value being changed. Dropping it settles the accounts.
 #[derive(Debug)]
 pub struct ValueMut<'t, T: Typed> {
-    place: Option<OccupiedEntry<'t, Entry>>,
-    counts: &'t mut Counts,
+    place: Option<Place<'t>>,
     before: usize,
-    dead: &'t mut Vec<Entry>,
+    dead: &'t mut Dead,
+    hasher: &'t KeyHash,
     of: PhantomData<T>,
 }
 
@@ -451,7 +473,8 @@ impl<T: Typed> ValueMut<'_, T> {
     /// Whether the collection has no elements now, so that its key goes when this guard does.
     #[must_use]
     pub fn will_vanish(&self) -> bool {
-        self.place.as_ref().is_some_and(|p| matches!(p.get().value(), ValueRef::Owned(v) if v.is_vacant()))
+        let value = self.place.as_ref().and_then(Place::get).map(EntryRef::value);
+        matches!(value, Some(ValueRef::Owned(value)) if value.is_vacant())
     }
 }
 
@@ -459,7 +482,7 @@ impl<T: Typed> Deref for ValueMut<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        let value = self.place.as_ref().map(|p| p.get().value());
+        let value = self.place.as_ref().and_then(Place::get).map(EntryRef::value);
         match value {
             Some(ValueRef::Owned(value)) => T::of(value),
             _ => None,
@@ -470,7 +493,7 @@ impl<T: Typed> Deref for ValueMut<'_, T> {
 
 impl<T: Typed> DerefMut for ValueMut<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        let value = self.place.as_mut().and_then(|p| p.get_mut().value_mut());
+        let value = self.place.as_mut().and_then(Place::value_mut);
         value
             .and_then(T::of_mut)
             .expect("typed_mut made it for a value of this type, and it is there until dropped")
@@ -480,13 +503,10 @@ impl<T: Typed> DerefMut for ValueMut<'_, T> {
 impl<T: Typed> Drop for ValueMut<'_, T> {
     fn drop(&mut self) {
         let vacant = self.will_vanish();
-        let Some(place) = self.place.take() else { return };
-        let after = place.get().weight();
-        self.counts.bytes = (self.counts.bytes + after).saturating_sub(self.before);
+        let Some(mut place) = self.place.take() else { return };
+        place.weigh_again(self.before);
         if vacant {
-            let (entry, _) = place.remove();
-            self.counts.forget(&entry);
-            self.dead.push(entry);
+            self.dead.0.extend(place.remove(self.hasher));
         }
     }
 }

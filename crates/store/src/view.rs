@@ -1,7 +1,7 @@
 //! A read: the shards it holds, the time, and whether what has expired is hidden.
 
 use crate::compat::Differences;
-use crate::entry::{Entry, ValueRef};
+use crate::entry::{EntryRef, ValueRef};
 use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::limits::Limits;
@@ -100,14 +100,14 @@ impl<'k> View<'k> {
     /// The entry of a key of the command, unless it is hidden.
     #[inline]
     #[must_use]
-    pub fn entry(&self, key: &[u8]) -> Option<&Entry> {
+    pub fn entry(&self, key: &[u8]) -> Option<EntryRef<'_>> {
         self.entry_in(self.db, key)
     }
 
     /// The same in another database.
     #[inline]
     #[must_use]
-    pub fn entry_in(&self, db: u32, key: &[u8]) -> Option<&Entry> {
+    pub fn entry_in(&self, db: u32, key: &[u8]) -> Option<EntryRef<'_>> {
         let entry = self.entry_even_expired(db, key)?;
         (!self.is_past(entry.expire())).then_some(entry)
     }
@@ -115,7 +115,7 @@ impl<'k> View<'k> {
     /// The entry of a key of the command, hidden or not.
     #[inline]
     #[must_use]
-    pub fn entry_even_expired(&self, db: u32, key: &[u8]) -> Option<&Entry> {
+    pub fn entry_even_expired(&self, db: u32, key: &[u8]) -> Option<EntryRef<'_>> {
         let hash = self.keyspace.hasher().hash(key);
         self.held.get(shard_id(db, hash))?.get(hash, key)
     }
@@ -132,7 +132,7 @@ impl<'k> View<'k> {
     /// [`CommandError::WrongType`]
     #[inline]
     pub fn string(&self, key: &[u8]) -> Result<Option<&[u8]>, CommandError> {
-        match self.entry(key).map(Entry::value) {
+        match self.entry(key).map(EntryRef::value) {
             None => Ok(None),
             Some(ValueRef::Inline(bytes)) => Ok(Some(bytes)),
             Some(ValueRef::Owned(Value::Raw(bytes))) => Ok(Some(bytes)),
@@ -145,7 +145,7 @@ impl<'k> View<'k> {
     /// # Errors
     /// [`CommandError::WrongType`]
     pub fn typed<T: Typed>(&self, key: &[u8]) -> Result<Option<&T>, CommandError> {
-        match self.entry(key).map(Entry::value) {
+        match self.entry(key).map(EntryRef::value) {
             None => Ok(None),
             Some(ValueRef::Owned(value)) => T::of(value).map(Some).ok_or(CommandError::WrongType),
             Some(ValueRef::Inline(_)) => Err(CommandError::WrongType),
@@ -162,7 +162,7 @@ impl<'k> View<'k> {
     }
 
     /// Calls `f` with every key of a database that this viewer sees, in no order.
-    pub fn for_each(&self, db: u32, mut f: impl FnMut(&Entry)) {
+    pub fn for_each(&self, db: u32, mut f: impl FnMut(EntryRef<'_>)) {
         for shard in 0..SHARDS {
             self.with_shard(db, shard, |shard| {
                 shard.iter().filter(|e| !self.is_past(e.expire())).for_each(&mut f);

@@ -65,7 +65,7 @@ fn memory_usage(
     }
     let now = session.engine.keyspace.clock().now();
     let weight = session.engine.keyspace.with(session.db, args.at(2), |entry| {
-        entry.filter(|e| e.expire().is_none_or(|at| at > now)).map(store::Entry::weight)
+        entry.filter(|e| e.expire().is_none_or(|at| at > now)).map(store::EntryRef::weight)
     });
     match weight {
         // Its share of the table is a slot and a tag at two thirds of load.

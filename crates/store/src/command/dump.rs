@@ -4,7 +4,7 @@ use rdb::{EntryMeta, Part, Reject, Version, Visitor, Want, payload};
 
 use crate::args::{Args, is_word};
 use crate::command::{Keys, commands};
-use crate::entry::{Entry, MAX_INLINE};
+use crate::entry::{EntryRef, MAX_INLINE};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::limits::Limits;
@@ -34,16 +34,16 @@ fn dump(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
 }
 
 /// As Redis 7.0 writes it; what that cannot say (expiring fields), as 7.4 does.
-fn payload_of(entry: &Entry) -> Result<Vec<u8>, CommandError> {
+fn payload_of(entry: EntryRef<'_>) -> Result<Vec<u8>, CommandError> {
     payload::encode(Version::REDIS_10, |value| save_value(entry, value))
         .or_else(|_| payload::encode(Version::REDIS_12, |value| save_value(entry, value)))
         .map_err(|error| CommandError::Err(error.to_string().into()))
 }
 
-impl Entry {
+impl EntryRef<'_> {
     /// Bytes of the value in a dump, as DEBUG OBJECT tells; 0 if no dump can hold it.
     #[must_use]
-    pub fn serialized_length(&self) -> usize {
+    pub fn serialized_length(self) -> usize {
         // A type before it, a version and a checksum behind it.
         payload_of(self).map_or(0, |payload| payload.len() - 11)
     }

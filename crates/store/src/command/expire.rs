@@ -2,7 +2,7 @@
 
 use crate::args::{Args, is_word};
 use crate::command::{Keys, commands};
-use crate::entry::Entry;
+use crate::entry::EntryRef;
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::number;
@@ -161,7 +161,7 @@ fn set(
 fn persist(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
     txn.reap(key);
-    let had = txn.entry(key).and_then(Entry::expire).is_some();
+    let had = txn.entry(key).and_then(EntryRef::expire).is_some();
     if had {
         txn.set_expire(key, None);
         txn.changed(Class::Generic, "persist", key);
@@ -172,7 +172,7 @@ fn persist(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
 
 /// -2: no key; -1: no expiry; else what `f` makes of the deadline.
 fn tell(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply, f: impl Fn(i64) -> i64) -> CommandResult {
-    out.integer(match view.entry(args.at(1)).map(Entry::expire) {
+    out.integer(match view.entry(args.at(1)).map(EntryRef::expire) {
         None => -2,
         Some(None) => -1,
         Some(Some(at)) => f(at),

@@ -2,7 +2,7 @@
 
 use crate::args::{Args, is_word};
 use crate::command::{Keys, commands};
-use crate::entry::{Entry, ValueRef};
+use crate::entry::{Entry, EntryRef, ValueRef};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::glob;
@@ -77,7 +77,7 @@ fn exists(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
 }
 
 /// The name of an entry's type, as TYPE tells it.
-pub(crate) fn type_name(entry: &Entry) -> &'static str {
+pub(crate) fn type_name(entry: EntryRef<'_>) -> &'static str {
     match entry.value() {
         ValueRef::Inline(_) => "string",
         ValueRef::Owned(value) => match value.kind() {
@@ -125,7 +125,7 @@ fn rename_to(txn: &mut Txn<'_>, from: &[u8], to: &[u8], replace: bool) -> Result
         txn.remove(to);
     }
     if let Some(entry) = txn.detach(from) {
-        let expire = entry.expire();
+        let expire = entry.as_ref().expire();
         txn.attach(entry.renamed(to, expire))?;
     }
     txn.changed(Class::Generic, "rename_from", from);
@@ -160,7 +160,8 @@ fn move_key(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRe
         return Ok(());
     }
     if let Some(entry) = txn.detach(key) {
-        txn.in_db(to, |txn| txn.attach(entry))?;
+        let expire = entry.as_ref().expire();
+        txn.in_db(to, |txn| txn.attach(entry.renamed(key, expire)))?;
     }
     txn.changed(Class::Generic, "move_from", key);
     txn.in_db(to, |txn| txn.notify(Class::Generic, "move_to", key));

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::args::{Args, is_word};
 use crate::command::{Keys, commands};
-use crate::entry::{Entry, ValueRef};
+use crate::entry::{EntryRef, ValueRef};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::number;
@@ -127,7 +127,7 @@ fn look_up(view: &View<'_>, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> {
         None => (after, None),
     };
     let key = [before, element, after].concat();
-    match (view.entry(&key).map(Entry::value)?, field) {
+    match (view.entry(&key).map(EntryRef::value)?, field) {
         (ValueRef::Inline(bytes), None) => Some(bytes.to_vec()),
         (ValueRef::Owned(Value::Raw(bytes)), None) => Some(bytes.to_vec()),
         (ValueRef::Owned(Value::Hash(hash)), Some(field)) => {

@@ -3,7 +3,7 @@
 use crate::args::{Args, is_word};
 use crate::command::expire::{Unit, deadline};
 use crate::command::{Keys, commands};
-use crate::entry::Entry;
+use crate::entry::EntryRef;
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::number;
@@ -340,7 +340,7 @@ fn getex(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResul
             txn.changed(Class::Generic, "expire", key);
             txn.rewrite(&[b"PEXPIREAT", key, itoa::Buffer::new().format(at).as_bytes()]);
         }
-    } else if options.persist && txn.entry(key).and_then(Entry::expire).is_some() {
+    } else if options.persist && txn.entry(key).and_then(EntryRef::expire).is_some() {
         txn.set_expire(key, None);
         txn.changed(Class::Generic, "persist", key);
         txn.rewrite(&[b"PERSIST", key]);

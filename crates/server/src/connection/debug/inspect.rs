@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use store::value::Value;
-use store::{Args, CommandError, CommandResult, Compat, Entry, Family, MAX_DATABASES, Reply, ValueRef, View};
+use store::{
+    Args, CommandError, CommandResult, Compat, EntryRef, Family, MAX_DATABASES, Reply, ValueRef, View,
+};
 
 use super::{lenient, with_view};
 use crate::reply::RespReply;
@@ -14,7 +16,7 @@ fn entry<R>(
     session: &Session,
     ground: &mut Ground<'_, '_>,
     args: Args<'_>,
-    f: impl FnOnce(&View<'_>, &Entry) -> Result<R, CommandError>,
+    f: impl FnOnce(&View<'_>, EntryRef<'_>) -> Result<R, CommandError>,
 ) -> Result<R, CommandError> {
     let key = args.at(2);
     with_view(session, ground, &[key], |view| {
@@ -36,7 +38,7 @@ pub(super) fn object(
     Ok(())
 }
 
-fn describe(view: &View<'_>, entry: &Entry, fast: bool) -> String {
+fn describe(view: &View<'_>, entry: EntryRef<'_>, fast: bool) -> String {
     let like = view.differences();
     let (lru, idle) = ((view.now() / 1000) & 0xFF_FFFF, 0);
     let encoding = entry.encoding(like);
@@ -117,7 +119,7 @@ pub(super) fn listpack(
     Ok(())
 }
 
-fn elements(entry: &Entry) -> usize {
+fn elements(entry: EntryRef<'_>) -> usize {
     match entry.value() {
         ValueRef::Owned(Value::List(v)) => v.len(),
         ValueRef::Owned(Value::Set(v)) => v.len(),
@@ -159,7 +161,7 @@ pub(super) fn structsize(
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    let (object, slot, length) = (size_of::<Value>(), size_of::<Entry>(), size_of::<u32>());
+    let (object, slot, length) = (size_of::<Value>(), size_of::<EntryRef<'_>>(), size_of::<u32>());
     let text = format!(
         "bits:{} robj:{object} dictentry:{slot} sdshdr5:{length} sdshdr8:{length} sdshdr16:{length} sdshdr32:{length} sdshdr64:{length} ",
         usize::BITS

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::look::{header, pair};
 use crate::args::Args;
-use crate::entry::{Entry, ValueRef};
+use crate::entry::{EntryRef, ValueRef};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::number;
@@ -57,7 +57,7 @@ enum Source<'a> {
 
 impl<'a> Source<'a> {
     fn at(view: &'a View<'_>, key: &[u8]) -> Result<Self, CommandError> {
-        match view.entry(key).map(Entry::value) {
+        match view.entry(key).map(EntryRef::value) {
             None => Ok(Self::Nothing),
             Some(ValueRef::Owned(Value::Zset(set))) => Ok(Self::Sorted(set)),
             Some(ValueRef::Owned(Value::Set(set))) => Ok(Self::Plain(set)),

@@ -80,7 +80,6 @@ impl Hash {
 /// An entry whose size changes leaves the table and comes back, so that its accounts stay right.
 fn reinsert(table: &mut Table<Row>, field: &[u8], expire: Option<i64>) -> bool {
     let Some(Row(mut entry)) = table.remove(field) else { return false };
-    entry.set_expire(expire);
-    table.insert(Row(entry));
+    table.insert(Row(entry.with_expire(expire)));
     true
 }

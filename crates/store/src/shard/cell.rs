@@ -1,0 +1,123 @@
+//! A shard with its lock, and beside it what readers without a lock need: a cache line that only writers write.
+#![expect(
+    unsafe_code,
+    reason = "pointers that outlive what they lead to only as the protocol allows; see docs/unsafe.md"
+)]
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::array::seen;
+use super::protocol::Version;
+use super::table::{Bucket, find};
+use super::{Shard, prefix};
+use crate::entry::EntryRef;
+use crate::graveyard::inside;
+
+/// The place of a shard's contents.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    shown: Shown,
+    lock: RwLock<Shard>,
+}
+
+#[derive(Debug)]
+#[repr(align(64))]
+struct Shown {
+    version: Version,
+    /// The shard's directory, its bits beside the address.
+    directory: AtomicPtr<AtomicPtr<Bucket>>,
+}
+
+impl Default for Cell {
+    fn default() -> Self {
+        let shown = Shown { version: Version::new(), directory: AtomicPtr::default() };
+        Self { shown, lock: RwLock::default() }
+    }
+}
+
+impl Cell {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Shard> {
+        self.lock.read()
+    }
+
+    pub(crate) fn write(&self) -> Exclusive<'_> {
+        let shard = self.lock.write();
+        self.shown.version.begin();
+        Exclusive { shown: &self.shown, shard }
+    }
+
+    /// Calls `f` with the entry of `key`: without the lock if it is a string in place or not there, and nobody
+    /// writes; else under it.
+    #[inline]
+    pub(crate) fn with<R>(&self, hash: u64, key: &[u8], f: impl FnOnce(Option<EntryRef<'_>>) -> R) -> R {
+        let mut f = Some(f);
+        let done = inside(|| {
+            // SAFETY: inside, and forgotten before this closure ends.
+            let found = self.shown.version.read(|| unsafe { self.shown.look(hash, key) })?;
+            // Values that change in place are for those who hold the lock.
+            if found.is_none_or(EntryRef::is_in_place) { f.take().map(|f| f(found)) } else { None }
+        });
+        match (done.flatten(), f) {
+            (Some(done), _) => done,
+            (None, Some(f)) => f(self.lock.read().get(hash, key)),
+            (None, None) => unreachable!("what took `f` has answered"),
+        }
+    }
+}
+
+impl Shown {
+    /// What the tables say just now, which means something only if nobody was writing.
+    ///
+    /// # Safety
+    /// To be called inside a read (`graveyard::inside`), which `'a` must not outlive. Where the entry is no string
+    /// in place, its value must not be looked at.
+    #[inline]
+    unsafe fn look<'a>(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'a>> {
+        let shown = self.directory.load(Ordering::Acquire);
+        let mut bits = 0;
+        let of_bits = |code: usize| {
+            bits = code as u32;
+            1 << code
+        };
+        // SAFETY: a shard's directory, shown with its bits; it is retired, not freed, while anybody is inside.
+        let directory: &[AtomicPtr<Bucket>] = unsafe { seen(shown, of_bits) };
+        let buckets = directory.get(prefix(hash, bits))?.load(Ordering::Acquire);
+        // SAFETY: a table's buckets, shown with their number less one; retired as the directory is.
+        let buckets = unsafe { seen(buckets, |code| code + 1) };
+        // SAFETY: entries in slots are retired as the tables are, and the caller keeps to strings.
+        unsafe { find(buckets, hash, key) }.map(|(_, entry)| entry)
+    }
+}
+
+/// A shard to oneself. Readers without a lock see the changes when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Exclusive<'c> {
+    shown: &'c Shown,
+    shard: RwLockWriteGuard<'c, Shard>,
+}
+
+impl Deref for Exclusive<'_> {
+    type Target = Shard;
+
+    fn deref(&self) -> &Shard {
+        &self.shard
+    }
+}
+
+impl DerefMut for Exclusive<'_> {
+    fn deref_mut(&mut self) -> &mut Shard {
+        &mut self.shard
+    }
+}
+
+impl Drop for Exclusive<'_> {
+    fn drop(&mut self) {
+        self.shard.shown = true;
+        let directory = self.shard.directory.shown(self.shard.bits.into());
+        self.shown.directory.store(directory, Ordering::Release);
+        self.shown.version.end();
+    }
+}
