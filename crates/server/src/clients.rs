@@ -22,21 +22,29 @@ pub(crate) struct Client {
     pub(crate) command: &'static str,
     pub(crate) resp: u8,
     pub(crate) queued: Option<usize>,
+    /// Channels, patterns and shard channels it listens to.
+    pub(crate) listens: (usize, usize, usize),
     pub(crate) is_replica: bool,
     pub(crate) stop: CancellationToken,
 }
 
 impl Client {
     /// One line of CLIENT LIST.
-    pub(crate) fn line(&self) -> String {
+    pub(crate) fn line(&self, is_blocked: bool) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let flags = match (self.is_replica, self.queued) {
-            (true, _) => "S",
-            (_, Some(_)) => "x",
-            _ => "N",
-        };
+        let mut flags = String::new();
+        let listens = self.listens != (0, 0, 0);
+        for (letter, is_so) in
+            [('S', self.is_replica), ('P', listens), ('x', self.queued.is_some()), ('b', is_blocked)]
+        {
+            flags.extend(is_so.then_some(letter));
+        }
+        if flags.is_empty() {
+            flags.push('N');
+        }
+        let (channels, patterns, shards) = self.listens;
         format!(
-            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub=0 psub=0 ssub=0 multi={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
+            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
             self.id,
             self.addr,
             self.local,
@@ -79,6 +87,7 @@ impl Clients {
                 command: "NULL",
                 resp: 2,
                 queued: None,
+                listens: (0, 0, 0),
                 is_replica: false,
                 stop,
             },

@@ -14,8 +14,11 @@ use store::{
 };
 use tokio::sync::watch;
 
+use crate::blocked::Blocked;
 use crate::clients::Clients;
+use crate::notify::Notifications;
 use crate::options::Options;
+use crate::pubsub::PubSub;
 use crate::scripts::Scripts;
 use crate::watch::Watchers;
 
@@ -139,6 +142,9 @@ pub struct Engine {
     applied: AtomicU64,
     loaded: AtomicBool,
     pub(crate) watchers: Watchers,
+    pub(crate) blocked: Blocked,
+    pub(crate) pubsub: Arc<PubSub>,
+    pub(crate) notifications: Notifications,
     pub(crate) password: RwLock<Option<String>>,
     pub(crate) blocked_expiry: AtomicBool,
     /// DEBUG PAUSE-CRON: nothing happens by itself.
@@ -172,6 +178,9 @@ impl Engine {
             applied: AtomicU64::new(0),
             loaded: AtomicBool::new(is_primary),
             watchers: Watchers::default(),
+            blocked: Blocked::default(),
+            pubsub: Arc::default(),
+            notifications: Notifications::default(),
             password: RwLock::new(options.password.clone()),
             blocked_expiry: AtomicBool::new(false),
             paused: AtomicBool::new(false),
@@ -292,7 +301,7 @@ impl Engine {
 
     /// Replaces the data set of a primary by a loaded one, as `--load` does. Replicas must resync.
     pub fn load(&self, loaded: Loaded) {
-        let old = self.keyspace.swap_contents(loaded, || self.watchers.touch_all());
+        let old = self.keyspace.swap_contents(loaded, || self.everything_changed());
         drop(old);
     }
 
@@ -339,17 +348,29 @@ impl Engine {
     /// Runs `f` as the only writer; its effects appear at once and go to the history as one.
     pub(crate) fn transact<R>(&self, set: &ShardSet, db: u32, f: impl FnOnce(&mut Txn<'_>) -> R) -> R {
         let mut writing = self.writing.lock();
-        let Writing { writer, primary } = &mut *writing;
+        let result = self.transact_in(&mut writing, set, db, f);
+        self.serve_blocked(&mut writing);
+        result
+    }
+
+    /// The same for who holds the writer already, and serves those who wait afterwards.
+    pub(crate) fn transact_in<R>(
+        &self,
+        writing: &mut Writing,
+        set: &ShardSet,
+        db: u32,
+        f: impl FnOnce(&mut Txn<'_>) -> R,
+    ) -> R {
+        let Writing { writer, primary } = writing;
         let mut txn = writer.begin(set, Viewer::Client, db);
         txn.collect_effects();
-        let result = self.watchers.observe(&mut txn, f);
+        let result = self.observe(&mut txn, f);
         let effects = txn.take_effects();
         drop(txn);
         append(primary, &effects);
         if !effects.is_empty() {
             self.publish_offset(primary.position().offset);
         }
-        drop(writing);
         result
     }
 

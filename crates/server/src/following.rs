@@ -171,6 +171,7 @@ impl Engine {
             let was_primary = self.is_writable();
             *self.role.write() = Role::Replica { host: host.to_owned(), port };
             let held = if was_primary {
+                self.blocked.unblock_writes();
                 // What was written here is a history like any other: the new primary may know it.
                 Some(Some((writing.primary.position(), writing.primary.stream_db().unwrap_or(0))))
             } else {

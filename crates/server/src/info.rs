@@ -7,6 +7,7 @@ use replication::Phase;
 use store::Family;
 
 use crate::engine::{Engine, Role};
+use crate::pubsub::Kind;
 
 type Section = fn(&Engine, &mut String) -> std::fmt::Result;
 
@@ -72,7 +73,10 @@ fn server(engine: &Engine, out: &mut String) -> std::fmt::Result {
 fn clients(engine: &Engine, out: &mut String) -> std::fmt::Result {
     line!(out, "connected_clients:{}", engine.clients.len().saturating_sub(engine.replicas.len()));
     line!(out, "maxclients:10000");
-    line!(out, "blocked_clients:0");
+    let (blocked, keys) = engine.blocked.counts();
+    line!(out, "blocked_clients:{blocked}");
+    line!(out, "pubsub_clients:{}", engine.pubsub.clients());
+    line!(out, "total_blocking_keys:{keys}");
     Ok(())
 }
 
@@ -133,8 +137,8 @@ fn stats(engine: &Engine, out: &mut String) -> std::fmt::Result {
     line!(out, "sync_full:{}", read(&s.full_syncs_served));
     line!(out, "sync_partial_ok:{}", read(&s.partial_syncs_served));
     line!(out, "sync_partial_err:0");
-    line!(out, "pubsub_channels:0");
-    line!(out, "pubsub_patterns:0");
+    line!(out, "pubsub_channels:{}", engine.pubsub.channels(Kind::Channel).len());
+    line!(out, "pubsub_patterns:{}", engine.pubsub.channels(Kind::Pattern).len());
     // Ours: commands of the primary's stream, and those that could not be applied.
     line!(out, "replicated_commands_applied:{}", read(&s.applied));
     line!(out, "replicated_commands_diverged:{}", engine.divergence.total());

@@ -18,6 +18,8 @@
 //! # }
 //! ```
 
+mod blocked;
+mod changes;
 mod clients;
 mod connection;
 mod engine;
@@ -26,7 +28,10 @@ mod following;
 pub mod housekeeper;
 mod info;
 mod listener;
+mod notify;
 mod options;
+mod outbox;
+mod pubsub;
 mod reply;
 mod scripts;
 mod session;

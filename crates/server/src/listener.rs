@@ -14,12 +14,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::Engine;
 use crate::feeding::Feeding;
-use crate::session::{After, Session};
+use crate::session::{After, Session, Wait};
 
 /// Replies wait for each other up to this size, then they are sent although more requests are at hand.
 const FLUSH_AT: usize = 256 * 1024;
 /// Bytes read from a client at a time.
 const READ_SIZE: usize = 16 * 1024;
+/// A client whose command waits may send so much ahead.
+const READ_WHILE_WAITING: usize = 1024 * 1024;
 /// A connection that has needed larger buffers gives them back when it falls silent.
 const KEEP_BUFFER: usize = 64 * 1024;
 
@@ -80,9 +82,14 @@ async fn accept(engine: Arc<Engine>, socket: TcpListener, stop: CancellationToke
                 let id = engine.clients.add(peer, local, stop.clone());
                 let engine = Arc::clone(&engine);
                 tasks.spawn(async move {
-                    Connection { session: Session::new(Arc::clone(&engine), id), peer, stream, stop }
-                        .run()
-                        .await;
+                    Connection {
+                        session: Session::new(Arc::clone(&engine), id, stop.clone()),
+                        peer,
+                        stream,
+                        stop,
+                    }
+                    .run()
+                    .await;
                     engine.clients.remove(id);
                 });
             }
@@ -111,6 +118,13 @@ impl Connection {
             decoder.buffer_mut().reserve(READ_SIZE);
             let read = tokio::select! {
                 () = self.stop.cancelled() => return,
+                () = self.session.outbox.filled() => {
+                    self.session.outbox.drain_into(&mut out);
+                    if !self.send(&mut out).await {
+                        return;
+                    }
+                    continue;
+                }
                 read = self.stream.read_buf(decoder.buffer_mut()) => read,
             };
             match read {
@@ -136,20 +150,61 @@ impl Connection {
     async fn answer(&mut self, decoder: &mut RequestDecoder, out: &mut Vec<u8>) -> bool {
         loop {
             let more = self.run_some(decoder, out);
-            if !out.is_empty() {
-                self.session.engine.stats.bytes_out.fetch_add(out.len() as u64, Ordering::Relaxed);
-                if self.stream.write_all(out).await.is_err() {
-                    return false;
-                }
-                out.clear();
+            if !self.send(out).await {
+                return false;
             }
             match more {
                 More::Now => {}
+                More::After(wait) => {
+                    if !self.wait(wait, decoder, out).await {
+                        return false;
+                    }
+                }
                 More::Later => return true,
                 More::Never => {
                     let _ = self.stream.shutdown().await;
                     return false;
                 }
+            }
+        }
+    }
+
+    /// Sends what there is; false if the client is gone.
+    async fn send(&mut self, out: &mut Vec<u8>) -> bool {
+        if !out.is_empty() {
+            self.session.engine.stats.bytes_out.fetch_add(out.len() as u64, Ordering::Relaxed);
+            if self.stream.write_all(out).await.is_err() {
+                return false;
+            }
+            out.clear();
+        }
+        true
+    }
+
+    /// Waits for a reply that takes its time: reads on, but runs nothing; false if the connection is to end.
+    async fn wait(&mut self, mut wait: Wait, decoder: &mut RequestDecoder, out: &mut Vec<u8>) -> bool {
+        loop {
+            let has_room = decoder.buffer_mut().len() < READ_WHILE_WAITING;
+            decoder.buffer_mut().reserve(READ_SIZE);
+            tokio::select! {
+                () = self.stop.cancelled() => return false,
+                reply = &mut wait.0 => {
+                    out.extend_from_slice(&reply);
+                    self.session.outbox.drain_into(out);
+                    return true;
+                }
+                () = self.session.outbox.filled() => {
+                    self.session.outbox.drain_into(out);
+                    if !self.send(out).await {
+                        return false;
+                    }
+                }
+                read = self.stream.read_buf(decoder.buffer_mut()), if has_room => match read {
+                    Ok(0) | Err(_) => return false,
+                    Ok(n) => {
+                        self.session.engine.stats.bytes_in.fetch_add(n as u64, Ordering::Relaxed);
+                    }
+                },
             }
         }
     }
@@ -174,10 +229,15 @@ impl Connection {
             last.extend_from_slice(&parts[0][..parts[0].len().min(32)]);
             drop(parts);
             decoder.set_authenticated(self.session.authenticated);
-            match self.session.after {
+            match &self.session.after {
                 After::Nothing => {}
                 After::Close => break More::Never,
                 After::Feed(_) => break More::Later,
+                After::Wait(_) => {
+                    if let After::Wait(wait) = std::mem::replace(&mut self.session.after, After::Nothing) {
+                        break More::After(wait);
+                    }
+                }
             }
             if out.len() >= FLUSH_AT {
                 break More::Now;
@@ -193,6 +253,8 @@ impl Connection {
 /// Whether requests are left.
 enum More {
     Now,
+    /// Once this one has its reply.
+    After(Wait),
     Later,
     Never,
 }

@@ -3,6 +3,8 @@
 use resp::{DoubleFormat, Encoder, Protocol};
 use store::{Aggregate, CommandError, Null, Reply};
 
+use crate::outbox::Outbox;
+
 /// Appends replies to a connection's output.
 #[derive(Debug)]
 pub struct RespReply<'a> {
@@ -20,6 +22,11 @@ impl<'a> RespReply<'a> {
     /// The encoder, for what [`Reply`] has no word for.
     pub(crate) fn encoder(&mut self) -> Encoder<'_> {
         Encoder::new(self.out, self.protocol).with_doubles(self.doubles)
+    }
+
+    /// What others have said to this client, before what follows.
+    pub(crate) fn pushes(&mut self, outbox: &Outbox) {
+        outbox.drain_into(self.out);
     }
 
     /// HELLO answers in the protocol that it has just chosen.

@@ -1,16 +1,22 @@
 //! One connection's state, without its socket: requests in, reply bytes out.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use replication::Feed;
 use resp::Protocol;
 use smallvec::SmallVec;
-use store::command::{self, Command, Flags};
+use store::command::{self, Command, Flags, Handler};
 use store::{Args, CommandError, CommandResult, Compat, ShardSet, Txn};
+use tokio_util::sync::CancellationToken;
 
+use crate::blocked::{self, Waiter};
 use crate::connection::{self, Row};
 use crate::engine::Engine;
+use crate::outbox::Outbox;
+use crate::pubsub::Subscriptions;
 use crate::reply::RespReply;
 use crate::watch::Watch;
 
@@ -23,6 +29,17 @@ pub(crate) enum After {
     Close,
     /// Becomes a replica's feed.
     Feed(Box<Feed>),
+    /// Runs nothing more until this answers, with the bytes of the reply.
+    Wait(Wait),
+}
+
+/// A reply that takes its time.
+pub(crate) struct Wait(pub(crate) Pin<Box<dyn Future<Output = Vec<u8>> + Send>>);
+
+impl fmt::Debug for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wait")
+    }
 }
 
 /// A client's conversation.
@@ -38,6 +55,9 @@ pub(crate) struct Session {
     pub(crate) feed: Option<Box<Feed>>,
     pub(crate) transaction: Option<Transaction>,
     pub(crate) watch: Option<Watch>,
+    /// What others have to say to this client.
+    pub(crate) outbox: Arc<Outbox>,
+    subscriptions: Option<Box<Subscriptions>>,
 }
 
 /// The commands since MULTI.
@@ -96,13 +116,18 @@ impl Found {
         }
     }
 
+    /// Whether a RESP2 client that listens may still say it.
+    fn is_for_listeners(&self) -> bool {
+        self.flags().has(connection::LISTENS) || matches!(self.name(), "ping" | "quit" | "reset")
+    }
+
     fn is_write(&self) -> bool {
         matches!(self, Self::Data(row) if row.is_write())
     }
 }
 
 impl Session {
-    pub(crate) fn new(engine: Arc<Engine>, id: u64) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, id: u64, stop: CancellationToken) -> Self {
         let authenticated = engine.password.read().is_none();
         Self {
             engine,
@@ -114,6 +139,8 @@ impl Session {
             feed: None,
             transaction: None,
             watch: None,
+            outbox: Outbox::new(id, stop),
+            subscriptions: None,
         }
     }
 
@@ -124,6 +151,8 @@ impl Session {
         if let Err(error) = self.dispatch(args, &mut reply) {
             store::Reply::error(&mut reply, &error);
         }
+        // What this very command made others say, or itself, comes behind its reply.
+        self.outbox.drain_into(out);
         self.engine.stats.commands.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -160,6 +189,13 @@ impl Session {
         if found.is_write() && !self.engine.is_writable() {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));
         }
+        if self.protocol == Protocol::Resp2 && self.is_listening() && !found.is_for_listeners() {
+            let text = format!(
+                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+                found.name()
+            );
+            return Err(CommandError::Err(text.into()));
+        }
         if !found.flags().has(Flags::STALE) && self.engine.is_stale() {
             return Err(CommandError::coded(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
@@ -184,9 +220,99 @@ impl Session {
                 txn.select(self.db);
                 row.write(txn, args, out)
             }
+            (Found::Data(row), Ground::Free) if row.flags.has(Flags::BLOCKING) => {
+                self.run_blocking(row, args, out)
+            }
             (Found::Data(row), _) => self.engine.run(row, self.db, args, out),
             (Found::Connection(row), ground) => (row.handler)(self, args, out, ground),
         }
+    }
+
+    /// Runs a command that waits if it finds nothing.
+    fn run_blocking(
+        &mut self,
+        row: &'static Command,
+        args: Args<'_>,
+        out: &mut RespReply<'_>,
+    ) -> CommandResult {
+        let engine = Arc::clone(&self.engine);
+        let Some(patience) = blocked::patience(row, args) else {
+            return engine.run(row, self.db, args, out);
+        };
+        let mut bytes = Vec::new();
+        let mut reply = RespReply::new(&mut bytes, self.protocol, engine.compat().differences().doubles);
+        // Nobody may write between finding nothing and beginning to wait.
+        let mut nothing = Vec::new();
+        resp::Encoder::new(&mut nothing, self.protocol).null_array();
+        let (number, answer) = if matches!(row.handler, Handler::Read(_)) {
+            let _still = engine.keyspace.still();
+            engine.read(row, self.db, args, &mut reply)?;
+            if !blocked::is_nothing(&bytes) {
+                out.encoder().raw(&bytes);
+                return Ok(());
+            }
+            self.wait_for_keys(row, args, &nothing)
+        } else {
+            let mut writing = engine.writing.lock();
+            let mut set = ShardSet::none();
+            row.add_shards(&engine.keyspace, self.db, args, &mut set);
+            engine.transact_in(&mut writing, &set, self.db, |txn| row.write(txn, args, &mut reply))?;
+            if !blocked::is_nothing(&bytes) {
+                out.encoder().raw(&bytes);
+                engine.serve_blocked(&mut writing);
+                return Ok(());
+            }
+            self.wait_for_keys(row, args, &nothing)
+        };
+        self.after = After::Wait(Wait(Box::pin(async move {
+            let ticket = blocked::Ticket::new(engine, number);
+            let mut answer = answer;
+            let in_time = match patience {
+                None => (&mut answer).await.ok(),
+                Some(patience) => tokio::time::timeout(patience, &mut answer).await.ok().and_then(Result::ok),
+            };
+            drop(ticket);
+            // It may have been served in the moment in which its time was over.
+            in_time.or_else(|| answer.try_recv().ok()).unwrap_or(nothing)
+        })));
+        Ok(())
+    }
+
+    fn wait_for_keys(
+        &self,
+        row: &'static Command,
+        args: Args<'_>,
+        nothing: &[u8],
+    ) -> (u64, tokio::sync::oneshot::Receiver<Vec<u8>>) {
+        self.engine.blocked.enter(Waiter {
+            client: self.id,
+            db: self.db,
+            protocol: self.protocol,
+            row,
+            args: blocked::settled(&self.engine, row, self.db, args),
+            nothing: nothing.to_vec(),
+        })
+    }
+
+    /// Speaks this protocol from now on.
+    pub(crate) fn speak(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+        self.outbox.set_protocol(protocol);
+    }
+
+    /// What it listens to, to change it.
+    pub(crate) fn subscriptions(&mut self) -> &mut Subscriptions {
+        self.subscriptions
+            .get_or_insert_with(|| Box::new(Subscriptions::new(&self.engine.pubsub, &self.outbox)))
+    }
+
+    /// Whether it listens to anything.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.subscriptions.as_ref().is_some_and(|subscriptions| subscriptions.any())
+    }
+
+    pub(crate) fn forget_subscriptions(&mut self) {
+        self.subscriptions = None;
     }
 
     pub(crate) fn begin_transaction(&mut self) -> CommandResult {
@@ -266,12 +392,14 @@ impl Session {
         let args = Args::new(request);
         let name = Found::named(self.engine.compat(), args);
         let (db, resp, queued) = (self.db, self.protocol, self.transaction.as_ref().map(Transaction::len));
+        let listens = self.subscriptions.as_ref().map_or((0, 0, 0), |subscriptions| subscriptions.counts());
         self.engine.clients.update(self.id, |client| {
             client.active = std::time::Instant::now();
             client.command = name.map_or("NULL", |found| found.name());
             client.db = db;
             client.resp = if resp == Protocol::Resp3 { 3 } else { 2 };
             client.queued = queued;
+            client.listens = listens;
         });
     }
 }

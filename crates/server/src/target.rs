@@ -7,6 +7,7 @@ use replication::{Batch, Offset, Position, ReplId, Target};
 use store::{Args, CommandResult, Discard, Loader, ShardSet, Txn, Viewer, command};
 
 use crate::engine::Engine;
+use crate::pubsub::Kind;
 
 /// Applies a primary's data set and stream to an engine.
 #[derive(Debug)]
@@ -36,9 +37,7 @@ impl EngineTarget {
 
 /// Commands of the stream that concern no key: their effects are elsewhere, or nowhere.
 fn is_no_data(name: &[u8]) -> bool {
-    [&b"publish"[..], b"spublish", b"ping", b"replconf", b"select"]
-        .iter()
-        .any(|n| name.eq_ignore_ascii_case(n))
+    [&b"ping"[..], b"replconf", b"select"].iter().any(|n| name.eq_ignore_ascii_case(n))
 }
 
 impl Target for EngineTarget {
@@ -51,15 +50,16 @@ impl Target for EngineTarget {
     fn finish_full_sync(&mut self, loader: Loader, replid: ReplId, offset: Offset) {
         self.engine.follow_compat(loader.origin());
         let loaded = loader.finish();
-        let writing = self.engine.writing.lock();
+        let mut writing = self.engine.writing.lock();
         if self.is_outdated() {
             return;
         }
         let publish = || {
-            self.engine.watchers.touch_all();
+            self.engine.everything_changed();
             self.engine.publish_position(Position { replid, offset });
         };
         let old = self.engine.keyspace.swap_contents(loaded, publish);
+        self.engine.serve_blocked(&mut writing);
         drop(writing);
         // Freeing millions of entries takes a while: not on the thread that follows the stream.
         let _ = std::thread::Builder::new().name("graveyard".to_owned()).spawn(move || drop(old));
@@ -99,7 +99,7 @@ impl Target for EngineTarget {
             return;
         }
         let mut txn = writing.writer.begin(&set, Viewer::Stream, batch.db);
-        engine.watchers.observe(&mut txn, |txn| {
+        engine.observe(&mut txn, |txn| {
             for request in batch.commands {
                 parts.clear();
                 parts.extend(request.iter());
@@ -108,6 +108,9 @@ impl Target for EngineTarget {
                     if let Some(db) = selected(args) {
                         txn.select(db);
                     }
+                } else if let Some(kind) = message(args) {
+                    engine.settle(txn);
+                    engine.publish(kind, args);
                 } else if let Err(why) = run(txn, args) {
                     engine.divergence.count(args.at(0), &why);
                 }
@@ -117,6 +120,7 @@ impl Target for EngineTarget {
         engine.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
         // With the writer still in hand: whoever is promoted next knows of this batch.
         engine.publish_offset(batch.end);
+        engine.serve_blocked(&mut writing);
         drop(writing);
     }
 
@@ -126,6 +130,12 @@ impl Target for EngineTarget {
             self.engine.publish_offset(end);
         }
     }
+}
+
+/// A message for those who listen, if it is one.
+fn message(args: Args<'_>) -> Option<Kind> {
+    let is = |name| args.len() == 3 && args.is(0, name);
+    is("publish").then_some(Kind::Channel).or_else(|| is("spublish").then_some(Kind::Shard))
 }
 
 fn selected(args: Args<'_>) -> Option<u32> {

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use dashmap::DashMap;
-use store::Txn;
 
 /// One client's WATCH: ends with EXEC, UNWATCH or the connection.
 #[derive(Debug)]
@@ -53,25 +52,19 @@ impl Watchers {
         clients.push(Arc::downgrade(&watch.touched));
     }
 
-    /// Runs writes, and tells the watchers of what they changed before anybody can see it.
-    pub(crate) fn observe<R>(&self, txn: &mut Txn<'_>, f: impl FnOnce(&mut Txn<'_>) -> R) -> R {
-        if self.0.clients.load(Ordering::Acquire) == 0 {
-            return f(txn);
+    /// Whether anybody watches.
+    pub(crate) fn any(&self) -> bool {
+        self.0.clients.load(Ordering::Acquire) != 0
+    }
+
+    /// A key changed.
+    pub(crate) fn touch(&self, db: u32, key: &[u8]) {
+        if !self.any() {
+            return;
         }
-        txn.collect_changes();
-        let before = txn.dirty();
-        let result = f(txn);
-        let changes = txn.take_changes();
-        if changes.is_empty() && txn.dirty() != before {
-            // FLUSHALL, SWAPDB: no key is named.
-            self.touch_all();
+        if let Some((_, clients)) = self.0.keys.remove(&(db, key.into())) {
+            touch(&clients);
         }
-        for change in changes {
-            if let Some((_, clients)) = self.0.keys.remove(&(change.db, change.key)) {
-                touch(&clients);
-            }
-        }
-        result
     }
 
     /// Everything changed.

@@ -59,6 +59,10 @@ pub struct Differences {
     pub small_lists: bool,
     /// Whether a small set of other than integers is called `listpack`.
     pub small_sets: bool,
+    /// What a command makes others say to its own client comes before its reply, not behind it.
+    pub pushes_first: bool,
+    /// A blocked XREADGROUP whose stream goes away is told what it would be told if it came now.
+    pub unblocks_with_reason: bool,
 }
 
 // Each personality says what it does differently from the one that it came from.
@@ -72,6 +76,8 @@ const REDIS_70: Differences = Differences {
     embedded: Embedded::Short(44),
     small_lists: false,
     small_sets: false,
+    pushes_first: true,
+    unblocks_with_reason: false,
 };
 
 const REDIS_72: Differences = Differences {
@@ -81,6 +87,8 @@ const REDIS_72: Differences = Differences {
     doubles: DoubleFormat::Shortest,
     small_lists: true,
     small_sets: true,
+    pushes_first: false,
+    unblocks_with_reason: true,
     ..REDIS_70
 };
 

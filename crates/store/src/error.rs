@@ -29,6 +29,16 @@ pub enum CommandError {
 }
 
 impl CommandError {
+    /// What a container answers to a subcommand with arguments that do not fit.
+    #[must_use]
+    pub fn subcommand_syntax(args: crate::Args<'_>) -> Self {
+        let shown = |i| String::from_utf8_lossy(&args.at(i)[..args.at(i).len().min(128)]).into_owned();
+        let (container, name) = (shown(0).to_ascii_uppercase(), shown(1));
+        let text =
+            format!("unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP.");
+        Self::Err(text.into())
+    }
+
     /// An error with the code `ERR` and a text known at compile time.
     #[must_use]
     pub const fn err(text: &'static str) -> Self {

@@ -23,6 +23,24 @@ pub enum Class {
     New,
 }
 
+impl Class {
+    /// Its letter in `notify-keyspace-events`.
+    #[must_use]
+    pub const fn letter(self) -> u8 {
+        match self {
+            Self::Generic => b'g',
+            Self::String => b'$',
+            Self::List => b'l',
+            Self::Set => b's',
+            Self::Hash => b'h',
+            Self::Zset => b'z',
+            Self::Stream => b't',
+            Self::Expired => b'x',
+            Self::New => b'n',
+        }
+    }
+}
+
 /// One event, in the order of the writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {

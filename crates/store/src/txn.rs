@@ -53,6 +53,7 @@ impl Writer {
             effects: None,
             changes: None,
             capture,
+            everything_changed: false,
             _gate: gate,
         }
     }
@@ -82,6 +83,7 @@ pub struct Txn<'k> {
     changes: Option<Vec<Change>>,
     /// The snapshot being taken: it sees each segment before this transaction touches it.
     capture: Option<Arc<Capture>>,
+    everything_changed: bool,
     _gate: RwLockWriteGuard<'k, ()>,
 }
 
@@ -130,6 +132,11 @@ impl<'k> Txn<'k> {
         self.changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Whether keys changed that no change names (FLUSHALL, SWAPDB), since this was last asked.
+    pub fn take_everything_changed(&mut self) -> bool {
+        std::mem::take(&mut self.everything_changed)
+    }
+
     /// Changes so far, as the real server counts them.
     #[must_use]
     pub fn dirty(&self) -> u64 {
@@ -157,6 +164,7 @@ impl<'k> Txn<'k> {
 
     /// A change that concerns no single key (FLUSHALL, SWAPDB).
     pub fn changed_all(&mut self) {
+        self.everything_changed = true;
         self.dirty += 1;
     }
 

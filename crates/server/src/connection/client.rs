@@ -24,6 +24,8 @@ rows! { "connection";
     "client|setinfo" 4 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.2.0", cost "O(1)" => setinfo;
     /// Sets the connection name.
     "client|setname" 3 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.6.9", cost "O(1)" => setname;
+    /// Unblocks a client blocked by a blocking command from a different connection.
+    "client|unblock" -3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "5.0.0", cost "O(log N) where N is the number of client connections" => unblock;
     /// Sets the client eviction mode of the connection.
     "client|no-evict" 3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.0.0", cost "O(1)" => no_evict;
 }
@@ -97,6 +99,25 @@ fn no_evict(
     Ok(())
 }
 
+fn unblock(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    let error = match args.get(3) {
+        None => None,
+        Some(_) if args.len() > 4 => return Err(CommandError::subcommand_syntax(args)),
+        Some(_) if args.is(3, "timeout") => None,
+        Some(_) if args.is(3, "error") => Some("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        Some(_) => return Err(CommandError::err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+    };
+    let id = args.int(2)?;
+    let done = u64::try_from(id).is_ok_and(|id| session.engine.blocked.unblock(id, error));
+    out.integer(i64::from(done));
+    Ok(())
+}
+
 fn id(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
     out.integer(i64::try_from(session.id).unwrap_or(i64::MAX));
     Ok(())
@@ -108,7 +129,7 @@ fn info(
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    let line = session.engine.clients.get(session.id).map(|client| client.line()).unwrap_or_default();
+    let line = session.engine.clients.get(session.id).map(|client| client.line(false)).unwrap_or_default();
     out.verbatim("txt", line.as_bytes());
     Ok(())
 }
@@ -125,7 +146,8 @@ fn list(
         4 if args.is(2, "type") => match args.at(3).to_ascii_lowercase().as_slice() {
             b"normal" => Box::new(|c| !c.is_replica),
             b"replica" | b"slave" => Box::new(|c| c.is_replica),
-            b"pubsub" | b"master" => Box::new(|_| false),
+            b"pubsub" => Box::new(|c| c.listens != (0, 0, 0)),
+            b"master" => Box::new(|_| false),
             other => {
                 let other = String::from_utf8_lossy(other).into_owned();
                 return Err(CommandError::Err(format!("Unknown client type '{other}'").into()));
@@ -138,7 +160,8 @@ fn list(
         }
         _ => return Err(CommandError::Syntax),
     };
-    let text: String = clients.iter().filter(|c| wanted(c)).map(crate::clients::Client::line).collect();
+    let blocked = &session.engine.blocked;
+    let text: String = clients.iter().filter(|c| wanted(c)).map(|c| c.line(blocked.has(c.id))).collect();
     out.verbatim("txt", text.as_bytes());
     Ok(())
 }

@@ -45,6 +45,7 @@ fn settings(engine: &Engine) -> Vec<(String, String)> {
         ("timeout", "0".to_owned()),
         ("maxclients", "10000".to_owned()),
         ("cluster-enabled", yes(false)),
+        ("notify-keyspace-events", engine.notifications.text()),
     ];
     all.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
     all.extend(engine.link_settings().list().into_iter().map(|(name, value)| (name.to_owned(), value)));
@@ -98,6 +99,14 @@ fn set(
             );
             return Err(CommandError::Err(text.into()));
         }
+        if name == "notify-keyspace-events" {
+            if !crate::notify::Notifications::default().set(value) {
+                return Err(CommandError::err(
+                    "CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
+                ));
+            }
+            continue;
+        }
         match engine.link_settings().set(&name, value) {
             Some(Ok(())) => continue,
             Some(Err(why)) => {
@@ -125,7 +134,9 @@ fn set(
         if of_link(&name) {
             continue;
         }
-        if name == "requirepass" {
+        if name == "notify-keyspace-events" {
+            engine.notifications.set(value);
+        } else if name == "requirepass" {
             let text = String::from_utf8_lossy(value).into_owned();
             *engine.password.write() = (!text.is_empty()).then_some(text);
         } else if let Some(n) = memory(value) {

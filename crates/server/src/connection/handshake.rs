@@ -67,8 +67,18 @@ fn echo(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground
     Ok(())
 }
 
-fn ping(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn ping(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     match args.len() {
+        1 | 2 if session.is_listening() && session.protocol == Protocol::Resp2 => {
+            out.encoder().array(2);
+            out.bulk(b"pong");
+            out.bulk(args.at(1));
+        }
         1 => out.simple("PONG"),
         2 => out.bulk(args.at(1)),
         _ => return Err(CommandError::Arity("ping".into())),
@@ -96,7 +106,8 @@ fn reset(
     session.transaction = None;
     session.watch = None;
     session.db = 0;
-    session.protocol = Protocol::Resp2;
+    session.speak(Protocol::Resp2);
+    session.forget_subscriptions();
     out.set_protocol(Protocol::Resp2);
     session.authenticated = session.engine.password.read().is_none();
     session.engine.clients.update(session.id, |client| client.name.clear());
@@ -156,7 +167,7 @@ fn hello(
     if let Some(name) = name {
         session.engine.clients.update(session.id, |client| client.name = name);
     }
-    session.protocol = protocol;
+    session.speak(protocol);
     out.set_protocol(protocol);
     let role = if session.engine.is_writable() { "master" } else { "replica" };
     out.encoder().map(7);

@@ -13,6 +13,7 @@ mod command;
 mod config;
 mod debug;
 mod handshake;
+mod pubsub;
 mod replication;
 mod script;
 mod server;
@@ -26,6 +27,9 @@ pub(crate) const CONTROLS_TRANSACTION: Flags = Flags::server(1);
 pub(crate) const NO_MULTI: Flags = Flags::server(2);
 /// Runs a script, whose keys may be anywhere.
 pub(crate) const RUNS_SCRIPT: Flags = Flags::server(3);
+
+/// Changes what a client listens to: the only commands of a listening RESP2 client, with PING, QUIT and RESET.
+pub(crate) const LISTENS: Flags = Flags::server(4);
 
 /// What a row runs.
 pub(crate) type Handler =
@@ -67,12 +71,13 @@ macro_rules! rows {
 }
 use rows;
 
-static GROUPS: [&[Row]; 9] = [
+static GROUPS: [&[Row]; 10] = [
     client::TABLE,
     command::TABLE,
     config::TABLE,
     debug::TABLE,
     handshake::TABLE,
+    pubsub::TABLE,
     replication::TABLE,
     script::TABLE,
     server::TABLE,

@@ -1,0 +1,77 @@
+//! What happened to keys, told to everybody who waits for that: WATCH, keyspace notifications, blocked clients.
+
+use store::{Args, Change, Txn};
+
+use crate::engine::Engine;
+use crate::pubsub::Kind;
+use crate::session::Ground;
+
+impl Engine {
+    /// Runs writes and tells of them before anybody can see them.
+    pub(crate) fn observe<R>(&self, txn: &mut Txn<'_>, f: impl FnOnce(&mut Txn<'_>) -> R) -> R {
+        if !self.is_observed() {
+            return f(txn);
+        }
+        txn.collect_changes();
+        let result = f(txn);
+        self.settle(txn);
+        result
+    }
+
+    /// Tells of what the transaction has done so far, so that what is said next comes after it.
+    pub(crate) fn settle(&self, txn: &mut Txn<'_>) {
+        if txn.take_everything_changed() {
+            self.everything_changed();
+        }
+        self.tell(&txn.take_changes());
+    }
+
+    /// Another data set took the place of the old one.
+    pub(crate) fn everything_changed(&self) {
+        self.watchers.touch_all();
+        self.blocked.touch_all();
+    }
+
+    /// A message from a client: told here, handed on to replicas, in its place among the writes around it.
+    pub(crate) fn publish_from(
+        &self,
+        kind: Kind,
+        args: Args<'_>,
+        db: u32,
+        ground: &mut Ground<'_, '_>,
+    ) -> usize {
+        match ground {
+            Ground::Txn(txn) => {
+                self.settle(txn);
+                txn.rewrite(args.all());
+            }
+            _ if self.is_writable() && !self.replicas.is_empty() => {
+                let mut writing = self.writing.lock();
+                writing.primary.command(db, args.all());
+                self.publish_offset(writing.primary.position().offset);
+            }
+            _ => {}
+        }
+        self.publish(kind, args)
+    }
+
+    /// A message by its command, told to those who listen here.
+    pub(crate) fn publish(&self, kind: Kind, args: Args<'_>) -> usize {
+        match kind {
+            Kind::Shard => self.pubsub.publish_shard(args.at(1), args.at(2)),
+            _ => self.pubsub.publish(args.at(1), args.at(2)),
+        }
+    }
+
+    fn is_observed(&self) -> bool {
+        self.watchers.any() || self.blocked.any() || self.notifications.wanted(&self.pubsub)
+    }
+
+    fn tell(&self, changes: &[Change]) {
+        for change in changes {
+            self.watchers.touch(change.db, &change.key);
+            self.blocked.touch(change.db, &change.key);
+            self.notifications.tell(&self.pubsub, change);
+        }
+    }
+}
