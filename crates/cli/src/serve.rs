@@ -127,6 +127,7 @@ async fn stand_alone(args: Args) -> Result<(), Failure> {
     options.databases = args.databases;
     options.compat = args.compat;
     options.password = args.requirepass;
+    options.allocator = "mimalloc";
     options.debug_command = args.enable_debug_command.into();
     options.port = listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0);
     let engine = Engine::new(Role::Primary, options);

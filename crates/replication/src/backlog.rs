@@ -97,6 +97,12 @@ impl Backlog {
         self.size
     }
 
+    /// Bytes on the heap.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     fn trim(&mut self) {
         let wanted = self.retained.map_or(0, |lowest| {
             usize::try_from(self.end().since(lowest)).unwrap_or(usize::MAX).min(self.hard_limit)

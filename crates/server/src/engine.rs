@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::blocked::Blocked;
 use crate::clients::Clients;
+use crate::memory::Peak;
 use crate::notify::Notifications;
 use crate::options::Options;
 use crate::pubsub::PubSub;
@@ -150,6 +151,7 @@ pub struct Engine {
     /// DEBUG PAUSE-CRON: nothing happens by itself.
     pub(crate) paused: AtomicBool,
     pub(crate) expiry_cursor: AtomicUsize,
+    pub(crate) peak: Peak,
     started: Instant,
     run_id: ReplId,
 }
@@ -185,6 +187,7 @@ impl Engine {
             blocked_expiry: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             expiry_cursor: AtomicUsize::new(0),
+            peak: Peak::default(),
             started: Instant::now(),
             run_id: ReplId::random(),
             options,

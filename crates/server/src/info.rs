@@ -4,12 +4,27 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use replication::Phase;
-use store::Family;
+use store::{Compat, Family};
 
 use crate::engine::{Engine, Role};
+use crate::memory::{Usage, of_the_machine, ratio};
 use crate::pubsub::Kind;
 
-type Section = fn(&Engine, &mut String) -> std::fmt::Result;
+/// What the sections tell of: the engine, and what had to be counted beforehand.
+struct Subject<'a> {
+    engine: &'a Engine,
+    usage: &'a Usage,
+}
+
+impl std::ops::Deref for Subject<'_> {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        self.engine
+    }
+}
+
+type Section = fn(&Subject<'_>, &mut String) -> std::fmt::Result;
 
 const SECTIONS: [(&str, Section); 9] = [
     ("Server", server),
@@ -24,7 +39,8 @@ const SECTIONS: [(&str, Section); 9] = [
 ];
 
 /// The text of these sections; of all if none is named.
-pub(crate) fn text(engine: &Engine, wanted: &[String]) -> String {
+pub(crate) fn text(engine: &Engine, usage: &Usage, wanted: &[String]) -> String {
+    let subject = Subject { engine, usage };
     let everything =
         wanted.is_empty() || wanted.iter().any(|w| matches!(w.as_str(), "all" | "default" | "everything"));
     let mut text = String::new();
@@ -34,7 +50,7 @@ pub(crate) fn text(engine: &Engine, wanted: &[String]) -> String {
                 text.push_str("\r\n");
             }
             // Writing to a string cannot fail.
-            let _ = write!(text, "# {name}\r\n").and_then(|()| section(engine, &mut text));
+            let _ = write!(text, "# {name}\r\n").and_then(|()| section(&subject, &mut text));
         }
     }
     text
@@ -44,7 +60,7 @@ macro_rules! line {
     ($out:expr, $($field:tt)*) => { write!($out, $($field)*).and_then(|()| $out.write_str("\r\n"))? };
 }
 
-fn server(engine: &Engine, out: &mut String) -> std::fmt::Result {
+fn server(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let uptime = engine.uptime().as_secs();
     let personality = engine.compat().differences();
     line!(out, "redis_version:{}", personality.redis_version);
@@ -70,7 +86,7 @@ fn server(engine: &Engine, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn clients(engine: &Engine, out: &mut String) -> std::fmt::Result {
+fn clients(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "connected_clients:{}", engine.clients.len().saturating_sub(engine.replicas.len()));
     line!(out, "maxclients:10000");
     let (blocked, keys) = engine.blocked.counts();
@@ -80,19 +96,69 @@ fn clients(engine: &Engine, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn memory(engine: &Engine, out: &mut String) -> std::fmt::Result {
-    let (payload, overhead) = (engine.keyspace.counts().bytes, engine.keyspace.overhead());
-    let (used, rss) = (payload + overhead, resident_bytes().unwrap_or(0));
+fn memory(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    let usage = engine.usage;
+    let limits = engine.keyspace.limits();
+    let compat = engine.keyspace.compat();
+    let valkey_91 = compat == Compat::Valkey91;
+    let recent = !matches!(compat, Compat::Redis70 | Compat::Redis72);
+    let (used, rss) = (usage.used(), usage.resident);
+    let machine = of_the_machine();
+    let limit = usize::try_from(limits.max_memory()).unwrap_or(0);
     line!(out, "used_memory:{used}");
     line!(out, "used_memory_human:{}", human(used));
     line!(out, "used_memory_rss:{rss}");
     line!(out, "used_memory_rss_human:{}", human(rss));
-    line!(out, "used_memory_overhead:{overhead}");
-    line!(out, "used_memory_dataset:{payload}");
-    line!(out, "maxmemory:0");
-    line!(out, "maxmemory_human:0B");
-    line!(out, "maxmemory_policy:noeviction");
-    line!(out, "mem_fragmentation_ratio:{:.2}", rss as f64 / used.max(1) as f64);
+    line!(out, "used_memory_peak:{}", usage.peak);
+    line!(out, "used_memory_peak_human:{}", human(usage.peak));
+    if compat == Compat::Redis82 {
+        line!(out, "used_memory_peak_time:{}", usage.peak_time);
+    }
+    line!(out, "used_memory_peak_perc:{:.2}%", 100.0 * ratio(used, usage.peak));
+    line!(out, "used_memory_overhead:{}", usage.overhead());
+    line!(out, "used_memory_startup:0");
+    line!(out, "used_memory_dataset:{}", usage.payload);
+    line!(out, "used_memory_dataset_perc:{:.2}%", 100.0 * ratio(usage.payload, used));
+    // The allocator is not asked: what it holds is what the process has.
+    line!(out, "allocator_allocated:{used}");
+    line!(out, "allocator_active:{rss}");
+    line!(out, "allocator_resident:{rss}");
+    if recent {
+        line!(out, "allocator_muzzy:0");
+    }
+    line!(out, "total_system_memory:{machine}");
+    line!(out, "total_system_memory_human:{}", human(machine));
+    line!(out, "maxmemory:{limit}");
+    line!(out, "maxmemory_human:{}", human(limit));
+    line!(out, "maxmemory_policy:{}", limits.policy().name());
+    line!(out, "allocator_frag_ratio:1.00");
+    line!(out, "allocator_frag_bytes:0");
+    line!(out, "allocator_rss_ratio:1.00");
+    line!(out, "allocator_rss_bytes:0");
+    line!(out, "rss_overhead_ratio:1.00");
+    line!(out, "rss_overhead_bytes:0");
+    line!(out, "mem_fragmentation_ratio:{:.2}", usage.ratio());
+    line!(out, "mem_fragmentation_bytes:{}", rss.saturating_sub(used));
+    line!(out, "mem_not_counted_for_evict:{}", usage.backlog);
+    line!(out, "mem_replication_backlog:{}", usage.backlog);
+    line!(out, "mem_total_replication_buffers:{}", usage.backlog);
+    if compat == Compat::Redis82 {
+        line!(out, "mem_replica_full_sync_buffer:0");
+    }
+    if valkey_91 {
+        line!(out, "mem_replicas_repl_buffer:0");
+    }
+    line!(out, "mem_clients_slaves:0");
+    line!(out, "mem_clients_normal:0");
+    line!(out, "mem_cluster_links:0");
+    line!(out, "mem_aof_buffer:0");
+    line!(out, "mem_allocator:{}", engine.options.allocator);
+    if recent {
+        line!(out, "mem_overhead_db_hashtable_rehashing:0");
+    }
+    line!(out, "active_defrag_running:0");
+    line!(out, "lazyfree_pending_objects:0");
+    line!(out, "lazyfreed_objects:0");
     Ok(())
 }
 
@@ -114,7 +180,7 @@ fn human(bytes: usize) -> String {
     }
 }
 
-fn persistence(engine: &Engine, out: &mut String) -> std::fmt::Result {
+fn persistence(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let syncing = matches!(phase(engine), Some(Phase::Transfer { .. }));
     line!(out, "loading:{}", u8::from(!engine.is_loaded()));
     line!(out, "async_loading:{}", u8::from(engine.is_loaded() && syncing));
@@ -125,7 +191,7 @@ fn persistence(engine: &Engine, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn stats(engine: &Engine, out: &mut String) -> std::fmt::Result {
+fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let s = &engine.stats;
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     line!(out, "total_connections_received:{}", read(&s.connections));
@@ -169,7 +235,7 @@ pub(crate) fn link_state(engine: &Engine) -> &'static str {
     }
 }
 
-fn replication(engine: &Engine, out: &mut String) -> std::fmt::Result {
+fn replication(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let role = engine.role();
     if let Role::Replica { host, port } = &role {
         replica_part(engine, host, *port, out)?;
@@ -184,9 +250,8 @@ fn replication(engine: &Engine, out: &mut String) -> std::fmt::Result {
         line!(out, "slave{n}:ip={},port={},state={},offset={},lag={lag}", r.ip, r.port, r.state, r.acked);
     }
     let position = engine.position();
-    let writing = engine.writing.lock();
-    let previous = writing.primary.previous();
-    let backlog = writing.primary.backlog();
+    let history = &engine.usage.history;
+    let previous = history.previous;
     line!(out, "master_failover_state:no-failover");
     let replid = position.map_or(replication::ReplId::ZERO, |p| p.replid);
     line!(out, "master_replid:{replid}");
@@ -195,8 +260,8 @@ fn replication(engine: &Engine, out: &mut String) -> std::fmt::Result {
     line!(out, "second_repl_offset:{}", previous.map_or(-1, |p| i64::try_from(p.offset.0 + 1).unwrap_or(-1)));
     line!(out, "repl_backlog_active:{}", u8::from(role == Role::Primary));
     line!(out, "repl_backlog_size:{}", engine.options.backlog.size);
-    line!(out, "repl_backlog_first_byte_offset:{}", backlog.first_byte_offset());
-    line!(out, "repl_backlog_histlen:{}", backlog.len());
+    line!(out, "repl_backlog_first_byte_offset:{}", history.first_byte_offset);
+    line!(out, "repl_backlog_histlen:{}", history.length);
     Ok(())
 }
 
@@ -242,7 +307,7 @@ fn replica_part(engine: &Engine, host: &str, port: u16, out: &mut String) -> std
     Ok(())
 }
 
-fn cpu(_: &Engine, out: &mut String) -> std::fmt::Result {
+fn cpu(_: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let (system, user) = cpu_seconds().unwrap_or_default();
     line!(out, "used_cpu_sys:{system:.6}");
     line!(out, "used_cpu_user:{user:.6}");
@@ -257,14 +322,14 @@ fn cpu_seconds() -> Option<(f64, f64)> {
     Some((seconds(12)?, seconds(11)?))
 }
 
-fn cluster(_: &Engine, out: &mut String) -> std::fmt::Result {
+fn cluster(_: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "cluster_enabled:0");
     Ok(())
 }
 
-fn keyspace(engine: &Engine, out: &mut String) -> std::fmt::Result {
-    for (n, db) in engine.keyspace.existing() {
-        let counts = db.counts();
+fn keyspace(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    for db in &engine.usage.dbs {
+        let (n, counts) = (db.index, db.counts);
         if counts.keys > 0 {
             line!(out, "db{n}:keys={},expires={},avg_ttl=0", counts.keys, counts.expires);
         }

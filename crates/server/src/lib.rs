@@ -28,6 +28,7 @@ mod following;
 pub mod housekeeper;
 mod info;
 mod listener;
+mod memory;
 mod notify;
 mod options;
 mod outbox;

@@ -28,6 +28,8 @@ pub struct Options {
     pub script_time_limit: Duration,
     /// Who may use DEBUG (`enable-debug-command`).
     pub debug_command: DebugCommand,
+    /// The name of the program's allocator, for INFO.
+    pub allocator: &'static str,
 }
 
 /// Who may use DEBUG.
@@ -54,6 +56,7 @@ impl Default for Options {
             port: 0,
             script_time_limit: Duration::from_secs(5),
             debug_command: DebugCommand::No,
+            allocator: "libc",
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::blocked::{self, Waiter};
 use crate::connection::{self, Row};
 use crate::engine::Engine;
+use crate::memory::Usage;
 use crate::outbox::Outbox;
 use crate::pubsub::Subscriptions;
 use crate::reply::RespReply;
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     pub(crate) feed: Option<Box<Feed>>,
     pub(crate) transaction: Option<Transaction>,
     pub(crate) watch: Option<Watch>,
+    /// Memory as it was before a transaction took its locks.
+    usage: Option<Usage>,
     /// What others have to say to this client.
     pub(crate) outbox: Arc<Outbox>,
     subscriptions: Option<Box<Subscriptions>>,
@@ -139,6 +142,7 @@ impl Session {
             feed: None,
             transaction: None,
             watch: None,
+            usage: None,
             outbox: Outbox::new(id, stop),
             subscriptions: None,
         }
@@ -342,12 +346,25 @@ impl Session {
         let engine = Arc::clone(&self.engine);
         if engine.is_writable() {
             let set = self.shards_of(&queued);
+            let asks = |parts: &SmallVec<[&[u8]; 8]>| {
+                let args = Args::new(parts);
+                args.is(0, "info") || args.is(0, "memory")
+            };
+            self.usage = queued.iter().any(asks).then(|| Usage::of(&engine));
             engine.transact(&set, self.db, |txn| self.run_queued(&queued, out, &mut Ground::Txn(txn)));
         } else {
             let _still = engine.keyspace.still();
             self.run_queued(&queued, out, &mut Ground::Still);
         }
         Ok(())
+    }
+
+    /// What the memory goes to: now, or where locks are held already, as it was before that.
+    pub(crate) fn usage(&self, ground: &Ground<'_, '_>) -> Usage {
+        match (ground, &self.usage) {
+            (Ground::Txn(_), Some(before)) => before.clone(),
+            _ => Usage::of(&self.engine),
+        }
     }
 
     /// Everything that the queued commands may touch.

@@ -208,9 +208,12 @@ async fn every_form_answers_as_the_real_server_does() {
 /// The numbers in a reply are each side's own.
 fn without_numbers(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let text = text.split_once("at:0x").map_or_else(|| text.to_string(), |(before, behind)| {
-        format!("{before}at:0x{}", behind.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
-    });
+    let text = text.split_once("at:0x").map_or_else(
+        || text.to_string(),
+        |(before, behind)| {
+            format!("{before}at:0x{}", behind.trim_start_matches(|c: char| c.is_ascii_hexdigit()))
+        },
+    );
     text.chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect()
 }
 

@@ -57,6 +57,12 @@ pub struct Differences {
     pub embedded: Embedded,
     /// Whether a small list is called `listpack`.
     pub small_lists: bool,
+    /// What HELP says of itself.
+    pub help: &'static str,
+    /// Whether the range of a setting that counts something is told from its lower end alone.
+    pub open_ranges: bool,
+    /// The most that `maxmemory-samples` may be.
+    pub most_samples: i64,
     /// Whether a small set of other than integers is called `listpack`.
     pub small_sets: bool,
     /// What a command makes others say to its own client comes before its reply, not behind it.
@@ -75,6 +81,9 @@ const REDIS_70: Differences = Differences {
     doubles: DoubleFormat::Digits17,
     embedded: Embedded::Short(44),
     small_lists: false,
+    help: "    Prints this help.",
+    open_ranges: false,
+    most_samples: i32::MAX as i64,
     small_sets: false,
     pushes_first: true,
     unblocks_with_reason: false,
@@ -86,6 +95,8 @@ const REDIS_72: Differences = Differences {
     version: "7.2.5",
     doubles: DoubleFormat::Shortest,
     small_lists: true,
+    help: "    Print this help.",
+    most_samples: 64,
     small_sets: true,
     pushes_first: false,
     unblocks_with_reason: true,
@@ -100,6 +111,7 @@ const REDIS_82: Differences = Differences {
     redis_version: "8.2.3",
     version: "8.2.3",
     embedded: Embedded::WithKey { header: 16, expiry: 8, room: 64 },
+    open_ranges: true,
     ..REDIS_74
 };
 

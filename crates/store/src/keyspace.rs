@@ -132,6 +132,7 @@ impl Keyspace {
 
     /// Claims to be another server from now on.
     pub fn set_compat(&self, compat: Compat) {
+        self.limits.adopt(self.compat.get(), compat);
         self.compat.set(compat);
     }
 

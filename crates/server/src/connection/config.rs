@@ -1,10 +1,16 @@
 //! CONFIG: the settings that exist here, under their usual names.
+//!
+//! Those of the keyspace are the store's ([`store::Limits`]); the others have a row in [`OWN`]. What a real server can
+//! do and this one cannot is told as it is (`appendonly` is `no`): setting such a name to what it is already is fine,
+//! anything else is refused.
 
 use store::command::Flags;
-use store::{Args, CommandError, CommandResult, Reply};
+use store::{Args, CommandError, CommandResult, Differences, Limits, Reply, Setting, SettingKind};
 
 use super::{rows, unknown_subcommand};
 use crate::engine::Engine;
+use crate::notify::Notifications;
+use crate::options::DebugCommand;
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
@@ -13,65 +19,188 @@ rows! { "server";
     "config" -2 [Flags::CONTAINER], since "2.0.0", cost "Depends on subcommand." => unknown_subcommand;
     /// Returns the effective values of configuration parameters.
     "config|get" -3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.0.0", cost "O(N) when N is the number of configuration parameters provided" => get;
+    /// Returns helpful text about the different subcommands.
+    "config|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0", cost "O(1)" => help;
     /// Resets the server's statistics.
     "config|resetstat" 2 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.0.0", cost "O(1)" => resetstat;
+    /// Persists the effective configuration to file.
+    "config|rewrite" 2 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.8.0", cost "O(1)" => rewrite;
     /// Sets configuration parameters in-flight.
     "config|set" -4 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.0.0", cost "O(N) when N is the number of configuration parameters provided" => set;
 }
 
-/// Every setting with its value, sorted by nothing.
-fn settings(engine: &Engine) -> Vec<(String, String)> {
-    let mut all: Vec<(String, String)> = Vec::new();
-    for (name, old_name, value) in engine.keyspace.limits().iter() {
-        all.push((name.to_owned(), value.to_string()));
-        all.extend(old_name.map(|old| (old.to_owned(), value.to_string())));
+/// A setting that is not the keyspace's.
+struct Own {
+    name: &'static str,
+    old_name: Option<&'static str>,
+    get: fn(&Engine) -> String,
+    /// How to change it; nobody can if there is no way.
+    set: Option<Change>,
+}
+
+/// How a setting is changed: first it is looked at, then done.
+struct Change {
+    check: fn(&[u8]) -> Result<(), &'static str>,
+    set: fn(&Engine, &[u8]),
+}
+
+const fn fixed(name: &'static str, get: fn(&Engine) -> String) -> Own {
+    Own { name, old_name: None, get, set: None }
+}
+
+const fn renamed(name: &'static str, old_name: &'static str, get: fn(&Engine) -> String) -> Own {
+    Own { name, old_name: Some(old_name), get, set: None }
+}
+
+fn yes(_: &Engine) -> String {
+    "yes".to_owned()
+}
+
+fn no(_: &Engine) -> String {
+    "no".to_owned()
+}
+
+fn zero(_: &Engine) -> String {
+    "0".to_owned()
+}
+
+static OWN: [Own; 20] = [
+    fixed("activedefrag", no),
+    fixed("appendonly", no),
+    fixed("cluster-enabled", no),
+    fixed("databases", |engine| engine.keyspace.databases().to_string()),
+    fixed("enable-debug-command", |engine| {
+        match engine.options.debug_command {
+            DebugCommand::No => "no",
+            DebugCommand::Yes => "yes",
+            DebugCommand::Local => "local",
+        }
+        .to_owned()
+    }),
+    fixed("list-compress-depth", zero),
+    fixed("maxclients", |_| "10000".to_owned()),
+    fixed("maxmemory-clients", zero),
+    fixed("port", |engine| engine.options.port.to_string()),
+    fixed("repl-backlog-size", |engine| engine.options.backlog.size.to_string()),
+    renamed("repl-ping-replica-period", "repl-ping-slave-period", |engine| {
+        engine.options.ping_interval.as_secs().to_string()
+    }),
+    fixed("repl-timeout", |engine| engine.options.replication_timeout.as_secs().to_string()),
+    renamed("replica-read-only", "slave-read-only", yes),
+    Own {
+        name: "requirepass",
+        old_name: None,
+        get: |engine| engine.password.read().clone().unwrap_or_default(),
+        set: Some(Change {
+            check: |_| Ok(()),
+            set: |engine, value| {
+                let text = String::from_utf8_lossy(value).into_owned();
+                *engine.password.write() = (!text.is_empty()).then_some(text);
+            },
+        }),
+    },
+    Own {
+        name: "notify-keyspace-events",
+        old_name: None,
+        get: |engine| engine.notifications.text(),
+        set: Some(Change {
+            check: |value| match Notifications::default().set(value) {
+                true => Ok(()),
+                false => Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
+            },
+            set: |engine, value| {
+                engine.notifications.set(value);
+            },
+        }),
+    },
+    fixed("save", |_| String::new()),
+    fixed("tcp-keepalive", zero),
+    fixed("timeout", zero),
+    renamed("busy-reply-threshold", "lua-time-limit", |engine| {
+        engine.options.script_time_limit.as_millis().to_string()
+    }),
+    fixed("tls-port", zero),
+];
+
+/// Every name with its value, sorted.
+fn all(engine: &Engine) -> Vec<(&'static str, String)> {
+    let compat = engine.keyspace.compat();
+    let mut all = Vec::new();
+    for (setting, value) in engine.keyspace.limits().iter().filter(|(s, _)| s.is_known_to(compat)) {
+        all.push((setting.name, setting.spell(value)));
+        all.extend(setting.old_name.map(|old| (old, setting.spell(value))));
     }
-    let yes = |b: bool| if b { "yes" } else { "no" }.to_owned();
-    let seconds = |d: std::time::Duration| d.as_secs().to_string();
-    let own = [
-        ("databases", engine.keyspace.databases().to_string()),
-        ("port", engine.options.port.to_string()),
-        ("requirepass", engine.password.read().clone().unwrap_or_default()),
-        ("repl-backlog-size", engine.options.backlog.size.to_string()),
-        ("repl-ping-replica-period", seconds(engine.options.ping_interval)),
-        ("repl-timeout", seconds(engine.options.replication_timeout)),
-        ("replica-read-only", yes(true)),
-        ("slave-read-only", yes(true)),
-        // Nothing here evicts, and nothing is written behind the caller's back.
-        ("maxmemory", "0".to_owned()),
-        ("maxmemory-policy", "noeviction".to_owned()),
-        ("appendonly", yes(false)),
-        ("save", String::new()),
-        ("timeout", "0".to_owned()),
-        ("maxclients", "10000".to_owned()),
-        ("cluster-enabled", yes(false)),
-        ("notify-keyspace-events", engine.notifications.text()),
-    ];
-    all.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    all.extend(engine.link_settings().list().into_iter().map(|(name, value)| (name.to_owned(), value)));
+    for own in &OWN {
+        let value = (own.get)(engine);
+        all.extend(own.old_name.map(|old| (old, value.clone())));
+        all.push((own.name, value));
+    }
+    all.extend(engine.link_settings().list());
+    all.sort_unstable_by_key(|(name, _)| *name);
     all
 }
 
+fn lower(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).to_ascii_lowercase()
+}
+
+/// A name without a pattern is answered as it was asked.
 fn get(
     session: &mut Session,
     args: Args<'_>,
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    let found: Vec<(String, String)> = settings(&session.engine)
-        .into_iter()
-        .filter(|(name, _)| {
-            args.from(2).iter().any(|p| store::glob::matches(&p.to_ascii_lowercase(), name.as_bytes()))
+    let all = all(&session.engine);
+    let patterns = args.from(2);
+    let found: Vec<(&[u8], &str)> = all
+        .iter()
+        .filter_map(|(name, value)| {
+            let by =
+                patterns.iter().find(|p| store::glob::matches(&p.to_ascii_lowercase(), name.as_bytes()))?;
+            let is_pattern = by.iter().any(|byte| matches!(byte, b'*' | b'?' | b'['));
+            Some((if is_pattern { name.as_bytes() } else { *by }, value.as_str()))
         })
         .collect();
     out.encoder().map(found.len());
-    for (name, value) in &found {
-        out.bulk(name.as_bytes());
+    for (name, value) in found {
+        out.bulk(name);
         out.bulk(value.as_bytes());
     }
     Ok(())
 }
 
+/// A pair of CONFIG SET.
+struct Pair<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+    what: What,
+}
+
+enum What {
+    Keyspace(&'static Setting),
+    Own(&'static Own),
+    /// One of [`LinkSettings`](crate::LinkSettings).
+    Link,
+}
+
+impl What {
+    fn named(name: &str, engine: &Engine) -> Option<Self> {
+        let compat = engine.keyspace.compat();
+        let setting = Limits::find(name).filter(|setting| setting.is_known_to(compat)).map(Self::Keyspace);
+        let own = || OWN.iter().find(|own| own.name == name || own.old_name == Some(name)).map(Self::Own);
+        let of_link = || engine.link_settings().list().iter().any(|(known, _)| *known == name);
+        setting.or_else(own).or_else(|| of_link().then_some(Self::Link))
+    }
+}
+
+fn failed(name: &[u8], why: &str) -> CommandError {
+    let name = String::from_utf8_lossy(name);
+    let text = format!("CONFIG SET failed (possibly related to argument '{name}') - {why}");
+    CommandError::Err(text.into())
+}
+
+/// All or nothing: every pair is looked at before the first change.
 fn set(
     session: &mut Session,
     args: Args<'_>,
@@ -79,78 +208,102 @@ fn set(
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     if !args.len().is_multiple_of(2) {
-        return Err(CommandError::Arity("config|set".into()));
+        return Err(CommandError::Syntax);
     }
     let engine = &session.engine;
-    let known = settings(engine);
-    let pairs =
-        || args.from(2).chunks_exact(2).map(|p| (String::from_utf8_lossy(p[0]).to_ascii_lowercase(), p[1]));
-    // All or nothing: look at every pair before the first change.
-    for (name, value) in pairs() {
-        if !known.iter().any(|(n, _)| *n == name) {
-            let text = format!("Unknown option or number of arguments for CONFIG SET - '{name}'");
-            return Err(CommandError::Err(text.into()));
+    let compat = engine.keyspace.compat();
+    let mut changes: Vec<Pair<'_>> = Vec::new();
+    for pair in args.from(2).chunks_exact(2) {
+        let (name, value) = (pair[0], pair[1]);
+        let what = What::named(&lower(name), engine).ok_or_else(|| {
+            let name = String::from_utf8_lossy(name);
+            CommandError::Err(
+                format!("Unknown option or number of arguments for CONFIG SET - '{name}'").into(),
+            )
+        })?;
+        if let What::Own(own) = what
+            && own.set.is_none()
+            && !value.eq_ignore_ascii_case((own.get)(engine).as_bytes())
+        {
+            return Err(failed(name, "can't set immutable config"));
         }
-        let is_limit =
-            engine.keyspace.limits().iter().any(|(n, old, _)| n == name || old == Some(name.as_str()));
-        if is_limit && memory(value).is_none() {
-            let text = format!(
-                "CONFIG SET failed (possibly related to argument '{name}') - argument couldn't be parsed into an integer"
-            );
-            return Err(CommandError::Err(text.into()));
+        if changes.iter().any(|change| change.name.eq_ignore_ascii_case(name)) {
+            return Err(failed(name, "duplicate parameter"));
         }
-        if name == "notify-keyspace-events" {
-            if !crate::notify::Notifications::default().set(value) {
-                return Err(CommandError::err(
-                    "CONFIG SET failed (possibly related to argument 'notify-keyspace-events') - Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
-                ));
+        changes.push(Pair { name, value, what });
+    }
+    let (mut values, mut link) = (Vec::new(), engine.link_settings());
+    for change in &changes {
+        let name = lower(change.name);
+        match change.what {
+            What::Keyspace(setting) => {
+                let value = read(setting.kind, change.value, compat.differences())
+                    .map_err(|why| failed(name.as_bytes(), &why))?;
+                values.push((setting.name, value));
             }
-            continue;
-        }
-        match engine.link_settings().set(&name, value) {
-            Some(Ok(())) => continue,
-            Some(Err(why)) => {
-                let text = format!("CONFIG SET failed (possibly related to argument '{name}') - {why}");
-                return Err(CommandError::Err(text.into()));
+            What::Link => {
+                if let Some(Err(why)) = link.set(&name, change.value) {
+                    return Err(failed(name.as_bytes(), why));
+                }
             }
-            None => {}
-        }
-        if !is_limit && name != "requirepass" {
-            let text = format!(
-                "CONFIG SET failed (possibly related to argument '{name}') - can't set immutable config"
-            );
-            return Err(CommandError::Err(text.into()));
+            What::Own(Own { set: Some(Change { check, .. }), .. }) => {
+                check(change.value).map_err(|why| failed(name.as_bytes(), why))?;
+            }
+            What::Own(_) => {}
         }
     }
-    let of_link = |name: &str| engine.link_settings().list().iter().any(|(known, _)| *known == name);
-    if pairs().any(|(name, _)| of_link(&name)) {
-        engine.change_link_settings(|settings| {
-            for (name, value) in pairs() {
-                let _ = settings.set(&name, value);
-            }
-        });
+    if changes.iter().any(|change| matches!(change.what, What::Link)) {
+        engine.change_link_settings(|settings| *settings = link);
     }
-    for (name, value) in pairs() {
-        if of_link(&name) {
-            continue;
-        }
-        if name == "notify-keyspace-events" {
-            engine.notifications.set(value);
-        } else if name == "requirepass" {
-            let text = String::from_utf8_lossy(value).into_owned();
-            *engine.password.write() = (!text.is_empty()).then_some(text);
-        } else if let Some(n) = memory(value) {
-            engine.keyspace.limits().set(&name, n);
+    for (name, value) in values {
+        engine.keyspace.limits().set(name, value);
+    }
+    for change in &changes {
+        if let What::Own(Own { set: Some(Change { set, .. }), .. }) = change.what {
+            set(engine, change.value);
         }
     }
     out.simple("OK");
     Ok(())
 }
 
-/// A number with an optional unit, as `512mb`.
+/// A value from its text, or what is wrong with it.
+fn read(kind: SettingKind, text: &[u8], like: &Differences) -> Result<i64, String> {
+    let integer = || store::number::parse_i64(text).ok_or("argument couldn't be parsed into an integer");
+    let within = |n: i64, least: i64, most: i64| {
+        if (least..=most).contains(&n) {
+            return Ok(n);
+        }
+        Err(format!("argument must be between {least} and {most} inclusive"))
+    };
+    match kind {
+        SettingKind::Integer(least, most) => within(integer()?, least, most),
+        SettingKind::Samples => within(integer()?, 1, like.most_samples),
+        SettingKind::Count if like.open_ranges => match integer()? {
+            n if n >= 0 => Ok(n),
+            _ => Err("argument must be greater or equal to 0".to_owned()),
+        },
+        SettingKind::Count => within(integer()?, 0, i64::MAX),
+        SettingKind::Bytes(least) => {
+            within(memory(text).ok_or("argument must be a memory value")?, least, i64::MAX)
+        }
+        SettingKind::Switch => match () {
+            () if text.eq_ignore_ascii_case(b"yes") => Ok(1),
+            () if text.eq_ignore_ascii_case(b"no") => Ok(0),
+            () => Err("argument must be 'yes' or 'no'".to_owned()),
+        },
+        SettingKind::Choice(words) => {
+            let place = words.iter().position(|word| text.eq_ignore_ascii_case(word.as_bytes()));
+            let place = place.and_then(|at| i64::try_from(at).ok());
+            place.ok_or_else(|| format!("argument(s) must be one of the following: {}", words.join(", ")))
+        }
+    }
+}
+
+/// A number of bytes with an optional unit, as `512mb`.
 pub(super) fn memory(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?.to_ascii_lowercase();
-    let digits = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit = match &text[digits..] {
         "" | "b" => 1,
         "k" => 1000,
@@ -172,5 +325,33 @@ fn resetstat(
 ) -> CommandResult {
     session.engine.stats.reset();
     out.simple("OK");
+    Ok(())
+}
+
+fn rewrite(_: &mut Session, _: Args<'_>, _: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    Err(CommandError::err("The server is running without a config file"))
+}
+
+fn help(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    super::write_help(
+        session,
+        out,
+        &[
+            "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+            "GET <pattern>",
+            "    Return parameters matching the glob-like <pattern> and their values.",
+            "SET <directive> <value>",
+            "    Set the configuration <directive> to <value>.",
+            "RESETSTAT",
+            "    Reset statistics reported by the INFO command.",
+            "REWRITE",
+            "    Rewrite the configuration file.",
+        ],
+    );
     Ok(())
 }

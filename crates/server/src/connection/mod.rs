@@ -13,6 +13,7 @@ mod command;
 mod config;
 mod debug;
 mod handshake;
+mod memory;
 mod pubsub;
 mod replication;
 mod script;
@@ -71,12 +72,13 @@ macro_rules! rows {
 }
 use rows;
 
-static GROUPS: [&[Row]; 10] = [
+static GROUPS: [&[Row]; 11] = [
     client::TABLE,
     command::TABLE,
     config::TABLE,
     debug::TABLE,
     handshake::TABLE,
+    memory::TABLE,
     pubsub::TABLE,
     replication::TABLE,
     script::TABLE,
@@ -123,4 +125,12 @@ fn unknown_subcommand(
     let container = String::from_utf8_lossy(args.at(0)).to_ascii_uppercase();
     let name = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]).into_owned();
     Err(CommandError::Err(format!("unknown subcommand '{name}'. Try {container} HELP.").into()))
+}
+
+/// Writes the help of a container: its own lines, and the two that all have.
+fn write_help(session: &Session, out: &mut RespReply<'_>, lines: &[&str]) {
+    out.encoder().array(lines.len() + 2);
+    lines.iter().for_each(|line| store::Reply::simple(out, line));
+    store::Reply::simple(out, "HELP");
+    store::Reply::simple(out, session.engine.keyspace.compat().differences().help);
 }

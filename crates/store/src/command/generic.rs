@@ -388,7 +388,7 @@ fn object_freq(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandR
     ))
 }
 
-fn object_help(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+fn object_help(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     const HELP: [&str; 13] = [
         "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "ENCODING <key>",
@@ -409,6 +409,6 @@ fn object_help(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult 
         out.simple(line);
     }
     out.simple("HELP");
-    out.simple("    Prints this help.");
+    out.simple(view.differences().help);
     Ok(())
 }

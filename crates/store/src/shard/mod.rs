@@ -52,7 +52,9 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(crate) fn plus(self, other: Self) -> Self {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
         Self {
             keys: self.keys + other.keys,
             expires: self.expires + other.expires,
