@@ -3,12 +3,12 @@
 use crate::encode::{EncodeError, EncodeOptions, Encoder, KeyMeta, ListNode};
 use crate::encoding::Listpack;
 use crate::version::Version;
-use crate::visitor::{EntryMeta, Kind, Part, Reject, StreamId, StreamMeta, Visitor, Want};
+use crate::visitor::{EntryMeta, Kind, Part, Reject, StreamId, StreamIdmp, StreamMeta, Visitor, Want};
 
 /// Writes what it is told as a dump of another version. Holds one value at a time.
 ///
-/// Packed blobs stay as they are where the version's readers know them. Idempotent producers are dropped: no version
-/// written here has them.
+/// Packed blobs stay as they are where the version's readers know them. Idempotent producers are dropped
+/// where the version has none.
 ///
 /// ```
 /// use rdb::{Decoder, EncodeOptions, Transcoder, Version};
@@ -40,6 +40,14 @@ struct Value {
     stream_nodes: Vec<(StreamId, Vec<u8>)>,
     figures: StreamMeta,
     groups: Vec<Group>,
+    idmp: Option<StreamIdmp>,
+    producers: Vec<Producer>,
+}
+
+#[derive(Debug, Default)]
+struct Producer {
+    name: Vec<u8>,
+    iids: Vec<(Vec<u8>, StreamId)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -186,6 +194,15 @@ impl Value {
             }
             Part::StreamNode { id, listpack } => self.stream_nodes.push((id, listpack.as_bytes().to_vec())),
             Part::StreamMeta(figures) => self.figures = figures,
+            Part::StreamIdmp(idmp) => self.idmp = Some(idmp),
+            Part::StreamIid { producer, iid, id } => {
+                if self.producers.last().is_none_or(|last| last.name != producer) {
+                    self.producers.push(Producer { name: producer.to_vec(), iids: Vec::new() });
+                }
+                if let Some(last) = self.producers.last_mut() {
+                    last.iids.push((iid.to_vec(), id));
+                }
+            }
             Part::Group { name, last_id, entries_read } => {
                 self.groups.push(Group { name: name.to_vec(), last_id, entries_read, ..Group::default() });
             }
@@ -255,5 +272,14 @@ impl Value {
                 consumer.owned.iter().for_each(|id| to.owned(*id));
             }
         }
+        let idmp = self.idmp.unwrap_or(StreamIdmp::of_none());
+        if to.producers(&idmp, self.producers.len()).is_err() {
+            return;
+        }
+        for producer in &self.producers {
+            to.producer(&producer.name, producer.iids.len());
+            producer.iids.iter().for_each(|(iid, id)| to.iid(iid, *id));
+        }
+        to.counters(&idmp);
     }
 }

@@ -29,6 +29,8 @@ impl Version {
     pub const REDIS_11: Self = Self { flavour: Flavour::Redis, number: 11 };
     /// Redis 7.4 to 8.4: hash fields that expire.
     pub const REDIS_12: Self = Self { flavour: Flavour::Redis, number: 12 };
+    /// Redis 8.6: idempotent producers of streams.
+    pub const REDIS_13: Self = Self { flavour: Flavour::Redis, number: 13 };
     /// Valkey 9.0: hash fields that expire, in another form.
     pub const VALKEY_80: Self = Self { flavour: Flavour::Valkey, number: 80 };
 

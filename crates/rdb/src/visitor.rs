@@ -96,6 +96,14 @@ pub struct StreamIdmp {
     pub duplicates: u64,
 }
 
+impl StreamIdmp {
+    /// What Redis 8.6 writes for a stream without producers.
+    #[must_use]
+    pub const fn of_none() -> Self {
+        Self { duration_seconds: 100, max_entries: 100, iids_added: 0, duplicates: 0 }
+    }
+}
+
 /// A piece of a value. Pieces come in the order of the dump; large values come in many.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use crate::number::{DoubleFormat, format_f64, write_i64};
+use crate::number::{DoubleFormat, format_f64, format_human_f64, write_i64};
 
 /// Which dialect the peer speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -180,6 +180,13 @@ impl<'a, B: Output> Encoder<'a, B> {
             format_f64(&mut text, value, self.doubles);
             self.bulk(text.as_bytes());
         }
+    }
+
+    /// A double for people: 17 decimals at most, no exponent.
+    pub fn human_double(&mut self, value: f64) {
+        let mut text = Vec::with_capacity(24);
+        format_human_f64(&mut text, value);
+        if self.is_resp3() { self.line(b",", &text) } else { self.bulk(&text) }
     }
 
     /// A truth value.

@@ -59,6 +59,10 @@ impl Reply for RespReply<'_> {
         self.encoder().double(n);
     }
 
+    fn human_double(&mut self, n: f64) {
+        self.encoder().human_double(n);
+    }
+
     fn boolean(&mut self, b: bool) {
         self.encoder().boolean(b);
     }

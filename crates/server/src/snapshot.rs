@@ -12,11 +12,14 @@ use crate::engine::unix_ms;
 /// # Errors
 /// A value that the dump's version cannot express.
 pub fn dump(keyspace: &Keyspace, position: Option<Position>) -> Result<Vec<Bytes>, EncodeError> {
-    // What Redis 7.0 and every later server can load; only hash fields with expiry need more.
-    match encode(keyspace, position, Version::REDIS_10) {
-        Err(EncodeError::FieldExpiry(_)) => encode(keyspace, position, Version::REDIS_12),
-        result => result,
+    // What Redis 7.0 and every later server can load; only fields with expiry and producers of streams need more.
+    let mut result = encode(keyspace, position, Version::REDIS_10);
+    for version in [Version::REDIS_12, Version::REDIS_13] {
+        if let Err(EncodeError::FieldExpiry(_) | EncodeError::Producers) = result {
+            result = encode(keyspace, position, version);
+        }
     }
+    result
 }
 
 fn encode(

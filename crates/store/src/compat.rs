@@ -69,6 +69,52 @@ pub struct Differences {
     pub pushes_first: bool,
     /// A blocked XREADGROUP whose stream goes away is told what it would be told if it came now.
     pub unblocks_with_reason: bool,
+    /// Whose commands on the fields of hashes: grammar, texts, what reaches replicas.
+    pub fields: Fields,
+    /// HSCAN knows NOVALUES.
+    pub scan_novalues: bool,
+    /// ZSCAN knows NOSCORES.
+    pub scan_noscores: bool,
+    /// ZRANK and ZREVRANK know WITHSCORE.
+    pub rank_withscore: bool,
+    /// XADD and XTRIM know KEEPREF, DELREF and ACKED.
+    pub trim_references: bool,
+    /// A consumer exists once it was named, also if it got nothing; and XINFO tells when it last got something.
+    pub consumers_exist_when_named: bool,
+    /// XSETID minds the highest id that was deleted.
+    pub setid_minds_deleted: bool,
+    /// What `+` means to XREAD.
+    pub read_plus: ReadPlus,
+    /// Longitude and latitude are printed as doubles are, and not with 17 decimals.
+    pub short_places: bool,
+    /// GEOSEARCH knows BYPOLYGON.
+    pub geo_polygons: bool,
+    /// GEOSEARCH names the member that is not there.
+    pub geo_names_member: bool,
+    /// The name under which replicas get GEOADD.
+    pub geoadd_as: &'static str,
+}
+
+/// Whose commands on the fields of hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fields {
+    /// Redis up to 7.4: replicas do not know HSETEX.
+    Redis74,
+    /// Redis 8.
+    Redis8,
+    /// Valkey 9.
+    Valkey,
+}
+
+/// What the id `+` means to XREAD.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadPlus {
+    /// Nothing.
+    Refused,
+    /// The last entry that there is.
+    LastEntry,
+    /// The entry of the last id, if that is still there.
+    LastId,
 }
 
 // Each personality says what it does differently from the one that it came from.
@@ -87,6 +133,18 @@ const REDIS_70: Differences = Differences {
     small_sets: false,
     pushes_first: true,
     unblocks_with_reason: false,
+    fields: Fields::Redis74,
+    scan_novalues: false,
+    scan_noscores: false,
+    rank_withscore: false,
+    trim_references: false,
+    consumers_exist_when_named: false,
+    setid_minds_deleted: false,
+    read_plus: ReadPlus::Refused,
+    short_places: false,
+    geo_polygons: false,
+    geo_names_member: false,
+    geoadd_as: "zadd",
 };
 
 const REDIS_72: Differences = Differences {
@@ -100,11 +158,20 @@ const REDIS_72: Differences = Differences {
     small_sets: true,
     pushes_first: false,
     unblocks_with_reason: true,
+    rank_withscore: true,
+    consumers_exist_when_named: true,
+    setid_minds_deleted: true,
     ..REDIS_70
 };
 
-const REDIS_74: Differences =
-    Differences { name: "redis-7.4", redis_version: "7.4.2", version: "7.4.2", ..REDIS_72 };
+const REDIS_74: Differences = Differences {
+    name: "redis-7.4",
+    redis_version: "7.4.2",
+    version: "7.4.2",
+    scan_novalues: true,
+    read_plus: ReadPlus::LastEntry,
+    ..REDIS_72
+};
 
 const REDIS_82: Differences = Differences {
     name: "redis-8.2",
@@ -112,6 +179,9 @@ const REDIS_82: Differences = Differences {
     version: "8.2.3",
     embedded: Embedded::WithKey { header: 16, expiry: 8, room: 64 },
     open_ranges: true,
+    fields: Fields::Redis8,
+    trim_references: true,
+    short_places: true,
     ..REDIS_74
 };
 
@@ -122,6 +192,9 @@ const VALKEY_81: Differences = Differences {
     redis_version: "7.2.4",
     version: "8.1.8",
     embedded: Embedded::WithKey { header: 16, expiry: 0, room: 64 },
+    scan_novalues: true,
+    scan_noscores: true,
+    read_plus: ReadPlus::LastId,
     ..REDIS_72
 };
 
@@ -129,6 +202,10 @@ const VALKEY_91: Differences = Differences {
     name: "valkey-9.1",
     version: "9.1.2",
     embedded: Embedded::WithKey { header: 8, expiry: 0, room: 128 },
+    fields: Fields::Valkey,
+    geo_polygons: true,
+    geo_names_member: true,
+    geoadd_as: "ZADD",
     ..VALKEY_81
 };
 

@@ -36,6 +36,15 @@ pub trait Reply {
     fn integer(&mut self, n: i64);
     /// A double: its own type in RESP3, the text of a score in RESP2.
     fn double(&mut self, n: f64);
+    /// A double for people, as places are told: 17 decimals at most, no exponent.
+    fn human_double(&mut self, n: f64) {
+        if self.is_resp3() {
+            return self.double(n);
+        }
+        let mut text = Vec::with_capacity(24);
+        crate::number::format_human_f64(&mut text, n);
+        self.bulk(&text);
+    }
     /// A truth value; 1 or 0 in RESP2.
     fn boolean(&mut self, b: bool);
     /// The header of an aggregate whose elements follow.

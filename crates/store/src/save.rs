@@ -66,7 +66,7 @@ pub fn save_value(entry: EntryRef<'_>, out: ValueEncoder<'_>) -> Result<(), Enco
             Value::Set(set) => set.save(out),
             Value::Zset(zset) => save_zset(zset, out),
             Value::Hash(hash) => return hash.save(out),
-            Value::Stream(stream) => stream.save(out),
+            Value::Stream(stream) => return stream.save(out),
             Value::Module(bytes) => out.module(bytes),
         },
     }

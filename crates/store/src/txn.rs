@@ -171,6 +171,11 @@ impl<'k> Txn<'k> {
     /// Replicas get this command instead of the one that the client sent; call again for several.
     pub fn rewrite(&mut self, args: &[&[u8]]) {
         self.rewritten = true;
+        self.precede(args);
+    }
+
+    /// Replicas get this command before the one at hand.
+    pub fn precede(&mut self, args: &[&[u8]]) {
         let db = self.view.db();
         if let Some(effects) = &mut self.effects {
             effects.push(Effect { db, args: args.iter().map(|a| (*a).into()).collect() });

@@ -61,7 +61,7 @@ fn ids_and_trimming_become_exact_on_their_way_to_replicas() {
     assert_eq!(primary.told("XADD x MAXLEN ~ 1000 * f v"), [format!("XADD x MAXLEN = 3 {NOW}-2 f v")]);
     assert_eq!(
         primary.told("XADD x MINID ~ 5 LIMIT 10 * f v"),
-        [format!("XADD x MINID = {NOW}-0 {NOW}-3 f v")]
+        [format!("XADD x MINID = {NOW}-0 LIMIT 10 {NOW}-3 f v")]
     );
     assert_eq!(primary.told("XADD x MAXLEN 2 * f v"), [format!("XADD x MAXLEN 2 {NOW}-4 f v")]);
     assert_eq!(primary.told("XADD none NOMKSTREAM * f v"), [""; 0]);

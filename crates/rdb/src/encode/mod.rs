@@ -50,6 +50,8 @@ pub enum EncodeError {
     Version(Version),
     /// Hash fields that expire need Redis 12 or Valkey 80.
     FieldExpiry(Version),
+    /// The version has no idempotent producers of streams.
+    Producers,
     /// Functions need Redis 10 or later.
     Functions(Version),
     /// The value is of a kind of which the layout is known only for reading.
@@ -60,6 +62,7 @@ impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(version) => write!(f, "{version} cannot be written"),
+            Self::Producers => f.write_str("no version before Redis RDB 13 has producers of streams"),
             Self::FieldExpiry(version) => write!(f, "{version} has no hash fields that expire"),
             Self::Functions(version) => write!(f, "{version} has no functions"),
             Self::Kind => f.write_str("values of this kind cannot be written"),
@@ -242,7 +245,7 @@ impl Encoder {
 
 pub(crate) fn check_version(version: Version) -> Result<(), EncodeError> {
     match (version.flavour, version.number) {
-        (Flavour::Redis, 9..=12) | (Flavour::Valkey, 80) => Ok(()),
+        (Flavour::Redis, 9..=13) | (Flavour::Valkey, 80) => Ok(()),
         _ => Err(EncodeError::Version(version)),
     }
 }

@@ -1,14 +1,16 @@
 //! A stream, piece by piece.
 
+use super::EncodeError;
 use super::bytes::Bytes;
 use crate::encoding::Listpack;
-use crate::visitor::{StreamId, StreamMeta};
+use crate::visitor::{StreamId, StreamIdmp, StreamMeta};
 
-/// Writes a stream in the order of the format: nodes, figures, then for each group its pending entries and consumers.
+/// Writes a stream in the order of the format: nodes, figures, for each group its pending entries and
+/// consumers, then the producers.
 /// The counts announced must be the counts that follow.
 ///
 /// ```text
-/// node* figures (group pending* consumers (consumer owned*)*)*
+/// node* figures (group pending* consumers (consumer owned*)*)* producers (producer iid*)* counters
 /// ```
 #[derive(Debug)]
 pub struct StreamEncoder<'e> {
@@ -85,5 +87,44 @@ impl<'e> StreamEncoder<'e> {
     /// A pending entry of the consumer.
     pub fn owned(&mut self, id: StreamId) {
         self.raw_id(id);
+    }
+
+    /// Settings of idempotent producers and how many follow: after the groups, also if there are none.
+    ///
+    /// # Errors
+    /// [`EncodeError::Producers`] if there are any, and the version cannot say so (before Redis 8.6).
+    pub fn producers(&mut self, settings: &StreamIdmp, producers: usize) -> Result<(), EncodeError> {
+        if self.type_byte >= 26 {
+            self.out.len(settings.duration_seconds);
+            self.out.len(settings.max_entries);
+            self.out.len(producers as u64);
+        } else if producers > 0 {
+            return Err(EncodeError::Producers);
+        }
+        Ok(())
+    }
+
+    /// A producer and how many names it has given to entries: they follow, oldest first.
+    pub fn producer(&mut self, name: &[u8], iids: usize) {
+        if self.type_byte >= 26 {
+            self.out.string(name);
+            self.out.len(iids as u64);
+        }
+    }
+
+    /// A name that the producer gave to an entry.
+    pub fn iid(&mut self, iid: &[u8], id: StreamId) {
+        if self.type_byte >= 26 {
+            self.out.string(iid);
+            self.id(id);
+        }
+    }
+
+    /// What producers did so far: the end of the stream.
+    pub fn counters(&mut self, figures: &StreamIdmp) {
+        if self.type_byte >= 26 {
+            self.out.len(figures.iids_added);
+            self.out.len(figures.duplicates);
+        }
     }
 }

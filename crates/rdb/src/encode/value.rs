@@ -5,7 +5,7 @@ use super::{EncodeError, StreamEncoder};
 use crate::decode::FIELD_EXPIRY_MAX;
 use crate::encoding::{Intset, Item, Listpack};
 use crate::version::{Flavour, Version};
-use crate::visitor::StreamMeta;
+use crate::visitor::{StreamIdmp, StreamMeta};
 
 /// A node of a list.
 #[derive(Debug, Clone, Copy)]
@@ -244,6 +244,7 @@ impl<'e> ValueEncoder<'e> {
         let byte = match self.version.number {
             ..=9 => 15,
             10 => 19,
+            13.. if self.version.flavour == Flavour::Redis => 26,
             _ => 21,
         };
         self.head_len(byte, nodes);
@@ -261,6 +262,9 @@ impl<'e> ValueEncoder<'e> {
             stream.node(id, node);
         }
         stream.figures(meta, 0);
+        // None of them: every version can say that.
+        let _ = stream.producers(&StreamIdmp::of_none(), 0);
+        stream.counters(&StreamIdmp::of_none());
     }
 
     /// A module's value, from the module id to the terminating 0.

@@ -37,6 +37,7 @@ fn dump(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
 fn payload_of(entry: EntryRef<'_>) -> Result<Vec<u8>, CommandError> {
     payload::encode(Version::REDIS_10, |value| save_value(entry, value))
         .or_else(|_| payload::encode(Version::REDIS_12, |value| save_value(entry, value)))
+        .or_else(|_| payload::encode(Version::REDIS_13, |value| save_value(entry, value)))
         .map_err(|error| CommandError::Err(error.to_string().into()))
 }
 

@@ -5,6 +5,7 @@ use crate::command::generic::cursor;
 use crate::error::CommandError;
 use crate::glob;
 use crate::number;
+use crate::view::View;
 
 /// An integer of a range; whatever else stands there is told by the same text.
 pub(super) fn within(
@@ -46,14 +47,39 @@ pub(super) struct ScanOptions<'a> {
     pattern: Option<&'a [u8]>,
     /// How many elements to visit.
     pub(super) count: usize,
+    /// NOVALUES or NOSCORES: names alone.
+    pub(super) names_only: bool,
+}
+
+/// Whose walk it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Walk {
+    Hash,
+    Set,
+    Zset,
 }
 
 impl<'a> ScanOptions<'a> {
     /// What stands behind the cursor. A key that is not there is answered before this is looked at.
-    pub(super) fn parse(args: Args<'a>) -> Result<Self, CommandError> {
-        let mut this = Self { pattern: None, count: 10 };
+    pub(super) fn parse(view: &View<'_>, args: Args<'a>, walk: Walk) -> Result<Self, CommandError> {
+        let mut this = Self { pattern: None, count: 10, names_only: false };
         let mut i = 3;
         while let Some(word) = args.get(i) {
+            if (view.differences().scan_novalues && is_word(word, "novalues"))
+                || (view.differences().scan_noscores && is_word(word, "noscores"))
+            {
+                let of_hash = is_word(word, "novalues");
+                if walk != if of_hash { Walk::Hash } else { Walk::Zset } {
+                    return Err(CommandError::err(if of_hash {
+                        "NOVALUES option can only be used in HSCAN"
+                    } else {
+                        "NOSCORES option can only be used in ZSCAN"
+                    }));
+                }
+                this.names_only = true;
+                i += 1;
+                continue;
+            }
             let Some(value) = args.get(i + 1) else { return Err(CommandError::Syntax) };
             if is_word(word, "count") {
                 let count = args.int(i + 1)?;

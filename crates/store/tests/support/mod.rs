@@ -63,7 +63,7 @@ impl Side {
         }
         let mut set = ShardSet::none();
         row.add_shards(&self.keyspace, 0, args, &mut set);
-        let mut out = Shaped::new(resp3);
+        let mut out = Shaped::new(resp3, self.keyspace.compat().differences().doubles);
         let mut txn = self.writer.begin(&set, self.viewer, 0);
         txn.collect_effects();
         let result = row.write(&mut txn, args, &mut out);
@@ -74,7 +74,7 @@ impl Side {
             Err(error) => {
                 assert!(out.is_untouched(), "an error after a part of a reply");
                 // What had expired may have gone before the refusal; nothing else may have.
-                let gone = effects.iter().all(|effect| *effect.args[0] == *b"DEL");
+                let gone = effects.iter().all(|effect| matches!(&*effect.args[0], b"DEL" | b"HDEL"));
                 assert!(gone, "an error, and something for replicas: {effects:?}");
                 (failed(error).0, effects)
             }

@@ -8,12 +8,13 @@ use store::{Aggregate, CommandError, Null, Recorded, Recorder, Reply};
 pub struct Shaped {
     inner: Recorder,
     resp3: bool,
+    doubles: DoubleFormat,
     touched: bool,
 }
 
 impl Shaped {
-    pub fn new(resp3: bool) -> Self {
-        Self { inner: Recorder::default(), resp3, touched: false }
+    pub fn new(resp3: bool, doubles: DoubleFormat) -> Self {
+        Self { inner: Recorder::default(), resp3, doubles, touched: false }
     }
 
     pub fn finish(self) -> Recorded {
@@ -49,7 +50,7 @@ impl Reply for Shaped {
             return self.inner().double(n);
         }
         let mut text = Vec::new();
-        format_f64(&mut text, n, DoubleFormat::Digits17);
+        format_f64(&mut text, n, self.doubles);
         self.inner().bulk(&text);
     }
     fn boolean(&mut self, b: bool) {

@@ -1,22 +1,24 @@
-//! Which cells to look into for the members inside a circle or a box.
+//! Which cells to look into for the members inside a circle, a box or a polygon.
 
 use super::place::{Area, Cell, EARTH, LATITUDES, Place, Radians, STEPS, latitude_distance};
 
 /// Half the width of Mercator's map in metres.
 const MERCATOR: f64 = 20_037_726.37;
 
-/// What lies inside, in metres.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What lies inside, in metres and degrees.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Shape {
     Circle { radius: f64 },
     Box { width: f64, height: f64 },
+    Polygon(Vec<Place>),
 }
 
 impl Shape {
     /// The distance of `place` from `centre` if it lies inside.
-    pub(super) fn distance(self, centre: Place, place: Place) -> Option<f64> {
+    pub(super) fn distance(&self, centre: Place, place: Place) -> Option<f64> {
         match self {
-            Self::Circle { radius } => Some(centre.distance(place)).filter(|metres| *metres <= radius),
+            Self::Circle { radius } => Some(centre.distance(place)).filter(|metres| metres <= radius),
+            Self::Polygon(vertices) => contains(vertices, place).then(|| centre.distance(place)),
             Self::Box { width, height } => {
                 if latitude_distance(place.latitude, centre.latitude) > height / 2.0 {
                     return None;
@@ -31,18 +33,31 @@ impl Shape {
     }
 
     /// The radius of a circle around all of it.
-    fn radius(self) -> f64 {
+    fn radius(&self, centre: Place) -> f64 {
         match self {
-            Self::Circle { radius } => radius,
+            Self::Circle { radius } => *radius,
             Self::Box { width, height } => (width / 2.0).hypot(height / 2.0),
+            Self::Polygon(_) => {
+                let Area { longitudes: (west, east), latitudes: (south, north) } = self.bounds(centre);
+                let at = |longitude, latitude| Place { longitude, latitude };
+                let width = at(west, centre.latitude).distance(at(east, centre.latitude));
+                (width / 2.0).hypot(latitude_distance(south, north) / 2.0)
+            }
         }
     }
 
     /// The degrees that it reaches to, beyond the map's edges perhaps.
-    fn bounds(self, centre: Place) -> Area {
+    fn bounds(&self, centre: Place) -> Area {
         let (width, height) = match self {
-            Self::Circle { radius } => (radius, radius),
+            Self::Circle { radius } => (*radius, *radius),
             Self::Box { width, height } => (width / 2.0, height / 2.0),
+            Self::Polygon(vertices) => {
+                let span = |part: fn(&Place) -> f64| {
+                    let ends = (f64::INFINITY, f64::NEG_INFINITY);
+                    vertices.iter().map(part).fold(ends, |(low, high), n| (low.min(n), high.max(n)))
+                };
+                return Area { longitudes: span(|p| p.longitude), latitudes: span(|p| p.latitude) };
+            }
         };
         let degrees = |metres: f64| metres / EARTH / (std::f64::consts::PI / 180.0);
         let dy = degrees(height);
@@ -56,10 +71,36 @@ impl Shape {
     }
 }
 
+/// Whether a ray from the place to the east leaves the polygon an odd number of times.
+fn contains(vertices: &[Place], place: Place) -> bool {
+    let before = vertices.iter().cycle().skip(vertices.len().saturating_sub(1));
+    vertices.iter().zip(before).fold(false, |inside, (a, b)| {
+        let crosses = (a.latitude > place.latitude) != (b.latitude > place.latitude)
+            && place.longitude
+                < (b.longitude - a.longitude) * (place.latitude - a.latitude) / (b.latitude - a.latitude)
+                    + a.longitude;
+        inside != crosses
+    })
+}
+
+/// The middle of some places: of the points in space, and from there up to the surface.
+pub(super) fn middle(places: &[Place]) -> Place {
+    let mut sum = [0.0; 3];
+    for place in places {
+        let (longitude, latitude) = (place.longitude.to_radians_exact(), place.latitude.to_radians_exact());
+        sum[0] += latitude.cos() * longitude.cos();
+        sum[1] += latitude.cos() * longitude.sin();
+        sum[2] += latitude.sin();
+    }
+    let [x, y, z] = sum.map(|n| n / places.len() as f64);
+    let degrees = |radians: f64| radians / (std::f64::consts::PI / 180.0);
+    Place { longitude: degrees(y.atan2(x)), latitude: degrees(z.atan2((x * x + y * y).sqrt())) }
+}
+
 /// The cells that cover the shape, in the order in which real servers look into them: unsorted results show it.
-pub(super) fn cover(shape: Shape, centre: Place) -> Vec<Cell> {
+pub(super) fn cover(shape: &Shape, centre: Place) -> Vec<Cell> {
     let bounds = shape.bounds(centre);
-    let mut steps = steps_for(shape.radius(), centre.latitude);
+    let mut steps = steps_for(shape.radius(centre), centre.latitude);
     let cell_at = |steps| {
         // A place on the upper edge of the map gets the column or row beyond the last: so does its score.
         let (x, y) = centre.cell(LATITUDES, steps);

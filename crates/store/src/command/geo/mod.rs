@@ -49,7 +49,7 @@ commands! { Geo;
         cost "O(n + log m), n members near by, m inside" => search::georadiusbymember_ro;
 }
 
-/// Becomes ZADD with the places as scores; replicas get that too, in lower case as real servers send it.
+/// Becomes ZADD with the places as scores; replicas get that too.
 fn geoadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let options =
         args.from(2).iter().take_while(|w| ["nx", "xx", "ch"].iter().any(|o| is_word(w, o))).count();
@@ -64,7 +64,7 @@ fn geoadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResu
         let place = Place::parse(args, i)?;
         scores.push(itoa::Buffer::new().format(place.score()).to_owned());
     }
-    let mut parts: Vec<&[u8]> = vec![b"zadd"];
+    let mut parts: Vec<&[u8]> = vec![txn.differences().geoadd_as.as_bytes()];
     parts.extend_from_slice(&args.all()[1..first]);
     for (score, triple) in scores.iter().zip(triples.chunks_exact(3)) {
         parts.extend([score.as_bytes(), triple[2]]);
@@ -83,23 +83,21 @@ fn geopos(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
     out.array(members.len());
     for member in members {
         match set.and_then(|set| set.score(member)) {
-            Some(score) => write_place(out, Place::of_score(score)),
+            Some(score) => write_place(view, out, Place::of_score(score)),
             None => out.null(Null::Array),
         }
     }
     Ok(())
 }
 
-/// Longitude and latitude with all their digits and no exponent.
-fn write_place(out: &mut dyn Reply, place: Place) {
+/// Longitude and latitude, with all their digits and no exponent or as doubles are printed.
+fn write_place(view: &View<'_>, out: &mut dyn Reply, place: Place) {
     out.array(2);
     for degrees in [place.longitude, place.latitude] {
-        if out.is_resp3() {
+        if view.differences().short_places {
             out.double(degrees);
         } else {
-            let mut text = Vec::with_capacity(24);
-            crate::number::format_human_f64(&mut text, degrees);
-            out.bulk(&text);
+            out.human_double(degrees);
         }
     }
 }

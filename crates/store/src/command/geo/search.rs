@@ -1,16 +1,17 @@
 //! GEOSEARCH, GEOSEARCHSTORE, and GEORADIUS with its kin.
 
-use super::area::{Shape, cover};
+use super::area::{Shape, cover, middle};
 use super::place::{Place, Unit, length};
 use super::{write_distance, write_place};
 use crate::args::{Args, is_word};
 use crate::command::zset::combine::store;
 use crate::error::{CommandError, CommandResult};
+use crate::number::parse_i64;
 use crate::reply::Reply;
 use crate::txn::Txn;
 use crate::value::Zset;
 use crate::value::zset::ScoreBounds;
-use crate::view::View;
+use crate::view::{View, Viewer};
 
 /// What the command's name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,11 +74,15 @@ struct Hit {
     metres: f64,
 }
 
-const NO_MEMBER: CommandError = CommandError::err("could not decode requested zset member");
-
 impl<'a> Query<'a> {
     /// Reads the arguments. Without a set, a member's place cannot be told and stays open.
-    fn parse(args: Args<'a>, form: Form, may_store: bool, set: Option<&Zset>) -> Result<Self, CommandError> {
+    fn parse(
+        view: &View<'_>,
+        args: Args<'a>,
+        form: Form,
+        may_store: bool,
+        set: Option<&Zset>,
+    ) -> Result<Self, CommandError> {
         let mut query = Self {
             centre: None,
             shape: None,
@@ -99,7 +104,7 @@ impl<'a> Query<'a> {
             }
             Form::AroundMember => {
                 if let Some(set) = set {
-                    query.centre = Some(place_of(set, args.at(2))?);
+                    query.centre = Some(place_of(view, set, args.at(2))?);
                     query.circle(args, 3)?;
                 }
                 5
@@ -111,6 +116,8 @@ impl<'a> Query<'a> {
             }
         };
         let (mut by_member, mut by_place, mut by_radius, mut by_box) = (false, false, false, false);
+        let mut by_polygon = false;
+        let knows_polygons = view.differences().geo_polygons || view.viewer() == Viewer::Stream;
         let search = form.is_search();
         while let Some(word) = args.get(at) {
             let left = args.len() - at - 1;
@@ -138,24 +145,32 @@ impl<'a> Query<'a> {
                 query.store_distance = is_word(word, "storedist");
                 query.store = Some(args.at(at + 1));
                 at += 1;
-            } else if search && is_word(word, "frommember") && left >= 1 && !by_place {
+            } else if search && is_word(word, "frommember") && left >= 1 && !by_place && !by_polygon {
                 if let Some(set) = set {
-                    query.centre = Some(place_of(set, args.at(at + 1))?);
+                    query.centre = Some(place_of(view, set, args.at(at + 1))?);
                 }
                 by_member = true;
                 at += 1;
-            } else if search && is_word(word, "fromlonlat") && left >= 2 && !by_member {
+            } else if search && is_word(word, "fromlonlat") && left >= 2 && !by_member && !by_polygon {
                 query.centre = Some(Place::parse(args, at + 1)?);
                 by_place = true;
                 at += 2;
-            } else if search && is_word(word, "byradius") && left >= 2 && !by_box {
+            } else if search && is_word(word, "byradius") && left >= 2 && !by_box && !by_polygon {
                 query.circle(args, at + 1)?;
                 by_radius = true;
                 at += 2;
-            } else if search && is_word(word, "bybox") && left >= 3 && !by_radius {
+            } else if search && is_word(word, "bybox") && left >= 3 && !by_radius && !by_polygon {
                 query.rectangle(args, at + 1)?;
                 by_box = true;
                 at += 3;
+            } else if search
+                && knows_polygons
+                && is_word(word, "bypolygon")
+                && left >= 2
+                && !(by_member || by_place || by_radius || by_box)
+            {
+                at += query.polygon(args, at + 1)?;
+                by_polygon = true;
             } else if form == Form::SearchStore && is_word(word, "storedist") {
                 query.store_distance = true;
             } else {
@@ -163,14 +178,20 @@ impl<'a> Query<'a> {
             }
             at += 1;
         }
-        query.check(args, form, by_member || by_place, by_radius || by_box)?;
+        let shapes = if view.differences().geo_polygons {
+            "BYRADIUS, BYBOX and BYPOLYGON"
+        } else {
+            "BYRADIUS and BYBOX"
+        };
+        let (from, by) = (by_member || by_place || by_polygon, by_radius || by_box || by_polygon);
+        query.check(args, form, from, by, shapes)?;
         if query.count > 0 && query.order == Order::Any && !query.any {
             query.order = Order::Nearest;
         }
         Ok(query)
     }
 
-    fn check(&self, args: Args<'_>, form: Form, from: bool, by: bool) -> Result<(), CommandError> {
+    fn check(&self, args: Args<'_>, form: Form, from: bool, by: bool, shapes: &str) -> CommandResult {
         if self.store.is_some() && (self.with_distance || self.with_hash || self.with_place) {
             return Err(CommandError::err(if form == Form::SearchStore {
                 "GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
@@ -186,7 +207,7 @@ impl<'a> Query<'a> {
             return wanted("FROMMEMBER or FROMLONLAT");
         }
         if form.is_search() && !by {
-            return wanted("BYRADIUS and BYBOX");
+            return wanted(shapes);
         }
         if self.any && self.count == 0 {
             return Err(CommandError::err("the ANY argument requires COUNT argument"));
@@ -216,9 +237,24 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
+    /// The number of vertices at `at`, and the vertices; how many words that are.
+    fn polygon(&mut self, args: Args<'_>, at: usize) -> Result<usize, CommandError> {
+        let n = parse_i64(args.at(at)).and_then(|n| i32::try_from(n).ok());
+        let n = n.ok_or(CommandError::err("invalid number of vertices"))?;
+        let words = usize::try_from(n).unwrap_or(0).saturating_mul(2);
+        if n < 3 || words > args.len() - at - 1 {
+            return Err(CommandError::err("GEOSEARCH BYPOLYGON must have at least 3 vertices"));
+        }
+        let places = (at + 1..=at + words).step_by(2).map(|at| Place::parse(args, at));
+        let vertices = places.collect::<Result<Vec<_>, _>>()?;
+        self.centre = Some(middle(&vertices));
+        self.shape = Some(Shape::Polygon(vertices));
+        Ok(1 + words)
+    }
+
     /// The members inside, as many and in the order as asked for.
     fn run(&self, set: &Zset) -> Vec<Hit> {
-        let (Some(shape), Some(centre)) = (self.shape, self.centre) else { return Vec::new() };
+        let (Some(shape), Some(centre)) = (&self.shape, self.centre) else { return Vec::new() };
         let enough = if self.any { self.count } else { usize::MAX };
         let mut hits: Vec<Hit> = Vec::new();
         for cell in cover(shape, centre) {
@@ -248,7 +284,7 @@ impl<'a> Query<'a> {
         hits
     }
 
-    fn write(&self, hits: &[Hit], out: &mut dyn Reply) {
+    fn write(&self, view: &View<'_>, hits: &[Hit], out: &mut dyn Reply) {
         let extras =
             usize::from(self.with_distance) + usize::from(self.with_hash) + usize::from(self.with_place);
         out.array(hits.len());
@@ -264,29 +300,36 @@ impl<'a> Query<'a> {
                 out.integer(hit.score as i64);
             }
             if self.with_place {
-                write_place(out, hit.place);
+                write_place(view, out, hit.place);
             }
         }
     }
 }
 
-fn place_of(set: &Zset, member: &[u8]) -> Result<Place, CommandError> {
-    set.score(member).map(Place::of_score).ok_or(NO_MEMBER)
+fn place_of(view: &View<'_>, set: &Zset, member: &[u8]) -> Result<Place, CommandError> {
+    set.score(member).map(Place::of_score).ok_or_else(|| {
+        if view.differences().geo_names_member {
+            let member = String::from_utf8_lossy(member);
+            CommandError::Err(format!("member {member} does not exist").into())
+        } else {
+            CommandError::err("could not decode requested zset member")
+        }
+    })
 }
 
 fn read(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply, form: Form) -> CommandResult {
     let set = view.typed::<Zset>(args.at(1))?;
-    let query = Query::parse(args, form, false, set)?;
-    query.write(&set.map_or_else(Vec::new, |set| query.run(set)), out);
+    let query = Query::parse(view, args, form, false, set)?;
+    query.write(view, &set.map_or_else(Vec::new, |set| query.run(set)), out);
     Ok(())
 }
 
 fn write(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply, form: Form) -> CommandResult {
     let set = txn.typed::<Zset>(args.at(if form == Form::SearchStore { 2 } else { 1 }))?;
-    let query = Query::parse(args, form, true, set)?;
+    let query = Query::parse(txn, args, form, true, set)?;
     let hits = set.map_or_else(Vec::new, |set| query.run(set));
     let Some(key) = query.store else {
-        query.write(&hits, out);
+        query.write(txn, &hits, out);
         return Ok(());
     };
     let mut result = Zset::default();

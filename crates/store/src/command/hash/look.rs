@@ -4,7 +4,7 @@ use hashbrown::HashSet;
 use rdb::encoding::Item;
 
 use crate::args::Args;
-use crate::command::options::{ScanOptions, signed_count};
+use crate::command::options::{ScanOptions, Walk, signed_count};
 use crate::error::{CommandError, CommandResult};
 use crate::random::Random;
 use crate::reply::{Aggregate, Null, Reply};
@@ -97,11 +97,13 @@ pub(super) fn hscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut next = 0;
     if let Some(hash) = view.typed::<Hash>(args.at(1))? {
-        let options = ScanOptions::parse(args)?;
+        let options = ScanOptions::parse(view, args, Walk::Hash)?;
         next = hash.scan(cursor, options.count, view.field_time(), |name, value| {
             if options.wants(name.to_bytes(&mut [0; 20])) {
                 found.push(name.to_vec());
-                found.push(value.to_vec());
+                if !options.names_only {
+                    found.push(value.to_vec());
+                }
             }
         });
     }

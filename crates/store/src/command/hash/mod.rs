@@ -2,7 +2,9 @@
 
 mod combined;
 mod expiry;
+mod grammar;
 mod look;
+mod tell;
 mod write;
 
 use crate::command::{Keys, commands};

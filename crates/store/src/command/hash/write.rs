@@ -1,6 +1,9 @@
 //! Changing hashes.
 
+use super::grammar::is_valkey;
+use super::tell::{self, reap};
 use crate::args::Args;
+use crate::compat::Fields;
 use crate::entry::MAX_KEY;
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
@@ -48,18 +51,31 @@ pub(super) fn hmset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> C
 pub(super) fn hsetnx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, field) = (args.at(1), args.at(2));
     txn.reap(key);
-    let there = txn.typed::<Hash>(key)?.is_some_and(|hash| hash.get(field, txn.field_time()).is_some());
+    reap(txn, key, [field].iter());
+    let hash = txn.typed::<Hash>(key)?;
+    let there = hash.is_some_and(|hash| hash.get(field, txn.field_time()).is_some());
+    let told = tells_results(txn, hash);
     if !there {
         put(txn, args, "hsetnx")?;
         txn.changed(Class::Hash, "hset", key);
+        if told {
+            txn.rewrite(&[b"HSET", key, field, args.at(3)]);
+        }
     }
     out.integer((!there).into());
     Ok(())
 }
 
+/// Whether replicas are told what became of a field instead of the command: in Valkey, once a field of the hash has
+/// a deadline.
+fn tells_results(txn: &Txn<'_>, hash: Option<&Hash>) -> bool {
+    txn.differences().fields == Fields::Valkey && hash.is_some_and(Hash::has_deadlines)
+}
+
 pub(super) fn hdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    let time = txn.field_time();
+    // Redis counts those that have expired and were not yet removed, Valkey does not.
+    let time = if is_valkey(txn) { txn.field_time() } else { i64::MIN };
     let Some(mut hash) = txn.typed_mut::<Hash>(key)? else {
         out.integer(0);
         return Ok(());
@@ -68,7 +84,6 @@ pub(super) fn hdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
     for field in args.from(2) {
         let gone = hash.remove(field);
         removed |= gone.is_some();
-        // A hidden field goes too, but was not there for the client.
         counted += i64::from(gone.is_some_and(|expire| expire.is_none_or(|at| at > time)));
     }
     let vanishes = hash.will_vanish();
@@ -83,18 +98,19 @@ pub(super) fn hdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
     Ok(())
 }
 
-/// The text of a field to count on, and whether it has a deadline.
+/// The text of a field to count on, and its deadline.
 fn current<'t>(
     txn: &'t mut Txn<'_>,
     args: Args<'_>,
-) -> Result<(Option<rdb::encoding::Item<'t>>, bool), CommandError> {
+) -> Result<(Option<rdb::encoding::Item<'t>>, Option<i64>), CommandError> {
     if args.at(2).len() > MAX_KEY {
         return Err(LONG_FIELD);
     }
     txn.reap(args.at(1));
+    reap(txn, args.at(1), [args.at(2)].iter());
     let hash = txn.typed::<Hash>(args.at(1))?;
     let field = hash.and_then(|hash| hash.get(args.at(2), txn.field_time()));
-    Ok((field.map(|field| field.value), field.is_some_and(|field| field.expire_ms.is_some())))
+    Ok((field.map(|field| field.value), field.and_then(|field| field.expire_ms)))
 }
 
 fn replace(txn: &mut Txn<'_>, args: Args<'_>, value: &[u8]) -> CommandResult {
@@ -106,14 +122,19 @@ fn replace(txn: &mut Txn<'_>, args: Args<'_>, value: &[u8]) -> CommandResult {
 
 pub(super) fn hincrby(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let by = args.int(3)?;
-    let (old, _) = current(txn, args)?;
+    let (old, expires) = current(txn, args)?;
     let old = match old {
         None => 0,
         Some(item) => item.as_int().ok_or(CommandError::err("hash value is not an integer"))?,
     };
     let new = old.checked_add(by).ok_or(CommandError::err("increment or decrement would overflow"))?;
-    replace(txn, args, itoa::Buffer::new().format(new).as_bytes())?;
+    let (mut text, told) = (itoa::Buffer::new(), tells_results(txn, txn.typed::<Hash>(args.at(1))?));
+    let text = text.format(new).as_bytes();
+    replace(txn, args, text)?;
     txn.changed(Class::Hash, "hincrby", args.at(1));
+    if told {
+        tell::result(txn, args, text, expires);
+    }
     out.integer(new);
     Ok(())
 }
@@ -130,13 +151,7 @@ pub(super) fn hincrbyfloat(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Repl
     let new = number::add_decimals(&old, args.at(3))?;
     replace(txn, args, new.as_bytes())?;
     txn.changed(Class::Hash, "hincrbyfloat", args.at(1));
-    // Replicas get the result, lest their arithmetic differ; HSET alone would take the deadline away.
-    let (key, field) = (args.at(1), args.at(2));
-    if expires {
-        txn.rewrite(&[b"HSETEX", key, b"KEEPTTL", b"FIELDS", b"1", field, new.as_bytes()]);
-    } else {
-        txn.rewrite(&[b"HSET", key, field, new.as_bytes()]);
-    }
+    tell::result(txn, args, new.as_bytes(), expires);
     out.bulk(new.as_bytes());
     Ok(())
 }

@@ -4,7 +4,7 @@ use hashbrown::HashSet;
 use rdb::encoding::Item;
 
 use crate::args::Args;
-use crate::command::options::{ScanOptions, signed_count};
+use crate::command::options::{ScanOptions, Walk, signed_count};
 use crate::error::{CommandError, CommandResult};
 use crate::random::{Random, sample};
 use crate::reply::{Aggregate, Null, Reply};
@@ -45,7 +45,7 @@ pub(super) fn sscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut next = 0;
     if let Some(set) = view.typed::<Set>(args.at(1))? {
-        let options = ScanOptions::parse(args)?;
+        let options = ScanOptions::parse(view, args, Walk::Set)?;
         next = set.scan(cursor, options.count, |member| {
             if options.wants(member.to_bytes(&mut [0; 20])) {
                 found.push(member.to_vec());

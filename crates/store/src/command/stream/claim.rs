@@ -49,6 +49,12 @@ pub(super) fn propagate_position(txn: &mut Txn<'_>, key: &[u8], group: &[u8]) {
     txn.rewrite(&[b"XGROUP", b"SETID", key, group, last.as_bytes(), b"ENTRIESREAD", read.as_bytes()]);
 }
 
+/// Notes that a consumer was seen, if need be for the first time.
+fn meet(group: &mut Group, consumer: &[u8], now: i64) {
+    group.create_consumer(consumer, now);
+    group.touch(consumer, now, false);
+}
+
 /// XCLAIM's options.
 struct Options {
     idle_since: Option<i64>,
@@ -120,12 +126,16 @@ pub(super) fn xclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
     let mut claimed: Vec<(StreamId, Option<Taken>)> = Vec::new();
     let mut gone: Vec<StreamId> = Vec::new();
     let mut moved = false;
+    let named = txn.differences().consumers_exist_when_named;
     if let Some(mut stream) = txn.typed_mut::<Stream>(key)? {
-        let Stream { log, groups } = &mut *stream;
+        let Stream { log, groups, .. } = &mut *stream;
         let take_over = |group: &mut Group| {
             if let Some(last) = options.last_id.filter(|last| *last > group.last_id) {
                 group.last_id = last;
                 moved = true;
+            }
+            if named {
+                meet(group, consumer, now);
             }
             for id in ids {
                 let pending = group.pending().get(&id).map(|p| (p.delivery_ms, p.count));
@@ -144,7 +154,7 @@ pub(super) fn xclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
                 if pending.is_some() && min_idle > 0 && now.saturating_sub(delivered) < min_idle {
                     continue;
                 }
-                group.create_consumer(consumer, now);
+                meet(group, consumer, now);
                 group.touch(consumer, now, true);
                 let count =
                     options.retry_count.unwrap_or_else(|| count.saturating_add(u64::from(!options.just_id)));
@@ -216,9 +226,13 @@ pub(super) fn xautoclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply)
     }
     let mut claimed: Vec<(StreamId, Option<Taken>)> = Vec::new();
     let (mut gone, mut next) = (Vec::new(), MIN_ID);
+    let named = txn.differences().consumers_exist_when_named;
     if let Some(mut stream) = txn.typed_mut::<Stream>(key)? {
-        let Stream { log, groups } = &mut *stream;
+        let Stream { log, groups, .. } = &mut *stream;
         let sweep = |group: &mut Group| {
+            if named {
+                meet(group, consumer, now);
+            }
             let (mut attempts, mut left) = (count.saturating_mul(10), count);
             let ids: Vec<StreamId> =
                 group.pending().range(from..).map(|(id, _)| *id).take(attempts.saturating_add(1)).collect();
@@ -242,7 +256,7 @@ pub(super) fn xautoclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply)
                 if min_idle > 0 && now.saturating_sub(delivered) < min_idle {
                     continue;
                 }
-                group.create_consumer(consumer, now);
+                meet(group, consumer, now);
                 group.touch(consumer, now, true);
                 group.assign(
                     id,

@@ -171,8 +171,8 @@ pub(super) fn delete_consumer(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn R
     Ok(())
 }
 
-pub(super) fn help(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    const HELP: [&str; 17] = [
+pub(super) fn help(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    const HELP: [&str; 16] = [
         "XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CREATE <key> <groupname> <id|$> [option]",
         "    Create a new consumer group. Options are:",
@@ -189,9 +189,9 @@ pub(super) fn help(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandRes
         "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
         "    Set the current group ID and entries_read counter.",
         "HELP",
-        "    Prints this help.",
     ];
-    out.array(HELP.len());
+    out.array(HELP.len() + 1);
     HELP.iter().for_each(|line| out.simple(line));
+    out.simple(view.differences().help);
     Ok(())
 }

@@ -68,15 +68,20 @@ pub(super) fn groups(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
 pub(super) fn consumers(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, name) = (args.at(2), args.at(3));
     let group = found(view, key)?.groups.get(name).ok_or_else(|| no_group(key, name, "xgroup"))?;
+    let tells_active = view.differences().consumers_exist_when_named;
     out.array(group.consumers().len());
     for (name, consumer) in group.consumers() {
-        out.aggregate(Aggregate::Map, 3);
+        out.aggregate(Aggregate::Map, 3 + usize::from(tells_active));
         out.bulk(b"name");
         out.bulk(name);
         out.bulk(b"pending");
         out.count(consumer.pending().len());
         out.bulk(b"idle");
         out.integer(view.now().saturating_sub(consumer.seen_ms).max(0));
+        if tells_active {
+            out.bulk(b"inactive");
+            out.integer(consumer.active_ms.map_or(-1, |at| view.now().saturating_sub(at).max(0)));
+        }
     }
     Ok(())
 }
@@ -124,12 +129,19 @@ pub(super) fn stream(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
     out.bulk(b"groups");
     out.array(stream.groups.len());
     for (name, group) in stream.groups.iter() {
-        full_group(stream, name, group, count.unwrap_or(usize::MAX), out);
+        full_group(view, stream, (name, group), count.unwrap_or(usize::MAX), out);
     }
     Ok(())
 }
 
-fn full_group(stream: &Stream, name: &[u8], group: &Group, count: usize, out: &mut dyn Reply) {
+fn full_group(
+    view: &View<'_>,
+    stream: &Stream,
+    (name, group): (&[u8], &Group),
+    count: usize,
+    out: &mut dyn Reply,
+) {
+    let tells_active = view.differences().consumers_exist_when_named;
     out.aggregate(Aggregate::Map, 7);
     out.bulk(b"name");
     out.bulk(name);
@@ -153,11 +165,15 @@ fn full_group(stream: &Stream, name: &[u8], group: &Group, count: usize, out: &m
     out.bulk(b"consumers");
     out.array(group.consumers().len());
     for (name, consumer) in group.consumers() {
-        out.aggregate(Aggregate::Map, 4);
+        out.aggregate(Aggregate::Map, 4 + usize::from(tells_active));
         out.bulk(b"name");
         out.bulk(name);
         out.bulk(b"seen-time");
         out.integer(consumer.seen_ms);
+        if tells_active {
+            out.bulk(b"active-time");
+            out.integer(consumer.active_ms.unwrap_or(-1));
+        }
         out.bulk(b"pel-count");
         out.count(consumer.pending().len());
         out.bulk(b"pending");
@@ -172,8 +188,8 @@ fn full_group(stream: &Stream, name: &[u8], group: &Group, count: usize, out: &m
     }
 }
 
-pub(super) fn help(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    const HELP: [&str; 9] = [
+pub(super) fn help(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    const HELP: [&str; 8] = [
         "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
         "CONSUMERS <key> <groupname>",
         "    Show consumers of <groupname>.",
@@ -182,9 +198,9 @@ pub(super) fn help(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandRes
         "STREAM <key> [FULL [COUNT <count>]",
         "    Show information about the stream.",
         "HELP",
-        "    Prints this help.",
     ];
-    out.array(HELP.len());
+    out.array(HELP.len() + 1);
     HELP.iter().for_each(|line| out.simple(line));
+    out.simple(view.differences().help);
     Ok(())
 }

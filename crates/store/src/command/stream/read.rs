@@ -7,12 +7,13 @@ use super::group::no_group;
 use super::id;
 use super::range::{Direction, Taken, reply_range, take};
 use crate::args::{Args, is_word};
+use crate::compat::ReadPlus;
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::reply::{Aggregate, Null, Reply};
 use crate::txn::Txn;
 use crate::value::Stream;
-use crate::value::stream::{Consumer, Group, MAX_ID, MIN_ID, StreamId, next_id};
+use crate::value::stream::{Consumer, Group, MAX_ID, MIN_ID, StreamId, next_id, previous_id};
 use crate::view::View;
 
 /// The arguments before and behind STREAMS.
@@ -129,10 +130,18 @@ fn reply(found: &[Found<'_>], out: &mut dyn Reply) {
 pub(super) fn xread(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let asked = Asked::parse(args, false)?;
     let mut starts = Vec::with_capacity(asked.keys.len());
+    let plus = view.differences().read_plus;
     for (key, text) in asked.keys.iter().zip(asked.ids) {
         let stream = view.typed::<Stream>(key)?;
+        let last = stream.map_or(MIN_ID, |stream| stream.log.last_id);
         starts.push(match *text {
-            b"$" => stream.map_or(MIN_ID, |stream| stream.log.last_id),
+            b"$" => last,
+            // The id before it, so that it is the next.
+            b"+" if plus == ReadPlus::LastId => previous_id(last).unwrap_or(MAX_ID),
+            b"+" if plus == ReadPlus::LastEntry => {
+                let last = stream.and_then(|stream| previous_id(stream.log.last_live_id()));
+                last.unwrap_or(MAX_ID)
+            }
             b">" => {
                 return Err(CommandError::err(
                     "The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
@@ -170,6 +179,11 @@ pub(super) fn xreadgroup(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply)
             b"$" => {
                 return Err(CommandError::err(
                     "The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
+                ));
+            }
+            b"+" if txn.differences().read_plus != ReadPlus::Refused => {
+                return Err(CommandError::err(
+                    "The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set.",
                 ));
             }
             text => Some(id::strict(text, 0)?),
@@ -231,16 +245,18 @@ fn deliver(
         (Some(stream), Some(from)) => take(stream, from, MAX_ID, Direction::Up, asked.count),
         _ => Vec::new(),
     };
-    if given.is_empty() {
-        // A consumer that gets nothing does not come to be.
+    if given.is_empty() && !txn.differences().consumers_exist_when_named {
         return Ok(Vec::new());
     }
-    if meet(txn, key, group_name, consumer)? && asked.no_ack {
+    if meet(txn, key, group_name, consumer)? && (asked.no_ack || given.is_empty()) {
         propagate_consumer(txn, key, group_name, consumer);
+    }
+    if given.is_empty() {
+        return Ok(Vec::new());
     }
     let now = txn.now();
     if let Some(mut stream) = txn.typed_mut::<Stream>(key)? {
-        let Stream { log, groups } = &mut *stream;
+        let Stream { log, groups, .. } = &mut *stream;
         groups.edit(group_name, |group| {
             for entry in &given {
                 let counts_on = group.entries_read.filter(|_| !log.may_have_gaps_from(entry.id));
@@ -251,13 +267,14 @@ fn deliver(
                     group.assign(entry.id, consumer, now, 1);
                 }
             }
-            group.touch(consumer, now, true);
+            group.touch(consumer, now, !asked.no_ack);
         });
     }
     txn.changed_quietly();
     if !asked.no_ack {
         given.iter().for_each(|entry| propagate(txn, key, group_name, consumer, entry.id));
     }
+    // Redis up to 7.2 leaves this out, and its replicas cannot tell the group's lag.
     propagate_position(txn, key, group_name);
     Ok(given.into_iter().map(Given::Entry).collect())
 }
@@ -276,7 +293,7 @@ fn history(
     }
     let now = txn.now();
     let Some(mut stream) = txn.typed_mut::<Stream>(key)? else { return Ok(Vec::new()) };
-    let Stream { log, groups } = &mut *stream;
+    let Stream { log, groups, .. } = &mut *stream;
     let give = |group: &mut Group| {
         let pending = group.consumer(consumer).map(Consumer::pending);
         let behind =

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::bounds;
 use crate::args::Args;
-use crate::command::options::{ScanOptions, signed_count};
+use crate::command::options::{ScanOptions, Walk, signed_count};
 use crate::error::{CommandError, CommandResult};
 use crate::random::Random;
 use crate::reply::{Null, Reply};
@@ -66,7 +66,7 @@ fn rank(
     name: &'static str,
     turn: fn(usize, usize) -> usize,
 ) -> CommandResult {
-    if args.len() > 4 {
+    if args.len() > if view.differences().rank_withscore { 4 } else { 3 } {
         return Err(CommandError::Arity(name.into()));
     }
     let with_score = args.len() == 4;
@@ -160,10 +160,11 @@ pub(super) fn zscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
     let cursor = ScanOptions::cursor(args)?;
     let set = view.typed::<Zset>(args.at(1))?;
     let mut found: Vec<(Box<[u8]>, f64)> = Vec::new();
-    let mut next = 0;
+    let (mut next, mut with_scores) = (0, true);
     // The real server looks at the options of a key that is there only.
     if let Some(set) = set {
-        let options = ScanOptions::parse(args)?;
+        let options = ScanOptions::parse(view, args, Walk::Zset)?;
+        with_scores = !options.names_only;
         next = set.scan(cursor, options.count, |member, score| {
             if options.wants(member) {
                 found.push((member.into(), score));
@@ -172,10 +173,13 @@ pub(super) fn zscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
     }
     out.array(2);
     out.bulk(itoa::Buffer::new().format(next).as_bytes());
-    out.array(found.len() * 2);
+    out.array(if with_scores { found.len() * 2 } else { found.len() });
     let mut text = Vec::with_capacity(24);
     for (member, score) in &found {
         out.bulk(member);
+        if !with_scores {
+            continue;
+        }
         text.clear();
         // Scores are strings here, whatever the protocol.
         if let Some(set) = set {

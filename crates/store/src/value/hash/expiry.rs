@@ -23,6 +23,16 @@ impl Hash {
         }
     }
 
+    /// Whether a field has a deadline. O(1) in a table, else O(fields).
+    #[must_use]
+    pub fn has_deadlines(&self) -> bool {
+        match &self.0 {
+            Repr::Packed(_) | Repr::Wide(_) => false,
+            Repr::Expiring(_) => self.iter(i64::MIN).any(|(_, field)| field.expire_ms.is_some()),
+            Repr::Table(table) => table.expiring() > 0,
+        }
+    }
+
     /// The soonest deadline. O(fields) if a field may have one.
     #[must_use]
     pub fn next_expiry(&self) -> Option<i64> {

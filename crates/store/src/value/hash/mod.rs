@@ -157,7 +157,8 @@ impl Hash {
     }
 
     /// Whether fields may be hidden at `time`. O(1).
-    fn may_hide(&self, time: i64) -> bool {
+    #[must_use]
+    pub fn may_hide(&self, time: i64) -> bool {
         time != i64::MIN
             && match &self.0 {
                 Repr::Packed(_) | Repr::Wide(_) => false,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rdb::encoding::{StreamNode, StreamNodeBuf};
-use rdb::{Part, Reject, StreamId};
+use rdb::{Part, Reject, StreamId, StreamIdmp};
 
 use super::{Group, Stream};
 
@@ -64,7 +64,18 @@ impl StreamLoader {
                 };
                 group.assign(id, &self.consumer, delivery_ms, count);
             }
-            // Producers of idempotent entries: a later server's matter.
+            Part::StreamIid { producer, iid, id } => {
+                self.stream.producers.get_or_insert_default().load(producer, iid, id);
+            }
+            Part::StreamIdmp(figures)
+                if figures != StreamIdmp::of_none() || self.stream.producers.is_some() =>
+            {
+                let producers = self.stream.producers.get_or_insert_default();
+                producers.duration_seconds = figures.duration_seconds;
+                producers.max_entries = figures.max_entries;
+                producers.added = figures.iids_added;
+                producers.duplicates = figures.duplicates;
+            }
             _ => {}
         }
         Ok(())

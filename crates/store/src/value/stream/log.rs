@@ -169,8 +169,17 @@ impl Log {
         }
     }
 
-    /// Deletes an entry; whether it was there. O(log nodes + entries of a node).
+    /// Deletes an entry by name; whether it was there. O(log nodes + entries of a node).
     pub fn delete(&mut self, id: StreamId) -> bool {
+        let was_there = self.take_out(id);
+        if was_there {
+            self.max_deleted_id = self.max_deleted_id.max(id);
+        }
+        was_there
+    }
+
+    /// The same for an entry that is trimmed away, which leaves no gap.
+    pub(super) fn take_out(&mut self, id: StreamId) -> bool {
         let Some((&base, node)) = self.nodes.range_mut(..=id).next_back() else { return false };
         let before = node.heap_bytes();
         if !node.delete(id) {
@@ -181,7 +190,6 @@ impl Log {
         if node.is_empty() {
             self.drop_node(base);
         }
-        self.max_deleted_id = self.max_deleted_id.max(id);
         true
     }
 

@@ -14,6 +14,8 @@
 mod groups;
 mod load;
 mod log;
+mod producers;
+mod references;
 mod save;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,9 @@ mod tests;
 pub use groups::{Consumer, Group, Groups, Pending};
 pub use load::StreamLoader;
 pub use log::{Log, Trim};
+pub use producers::{Producers, name_of};
 pub use rdb::StreamId;
+pub use references::References;
 
 /// The largest id.
 pub const MAX_ID: StreamId = StreamId { ms: u64::MAX, seq: u64::MAX };
@@ -35,6 +39,8 @@ pub struct Stream {
     pub log: Log,
     /// The groups.
     pub groups: Groups,
+    /// What producers have named; few streams have any.
+    pub producers: Option<Box<Producers>>,
 }
 
 impl Stream {
@@ -59,7 +65,8 @@ impl Stream {
     /// Heap bytes, O(1).
     #[must_use]
     pub fn allocated(&self) -> usize {
-        size_of::<Self>() + self.log.allocated() + self.groups.allocated()
+        let producers = self.producers.as_ref().map_or(0, |producers| producers.allocated());
+        size_of::<Self>() + self.log.allocated() + self.groups.allocated() + producers
     }
 }
 

@@ -1,12 +1,15 @@
 //! A stream as a dump holds it.
 
-use rdb::{StreamMeta, ValueEncoder};
+use rdb::{EncodeError, StreamIdmp, StreamMeta, ValueEncoder};
 
 use super::Stream;
 
 impl Stream {
     /// Writes the stream as a dump holds it.
-    pub fn save(&self, out: ValueEncoder<'_>) {
+    ///
+    /// # Errors
+    /// It has producers, and the version cannot say so.
+    pub fn save(&self, out: ValueEncoder<'_>) -> Result<(), EncodeError> {
         let mut out = out.stream(self.log.nodes().len());
         for node in self.log.nodes() {
             out.node(node.base(), node.as_node().listpack());
@@ -31,5 +34,24 @@ impl Stream {
                 }
             }
         }
+        let Some(producers) = &self.producers else {
+            out.producers(&StreamIdmp::of_none(), 0)?;
+            out.counters(&StreamIdmp::of_none());
+            return Ok(());
+        };
+        let mut figures = StreamIdmp::default();
+        figures.duration_seconds = producers.duration_seconds;
+        figures.max_entries = producers.max_entries;
+        figures.iids_added = producers.added;
+        figures.duplicates = producers.duplicates;
+        out.producers(&figures, producers.len())?;
+        for (producer, names) in producers.iter() {
+            out.producer(producer, names.len());
+            for (name, id) in names {
+                out.iid(name, id);
+            }
+        }
+        out.counters(&figures);
+        Ok(())
     }
 }

@@ -79,19 +79,18 @@ fn what_is_saved_loads_as_it_was() {
         group.create_consumer(b"idle", 5);
         group.assign(id(1), b"a", 9, 3);
     });
-    let version = rdb::Version { flavour: rdb::Flavour::Redis, number: 11 };
-    let save = |stream: &Stream| {
-        rdb::payload::encode(version, |out| {
-            stream.save(out);
-            Ok(())
-        })
-        .unwrap()
-    };
+    stream.producers.get_or_insert_default().record(b"p", b"first", id(5));
+    stream.producers.get_or_insert_default().record(b"p", b"second", id(6));
+    stream.producers.get_or_insert_default().record(b"q", b"first", id(7));
+    let save_as = |stream: &Stream, version| rdb::payload::encode(version, |out| stream.save(out));
+    let save = |stream: &Stream| save_as(stream, rdb::Version::REDIS_13).unwrap();
+    assert_eq!(save_as(&stream, rdb::Version::REDIS_12), Err(rdb::EncodeError::Producers));
     let payload = save(&stream);
     let mut visitor = Into(StreamLoader::default());
     rdb::payload::decode(&payload, rdb::payload::Policy::default(), &mut visitor).unwrap();
     let loaded = visitor.0.finish();
     assert_eq!(save(&loaded), payload);
     assert_eq!(loaded.groups.allocated(), stream.groups.allocated());
+    assert_eq!(loaded.producers.unwrap().find(b"q", b"first"), Some(id(7)));
     assert_eq!(ids(loaded.log.iter()), ids(stream.log.iter()));
 }
