@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod demo;
+mod filter;
 mod rdb;
 mod serve;
 mod tls;

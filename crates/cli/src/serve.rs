@@ -30,6 +30,8 @@ pub struct Args {
     requirepass: Option<String>,
     #[command(flatten)]
     tls: crate::tls::Args,
+    #[command(flatten)]
+    filter: crate::filter::Args,
     /// Most bytes a second that a full sync may take from the network.
     #[arg(long, value_name = "BYTES", requires = "master")]
     rate_limit: Option<u64>,
@@ -92,6 +94,7 @@ async fn follow(args: Args, master: String) -> Result<(), Failure> {
         builder = builder.compat(compat);
     }
     builder = builder.priority(args.replica_priority).announced(args.replica_announced);
+    builder = builder.filter(args.filter.build()?);
     if let Some(bytes) = args.rate_limit {
         builder = builder.rate_limit(bytes);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use replication::{Backoff, Credentials, DriverConfig};
-use server::{Engine, Listener, Options, Role, housekeeper};
+use server::{Engine, Filter, Listener, Options, Role, housekeeper};
 use store::Compat;
 
 use crate::address::Address;
@@ -24,6 +24,7 @@ pub struct Builder {
     priority: u32,
     announced: bool,
     announce_port: u16,
+    filter: Filter,
     /// All that concerns the link; the address comes at the start.
     link: DriverConfig,
 }
@@ -39,6 +40,7 @@ impl Default for Builder {
             priority: 0,
             announced: false,
             announce_port: 0,
+            filter: Filter::new(),
             link: DriverConfig::new("", 0),
         }
     }
@@ -190,6 +192,14 @@ impl Builder {
         self
     }
 
+    /// Keeps only a part of the primary's data. The rest costs no memory; see [`Filter`], and
+    /// [`Status::filter`](crate::Status::filter) for what it means.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
     /// The connection's name in the primary's CLIENT LIST.
     #[must_use]
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
@@ -222,6 +232,7 @@ impl Builder {
         let address = Address::parse(master)?;
         let mut options = Options::default();
         options.databases = self.databases;
+        options.filter = self.filter;
         options.compat = self.compat;
         options.password = self.server_password;
         let role = Role::Replica { host: address.host.clone(), port: address.port };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use replication::{Buffered, Failures, LinkStatus, Phase, Position, Recovery};
-use server::{Engine, Listener};
+use server::{Engine, FilterStatus, Listener};
 
 use crate::address::Address;
 use crate::builder::Builder;
@@ -65,6 +65,8 @@ pub struct Status {
     pub failures: Failures,
     /// Full syncs whose dump came over a connection of its own, so that the primary buffered nothing.
     pub two_channel_syncs: u64,
+    /// What is kept of the primary's data, and what that did to the stream; `None`: everything is kept.
+    pub filter: Option<FilterStatus>,
 }
 
 impl Status {
@@ -196,6 +198,7 @@ impl Replica {
             buffered: link.buffered,
             failures: link.failures,
             two_channel_syncs: link.counters.two_channel_syncs,
+            filter: self.inner.engine.filter_status(),
             phase: link.phase,
         }
     }

@@ -39,6 +39,9 @@ pub enum LinkError {
     /// Somebody here asked for another connection: REPLICAOF, or a change of the settings.
     #[error("left for another primary")]
     Redirected,
+    /// The target cannot follow what the primary did; a full sync brings it in order.
+    #[error("the data set cannot follow what the primary did: a full sync is needed")]
+    Overtaken,
     /// The primary closed the connection.
     #[error("the primary closed the connection ({doing})")]
     Closed {
@@ -142,6 +145,7 @@ impl LinkError {
             | Self::DumpLength { .. }
             | Self::DumpUnfinished { .. }
             | Self::MarkMismatch { .. }
+            | Self::Overtaken
             | Self::Stream { .. } => Recovery::Resync,
         }
     }
@@ -160,6 +164,7 @@ impl LinkError {
             Self::Tls { .. } => FailureKind::Tls,
             Self::Lost { .. } | Self::Closed { .. } => FailureKind::Lost,
             Self::Redirected => FailureKind::Redirected,
+            Self::Overtaken => FailureKind::Overtaken,
             Self::Timeout { .. } => FailureKind::Silent,
             Self::Refused { reply, .. } => match Refusal::of(reply) {
                 Refusal::Transient => FailureKind::NotReady,
@@ -203,11 +208,13 @@ pub enum FailureKind {
     UnreadableDump,
     /// A stream that is no sequence of commands.
     CorruptStream,
+    /// A stream that a filtered copy cannot follow.
+    Overtaken,
 }
 
 impl FailureKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Unreachable,
         Self::Tls,
         Self::Lost,
@@ -219,6 +226,7 @@ impl FailureKind {
         Self::CorruptDump,
         Self::UnreadableDump,
         Self::CorruptStream,
+        Self::Overtaken,
     ];
 
     /// A word for metrics.
@@ -236,6 +244,7 @@ impl FailureKind {
             Self::CorruptDump => "corrupt_dump",
             Self::UnreadableDump => "unreadable_dump",
             Self::CorruptStream => "corrupt_stream",
+            Self::Overtaken => "overtaken",
         }
     }
 }

@@ -205,6 +205,7 @@ impl<T: Target> Link<T> {
     ) -> Result<(), LinkError> {
         self.counters.bytes_received += bytes.len() as u64;
         let result = self.consume_dump(now, &mut bytes, target);
+        target.settled();
         result.inspect_err(|error| self.fail(error))
     }
 
@@ -235,6 +236,11 @@ impl<T: Target> Link<T> {
         self.last_byte = now;
         self.counters.bytes_received += bytes.len() as u64;
         let result = self.consume(now, bytes, target);
+        target.settled();
+        let result = match result {
+            Ok(()) if target.wants_full_sync() => Err(LinkError::Overtaken),
+            other => other,
+        };
         result.inspect_err(|error| self.fail(error))
     }
 

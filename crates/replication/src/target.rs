@@ -48,6 +48,16 @@ pub trait Target: Send {
     /// Applies a batch. A command that fails or is unknown is the target's to count: the stream goes on.
     fn apply(&mut self, batch: Batch<'_>);
 
+    /// Everything that has arrived so far is applied: the moment to wake those who wait for it, rather than
+    /// at every command.
+    fn settled(&mut self) {}
+
+    /// Whether the stream has done what this target cannot follow, so that only a full sync brings it in
+    /// order again. Asked after every piece of the stream; true ends the connection once.
+    fn wants_full_sync(&mut self) -> bool {
+        false
+    }
+
     /// The stream moved on without a command to apply (PING, REPLCONF GETACK, SELECT, an empty
     /// transaction, a bare newline).
     fn advance(&mut self, end: Offset) {

@@ -123,6 +123,21 @@ impl Divergence {
     }
 }
 
+/// What a filtered copy is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FilterStatus {
+    /// What is kept.
+    pub filter: crate::filter::Filter,
+    /// Commands of the stream that were not run.
+    pub commands_dropped: u64,
+    /// Commands that ran for a part of their keys, or in another form.
+    pub commands_changed: u64,
+    /// Keys that would be kept, but whose value was made from what is not: absent until they are written
+    /// anew.
+    pub keys_lost: usize,
+}
+
 /// Everything behind the listener: shared by sessions, the replication link and in-process readers.
 #[derive(Debug)]
 pub struct Engine {
@@ -137,6 +152,7 @@ pub struct Engine {
     pub(crate) replicas: DashMap<u64, crate::feeding::AttachedReplica>,
     pub(crate) link: RwLock<Option<watch::Receiver<LinkStatus>>>,
     pub(crate) following: crate::following::Following,
+    pub(crate) sieve: crate::filter::Sieve,
     /// Grows with the history, so that feeds wake.
     pub(crate) stream_end: watch::Sender<u64>,
     position: RwLock<Option<Position>>,
@@ -175,6 +191,7 @@ impl Engine {
             replicas: DashMap::new(),
             link: RwLock::new(None),
             following: crate::following::Following::default(),
+            sieve: crate::filter::Sieve::new(options.filter.clone()),
             stream_end: watch::Sender::new(0),
             position: RwLock::new(is_primary.then_some(position)),
             applied: AtomicU64::new(0),
@@ -249,6 +266,24 @@ impl Engine {
         &self.divergence
     }
 
+    /// What is kept of the primary's data, if not all of it.
+    #[must_use]
+    pub fn filter_status(&self) -> Option<FilterStatus> {
+        let sieve = &self.sieve;
+        (!sieve.is_idle()).then(|| FilterStatus {
+            filter: sieve.filter.clone(),
+            commands_dropped: sieve.dropped.load(Ordering::Relaxed),
+            commands_changed: sieve.changed.load(Ordering::Relaxed),
+            keys_lost: sieve.lost(),
+        })
+    }
+
+    /// Keys of a filtered copy whose value cannot be known, with their databases.
+    #[must_use]
+    pub fn lost_keys(&self) -> Vec<(u32, Vec<u8>)> {
+        self.sieve.lost_keys()
+    }
+
     /// The counters.
     #[must_use]
     pub fn stats(&self) -> &Stats {
@@ -276,8 +311,18 @@ impl Engine {
     }
 
     pub(crate) fn publish_offset(&self, offset: Offset) {
+        self.publish_offset_quietly(offset);
+        self.wake_followers();
+    }
+
+    /// Whoever reads sees it; whoever waits is woken by [`wake_followers`](Self::wake_followers).
+    pub(crate) fn publish_offset_quietly(&self, offset: Offset) {
         self.applied.store(offset.0, Ordering::Release);
-        self.stream_end.send_replace(offset.0);
+    }
+
+    pub(crate) fn wake_followers(&self) {
+        let offset = self.applied.load(Ordering::Acquire);
+        self.stream_end.send_if_modified(|seen| std::mem::replace(seen, offset) != offset);
     }
 
     pub(crate) fn publish_position(&self, position: Position) {

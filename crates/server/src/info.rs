@@ -304,6 +304,12 @@ fn replica_part(engine: &Engine, host: &str, port: u16, out: &mut String) -> std
     line!(out, "slave_priority:{}", settings.priority);
     line!(out, "slave_read_only:1");
     line!(out, "replica_announced:{}", u8::from(settings.announced));
+    if let Some(filter) = engine.filter_status() {
+        line!(out, "replica_filter:{}", filter.filter);
+        line!(out, "replica_filter_commands_dropped:{}", filter.commands_dropped);
+        line!(out, "replica_filter_commands_changed:{}", filter.commands_changed);
+        line!(out, "replica_filter_keys_lost:{}", filter.keys_lost);
+    }
     Ok(())
 }
 

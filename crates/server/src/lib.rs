@@ -24,6 +24,7 @@ mod clients;
 mod connection;
 mod engine;
 mod feeding;
+mod filter;
 mod following;
 pub mod housekeeper;
 mod info;
@@ -40,7 +41,8 @@ pub mod snapshot;
 mod target;
 mod watch;
 
-pub use engine::{Divergence, Engine, Role, Stats, unix_ms};
+pub use engine::{Divergence, Engine, FilterStatus, Role, Stats, unix_ms};
+pub use filter::{Filter, InvalidFilter};
 pub use following::LinkSettings;
 pub use info::resident_bytes;
 pub use listener::Listener;

@@ -22,6 +22,8 @@ pub struct Options {
     pub ping_interval: Duration,
     /// How long a replica or a primary may be silent.
     pub replication_timeout: Duration,
+    /// What a replica keeps of its primary's data.
+    pub filter: crate::filter::Filter,
     /// The port that clients use, as INFO and replicas tell it; 0 if there is none.
     pub port: u16,
     /// Longest run of a script before it can be killed, and is reported as busy.
@@ -53,6 +55,7 @@ impl Default for Options {
             backlog: BacklogLimits::default(),
             ping_interval: Duration::from_secs(10),
             replication_timeout: Duration::from_secs(60),
+            filter: crate::filter::Filter::default(),
             port: 0,
             script_time_limit: Duration::from_secs(5),
             debug_command: DebugCommand::No,

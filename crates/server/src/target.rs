@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use replication::{Batch, Offset, Position, ReplId, Target};
+use smallvec::SmallVec;
+use store::command::Command;
 use store::{Args, CommandResult, Discard, Loader, ShardSet, Txn, Viewer, command};
 
 use crate::engine::Engine;
+use crate::filter::Ruling;
 use crate::pubsub::Kind;
 
 /// Applies a primary's data set and stream to an engine.
@@ -15,6 +18,8 @@ pub struct EngineTarget {
     engine: Arc<Engine>,
     /// Which of the engine's terms the link works for.
     term: u64,
+    /// The filter cannot follow: see [`Target::wants_full_sync`].
+    overtaken: bool,
 }
 
 impl EngineTarget {
@@ -22,11 +27,11 @@ impl EngineTarget {
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
         let term = engine.following.term();
-        Self { engine, term }
+        Self::of_term(engine, term)
     }
 
     pub(crate) fn of_term(engine: Arc<Engine>, term: u64) -> Self {
-        Self { engine, term }
+        Self { engine, term, overtaken: false }
     }
 
     /// Whether the engine follows somebody else by now, or nobody. To be asked with the writer in hand.
@@ -41,13 +46,14 @@ fn is_no_data(name: &[u8]) -> bool {
 }
 
 impl Target for EngineTarget {
-    type Loader = Loader;
+    type Loader = rdb::Filter<Loader>;
 
-    fn begin_full_sync(&mut self) -> Loader {
-        Loader::new(&self.engine.keyspace)
+    fn begin_full_sync(&mut self) -> Self::Loader {
+        self.engine.sieve.filter.before(Loader::new(&self.engine.keyspace))
     }
 
-    fn finish_full_sync(&mut self, loader: Loader, replid: ReplId, offset: Offset) {
+    fn finish_full_sync(&mut self, loader: Self::Loader, replid: ReplId, offset: Offset) {
+        let loader = loader.into_inner();
         self.engine.follow_compat(loader.origin());
         let loaded = loader.finish();
         let mut writing = self.engine.writing.lock();
@@ -55,6 +61,7 @@ impl Target for EngineTarget {
             return;
         }
         let publish = || {
+            self.engine.sieve.forget();
             self.engine.everything_changed();
             self.engine.publish_position(Position { replid, offset });
         };
@@ -81,55 +88,102 @@ impl Target for EngineTarget {
 
     fn apply(&mut self, batch: Batch<'_>) {
         let engine = &*self.engine;
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(8);
+        let sieve = &engine.sieve;
         let mut set = ShardSet::none();
         let mut db = batch.db;
+        let mut calls: SmallVec<[Call<'_>; 1]> = SmallVec::new();
         for request in batch.commands {
-            parts.clear();
-            parts.extend(request.iter());
+            let parts: SmallVec<[&[u8]; 8]> = request.iter().collect();
             let args = Args::new(&parts);
-            if args.is(0, "select") {
+            let row = command::find(args);
+            if let Some(row) = row {
+                if sieve.is_idle() || sieve.concerns(db, Some(row), args) {
+                    row.add_shards(&engine.keyspace, db, args, &mut set);
+                }
+            } else if args.is(0, "select") {
                 db = selected(args).unwrap_or(db);
-            } else if let Some(row) = command::find(args) {
-                row.add_shards(&engine.keyspace, db, args, &mut set);
             }
+            calls.push(Call { row, parts });
         }
+        let mut overtaken = false;
         let mut writing = engine.writing.lock();
         if self.is_outdated() {
             return;
         }
         let mut txn = writing.writer.begin(&set, Viewer::Stream, batch.db);
         engine.observe(&mut txn, |txn| {
-            for request in batch.commands {
-                parts.clear();
-                parts.extend(request.iter());
-                let args = Args::new(&parts);
-                if args.is(0, "select") {
+            for call in &calls {
+                let args = Args::new(&call.parts);
+                if !sieve.is_idle() && !sift(engine, txn, call.row, args, &mut overtaken) {
+                    // Done in another form, or not wanted.
+                } else if let Some(row) = call.row {
+                    if let Err(why) = run(txn, row, args) {
+                        engine.divergence.count(args.at(0), &why);
+                    }
+                } else if args.is(0, "select") {
                     if let Some(db) = selected(args) {
                         txn.select(db);
                     }
                 } else if let Some(kind) = message(args) {
                     engine.settle(txn);
                     engine.publish(kind, args);
-                } else if let Err(why) = run(txn, args) {
-                    engine.divergence.count(args.at(0), &why);
+                } else if !is_no_data(args.at(0)) {
+                    engine.divergence.count(args.at(0), &command::unknown(args));
                 }
             }
         });
         drop(txn);
         engine.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
         // With the writer still in hand: whoever is promoted next knows of this batch.
-        engine.publish_offset(batch.end);
+        engine.publish_offset_quietly(batch.end);
         engine.serve_blocked(&mut writing);
         drop(writing);
+        self.overtaken |= overtaken;
+    }
+
+    fn settled(&mut self) {
+        self.engine.wake_followers();
+    }
+
+    fn wants_full_sync(&mut self) -> bool {
+        std::mem::take(&mut self.overtaken)
     }
 
     fn advance(&mut self, end: Offset) {
         let _writing = self.engine.writing.lock();
         if !self.is_outdated() {
-            self.engine.publish_offset(end);
+            self.engine.publish_offset_quietly(end);
         }
     }
+}
+
+/// Lets the filter decide about a command, and does what it says. Answers whether the command itself runs.
+fn sift(
+    engine: &Engine,
+    txn: &mut Txn<'_>,
+    row: Option<&Command>,
+    args: Args<'_>,
+    overtaken: &mut bool,
+) -> bool {
+    if args.is(0, "select") {
+        return true;
+    }
+    match engine.sieve.rule(txn, row, args) {
+        Ruling::Run => return true,
+        Ruling::Drop => {}
+        Ruling::Resync => *overtaken = true,
+        Ruling::Instead(commands) => {
+            for (db, command) in commands {
+                let parts: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
+                let args = Args::new(&parts);
+                let Some(row) = command::find(args) else { continue };
+                if let Err(why) = txn.in_db(db, |txn| run(txn, row, args)) {
+                    engine.divergence.count(args.at(0), &why);
+                }
+            }
+        }
+    }
+    false
 }
 
 /// A message for those who listen, if it is one.
@@ -138,14 +192,17 @@ fn message(args: Args<'_>) -> Option<Kind> {
     is("publish").then_some(Kind::Channel).or_else(|| is("spublish").then_some(Kind::Shard))
 }
 
+/// A command of the stream with its row.
+struct Call<'a> {
+    row: Option<&'static Command>,
+    parts: SmallVec<[&'a [u8]; 8]>,
+}
+
 fn selected(args: Args<'_>) -> Option<u32> {
     args.int(1).ok().and_then(|n| u32::try_from(n).ok())
 }
 
-fn run(txn: &mut Txn<'_>, args: Args<'_>) -> CommandResult {
-    match command::find(args) {
-        Some(row) => row.check_arity(args).and_then(|()| row.write(txn, args, &mut Discard)),
-        None if is_no_data(args.at(0)) => Ok(()),
-        None => Err(command::unknown(args)),
-    }
+fn run(txn: &mut Txn<'_>, row: &Command, args: Args<'_>) -> CommandResult {
+    row.check_arity(args)?;
+    row.write(txn, args, &mut Discard)
 }

@@ -29,12 +29,22 @@ pub struct Args {
     retries: u32,
     #[command(flatten)]
     tls: crate::tls::Args,
+    /// What of the primary the copy keeps. Without one, what the copy says in its INFO.
+    #[command(flatten)]
+    filter: crate::filter::Args,
 }
 
 impl Args {
     /// Two servers on this machine.
     pub fn between(master: String, replica: String) -> Self {
-        Self { master, replica, show: 10, retries: 3, tls: crate::tls::Args::default() }
+        Self {
+            master,
+            replica,
+            show: 10,
+            retries: 3,
+            tls: crate::tls::Args::default(),
+            filter: crate::filter::Args::default(),
+        }
     }
 }
 
@@ -52,6 +62,8 @@ pub struct Report {
     pub differences: BTreeMap<&'static str, u64>,
     /// Some of them, in words.
     pub examples: Vec<String>,
+    /// What was compared, if not everything.
+    pub filter: replica::Filter,
 }
 
 impl Report {
@@ -78,6 +90,9 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
     for (what, count) in &report.differences {
         println!("{count} x {what}");
     }
+    if !report.filter.is_empty() {
+        println!("of what this filter keeps: {}", report.filter);
+    }
     println!(
         "{} keys in {} databases compared: {} differences",
         report.keys,
@@ -91,6 +106,10 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
 pub fn compare(args: &Args) -> Result<Report, Failure> {
     let &Args { ref master, ref replica, show, retries, ref tls, .. } = args;
     let (mut a, mut b) = (Connection::open(master, tls)?, Connection::open(replica, tls)?);
+    let mut filter = args.filter.build()?;
+    if filter.is_empty() {
+        filter = read::filter(&mut b)?;
+    }
     let (sizes_a, sizes_b) = (read::databases(&mut a)?, read::databases(&mut b)?);
     let total = sizes_a.values().sum::<u64>();
     let bar = if std::io::stderr().is_terminal() {
@@ -99,27 +118,29 @@ pub fn compare(args: &Args) -> Result<Report, Failure> {
     } else {
         ProgressBar::hidden()
     };
-    let mut report = Report::default();
+    let mut report = Report { filter: filter.clone(), ..Report::default() };
     let mut databases: Vec<u32> = sizes_a.keys().chain(sizes_b.keys()).copied().collect();
     databases.sort_unstable();
     databases.dedup();
+    databases.retain(|db| filter.keeps_database(*db));
     for db in databases {
         report.databases += 1;
         read::select(&mut a, db)?;
         read::select(&mut b, db)?;
-        let keys_a = read::keys(&mut a)?;
+        let mut keys_a = read::keys(&mut a)?;
+        keys_a.retain(|key| filter.keeps_key(db, key));
         let seen: HashSet<&[u8]> = keys_a.iter().map(Vec::as_slice).collect();
         let keys_b = read::keys(&mut b)?;
         let extra: Vec<Vec<u8>> = keys_b.into_iter().filter(|key| !seen.contains(key.as_slice())).collect();
         for batch in keys_a.chunks(BATCH).chain(extra.chunks(BATCH)) {
-            let mut suspects = differing(&mut a, &mut b, batch)?;
+            let mut suspects = differing(&mut a, &mut b, batch, &filter)?;
             for _ in 0..retries {
                 if suspects.is_empty() {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(200));
                 let again: Vec<Vec<u8>> = suspects.iter().map(|(key, _)| key.clone()).collect();
-                suspects = differing(&mut a, &mut b, &again)?;
+                suspects = differing(&mut a, &mut b, &again, &filter)?;
             }
             for (key, what) in suspects {
                 report.add(what, db, &key, show);
@@ -137,8 +158,11 @@ fn differing(
     a: &mut Connection,
     b: &mut Connection,
     keys: &[Vec<u8>],
+    filter: &replica::Filter,
 ) -> Result<Vec<(Vec<u8>, &'static str)>, Failure> {
     let (first, second) = (read::values(a, keys)?, read::values(b, keys)?);
     let pairs = keys.iter().zip(first.into_iter().zip(second));
-    Ok(pairs.filter_map(|(key, (x, y))| Some((key.clone(), x.difference(&y)?))).collect())
+    let expected = |x: &read::Key, y: &read::Key| !filter.keeps_type(x.kind()) && y.kind() == "none";
+    let differing = pairs.filter(|(_, (x, y))| !expected(x, y));
+    Ok(differing.filter_map(|(key, (x, y))| Some((key.clone(), x.difference(&y)?))).collect())
 }

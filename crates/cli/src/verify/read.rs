@@ -16,6 +16,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// What TYPE says.
+    pub fn kind(&self) -> &str {
+        std::str::from_utf8(&self.kind).unwrap_or_default()
+    }
+
     /// What differs, if anything.
     pub fn difference(&self, other: &Self) -> Option<&'static str> {
         match () {
@@ -49,6 +54,14 @@ pub fn databases(connection: &mut Connection) -> Result<BTreeMap<u32, u64>, Fail
         Some((db.parse().ok()?, keys.parse().ok()?))
     };
     Ok(info.lines().filter_map(line).collect())
+}
+
+/// What a copy of ours says that it keeps.
+pub fn filter(connection: &mut Connection) -> Result<replica::Filter, Failure> {
+    let info = bytes(&connection.ask(&["INFO", "replication"])?);
+    let info = String::from_utf8_lossy(&info).into_owned();
+    let line = info.lines().find_map(|line| line.strip_prefix("replica_filter:"));
+    Ok(line.unwrap_or_default().parse()?)
 }
 
 pub fn select(connection: &mut Connection, db: u32) -> Result<(), Failure> {

@@ -307,6 +307,12 @@ impl<T: Target> Run<T> {
     fn lost(&mut self, error: &io::Error) -> LinkError {
         let doing = self.link.doing();
         self.link.handle_closed(self.now());
+        // With TLS 1.3 the primary looks at our certificate when we think that all is well.
+        #[cfg(feature = "tls")]
+        if self.config.tls.is_some() && error.kind() == io::ErrorKind::InvalidData {
+            let address = format!("{}:{}", self.config.host, self.config.port).into();
+            return LinkError::Tls { address, reason: error.to_string().into(), broken: false };
+        }
         LinkError::Lost { doing, reason: error.to_string().into() }
     }
 

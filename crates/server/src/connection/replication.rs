@@ -31,6 +31,9 @@ fn replconf(
 ) -> CommandResult {
     let engine = &session.engine;
     let is_psync = args.is(0, "psync");
+    if is_psync && !engine.is_writable() && !engine.sieve.is_idle() {
+        return Err(CommandError::err("this replica keeps only a part of the data: attach to its primary"));
+    }
     if is_psync && !engine.is_writable() {
         return Err(CommandError::err(
             "this replica does not serve replicas of its own: attach to its primary",

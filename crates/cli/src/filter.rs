@@ -1,0 +1,48 @@
+//! Options for a copy of a part.
+
+use replica::Filter;
+
+use crate::Failure;
+
+/// What to keep. Each option may be given several times.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// Keep only this database.
+    #[arg(long, value_name = "N")]
+    filter_db: Vec<u32>,
+    /// Keep only keys that begin so.
+    #[arg(long, value_name = "TEXT")]
+    filter_prefix: Vec<String>,
+    /// Keep only keys that match this pattern, as of KEYS.
+    #[arg(long, value_name = "PATTERN")]
+    filter_pattern: Vec<String>,
+    /// Keep only values of this type: string, list, set, zset, hash or stream.
+    #[arg(long, value_name = "TYPE")]
+    filter_type: Vec<String>,
+    /// Keep only keys of these cluster slots: 5, or 0-5460.
+    #[arg(long, value_name = "SLOTS")]
+    filter_slot: Vec<String>,
+    /// Apply only this command of the stream.
+    #[arg(long, value_name = "NAME")]
+    filter_command: Vec<String>,
+    /// Apply every command of the stream but this.
+    #[arg(long, value_name = "NAME")]
+    filter_block_command: Vec<String>,
+}
+
+impl Args {
+    /// The filter that they make.
+    pub fn build(&self) -> Result<Filter, Failure> {
+        let words = |name: &str, values: &[String]| {
+            values.iter().map(|value| format!("{name}={value} ")).collect::<String>()
+        };
+        let text = words("type", &self.filter_type) + &words("slot", &self.filter_slot);
+        Ok(text
+            .parse::<Filter>()?
+            .databases(self.filter_db.iter().copied())
+            .prefixes(self.filter_prefix.iter().map(String::as_str))
+            .patterns(self.filter_pattern.iter().map(String::as_str))
+            .commands(&self.filter_command)
+            .block_commands(&self.filter_block_command))
+    }
+}

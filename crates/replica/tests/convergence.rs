@@ -1,0 +1,134 @@
+//! Every write command from several connections at once, against a real primary, with the link cut now and
+//! then: in the end nothing differs.
+//!
+//! Three primaries for a moment each; `REPLICA_SOAK=600` runs all six for so many seconds each. `SEED` chooses
+//! other writes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use testkit::{Client, Random, Running, Server, fill_every_type, random_writes};
+
+mod support;
+use support::{assert_equal, builder, caught_up, client_of, start};
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// What `random_writes` leaves out: clients that wait, values that travel as payloads, everything flushed.
+fn odd_writes(client: &mut Client, random: &mut Random) {
+    for _ in 0..40 {
+        let key = |random: &mut Random, name: &str, count: usize| format!("w:{name}:{}", random.below(count));
+        match random.below(6) {
+            0 | 1 => {
+                let name = [("text", 200), ("list", 60), ("hash", 80), ("sorted", 60), ("set", 60)];
+                let (name, count) = random.pick(&name);
+                let dump = client.call(&["DUMP", &key(random, name, count)]);
+                if let Some(payload) = dump.as_bytes() {
+                    let copy = format!("restored:{}", random.below(100));
+                    let ttl = if random.one_in(3) { "300000" } else { "0" };
+                    let args: [&[u8]; 5] = [b"RESTORE", copy.as_bytes(), ttl.as_bytes(), payload, b"REPLACE"];
+                    client.call(&args).ok();
+                }
+            }
+            2 => drop(client.call(&["RPUSH", &key(random, "list", 60), "for", "those", "who", "wait"])),
+            3 => drop(client.call(&["ZADD", &key(random, "sorted", 60), "1", "a", "2", "b"])),
+            4 => drop(client.call(&["SWAPDB", "2", "3"])),
+            _ if random.one_in(40) => drop(client.call(&["FLUSHALL"])),
+            _ => drop(client.call(&["SET", &key(random, "text", 200), "x", "PX", "40"])),
+        }
+    }
+}
+
+/// Waits for elements that others push, again and again.
+fn wait_for_elements(primary: &Running, seed: u64, stop: &AtomicBool) -> u64 {
+    let (mut client, mut random, mut served) = (primary.client(), Random::new(seed), 0);
+    while !stop.load(Ordering::Relaxed) {
+        let list = |random: &mut Random| format!("w:list:{}", random.below(60));
+        let (a, b, c) = (list(&mut random), list(&mut random), format!("w:sorted:{}", random.below(60)));
+        let reply = match random.below(4) {
+            0 => client.call(&["BLPOP", &a, &b, "0.05"]),
+            1 => client.call(&["BRPOP", &a, "0.05"]),
+            2 => client.call(&["BRPOPLPUSH", &a, &b, "1"]),
+            _ => client.call(&["BZPOPMIN", &c, "0.05"]),
+        };
+        served += u64::from(!reply.is_error());
+    }
+    served
+}
+
+async fn converge(server: Server, time: Duration) {
+    let seed = number("SEED").unwrap_or(1);
+    println!("{server:?}: seed {seed}");
+    let primary = Arc::new(
+        server.builder().config("repl-diskless-sync-delay", "0").config("repl-backlog-size", "64mb").start(),
+    );
+    let mut real = primary.client();
+    fill_every_type(&mut real, seed, 500);
+    let replica = start(builder(primary.url())).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..3_u64)
+        .map(|n| {
+            let (primary, stop) = (Arc::clone(&primary), Arc::clone(&stop));
+            thread::spawn(move || {
+                let mut client = primary.client();
+                let mut random = Random::new(seed * 100 + n);
+                let mut round = 0;
+                // Streams of explicit ids would meet: one connection writes them, the others do odd things.
+                while !stop.load(Ordering::Relaxed) || round == 0 {
+                    if n == 0 {
+                        random_writes(&mut client, seed * 1000 + round, 500);
+                    } else {
+                        odd_writes(&mut client, &mut random);
+                    }
+                    round += 1;
+                }
+                0
+            })
+        })
+        .chain((0..2_u64).map(|n| {
+            let (primary, stop) = (Arc::clone(&primary), Arc::clone(&stop));
+            thread::spawn(move || wait_for_elements(&primary, seed * 10_000 + n, &stop))
+        }))
+        .collect();
+    let (begun, mut cuts) = (Instant::now(), 0);
+    while begun.elapsed() < time {
+        tokio::time::sleep((time / 4).min(Duration::from_secs(5))).await;
+        real.call(&["CLIENT", "KILL", "TYPE", "replica"]);
+        cuts += 1;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.join().unwrap();
+    }
+    caught_up(&mut real, &replica).await;
+    let status = replica.status();
+    println!(
+        "{server:?}: {} commands applied, {cuts} cuts, {} partial and {} full syncs",
+        status.commands_applied, status.partial_syncs, status.full_syncs
+    );
+    assert_eq!(status.diverged, 0, "{:?}", replica.engine().divergence().by_name());
+    assert_eq!(status.full_syncs, 1, "{status:?}");
+    assert_equal(&mut real, &mut client_of(&replica));
+    replica.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_differs_in_the_end() {
+    match number("REPLICA_SOAK") {
+        Some(seconds) => {
+            for server in Server::ALL {
+                converge(server, Duration::from_secs(seconds)).await;
+            }
+        }
+        None => {
+            for server in [Server::R6_2, Server::R8_2, Server::V9_1] {
+                converge(server, Duration::from_secs(2)).await;
+            }
+        }
+    }
+}
