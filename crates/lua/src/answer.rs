@@ -1,9 +1,8 @@
 //! A script's result, as Redis turns it into a reply.
 
-use mlua::{Table, Value};
-
 use crate::error::one_line;
 use crate::number;
+use crate::raw::{Frame, Kind, Raise};
 
 /// Where a script's reply goes: scalars, and headers followed by their elements (a map: key, value, key, value).
 ///
@@ -52,90 +51,118 @@ pub enum Aggregate {
 /// own bound is the interpreter's stack.
 const MAX_DEPTH: usize = 500;
 
-/// Writes `value` to `out`. Metatables are not asked, as in Redis.
-pub(crate) fn write(value: &Value, resp3: bool, out: &mut dyn ScriptReply) -> mlua::Result<()> {
-    write_at(value, resp3, out, 0)
+/// Writes the value on top to `out`. Metatables are not asked, as in Redis.
+pub(crate) fn write(frame: &mut Frame<'_>, resp3: bool, out: &mut dyn ScriptReply) {
+    write_at(frame, resp3, out, 0);
 }
 
-fn write_at(value: &Value, resp3: bool, out: &mut dyn ScriptReply, depth: usize) -> mlua::Result<()> {
-    match value {
-        Value::String(text) => out.bulk(&text.as_bytes()),
-        Value::Integer(n) => out.integer(*n),
-        Value::Number(n) => out.integer(number::truncate(*n)),
-        Value::Boolean(b) if resp3 => out.boolean(*b),
-        Value::Boolean(true) => out.integer(1),
-        Value::Table(_) if depth >= MAX_DEPTH => out.error(b"ERR reached lua stack limit"),
-        Value::Table(table) => write_table(table, resp3, out, depth)?,
+fn write_at(frame: &mut Frame<'_>, resp3: bool, out: &mut dyn ScriptReply, depth: usize) {
+    match frame.kind(-1) {
+        Kind::String => out.bulk(frame.text(-1).unwrap_or_default()),
+        Kind::Number => out.integer(number::truncate(frame.number(-1).unwrap_or_default())),
+        Kind::Boolean if resp3 => out.boolean(frame.truth(-1)),
+        Kind::Boolean if frame.truth(-1) => out.integer(1),
+        Kind::Table if depth >= MAX_DEPTH || frame.reserve(8).is_err() => {
+            out.error(b"ERR reached lua stack limit");
+        }
+        Kind::Table => {
+            let base = frame.top();
+            write_table(frame, resp3, out, depth);
+            frame.cut(base);
+        }
         _ => out.null(),
     }
-    Ok(())
 }
 
-fn write_table(table: &Table, resp3: bool, out: &mut dyn ScriptReply, depth: usize) -> mlua::Result<()> {
-    if let Value::String(line) = table.raw_get::<Value>("err")? {
-        let mut line = line.as_bytes().to_vec();
+/// The text in a field of the table on top, with line ends as blanks.
+fn line(frame: &mut Frame<'_>, field: &str) -> Option<Vec<u8>> {
+    frame.get_field(-1, field);
+    let line = frame.text(-1).map(|text| {
+        let mut line = text.to_vec();
         one_line(&mut line);
-        out.error(&line);
-        return Ok(());
+        line
+    });
+    frame.pop(1);
+    line
+}
+
+fn write_table(frame: &mut Frame<'_>, resp3: bool, out: &mut dyn ScriptReply, depth: usize) {
+    if let Some(line) = line(frame, "err") {
+        return out.error(&line);
     }
-    if let Value::String(status) = table.raw_get::<Value>("ok")? {
-        let mut status = status.as_bytes().to_vec();
-        one_line(&mut status);
-        out.simple(&status);
-        return Ok(());
+    if let Some(status) = line(frame, "ok") {
+        return out.simple(&status);
     }
-    match table.raw_get::<Value>("double")? {
-        Value::Number(n) => {
-            out.double(n);
-            return Ok(());
+    frame.get_field(-1, "double");
+    if let Some(n) = frame.number(-1) {
+        return out.double(n);
+    }
+    frame.pop(1);
+    for (field, shape) in [("map", Aggregate::Map), ("set", Aggregate::Set)] {
+        frame.get_field(-1, field);
+        if frame.kind(-1) == Kind::Table {
+            return write_pairs(frame, shape, resp3, out, depth);
         }
-        Value::Integer(n) => {
-            out.double(n as f64);
-            return Ok(());
+        frame.pop(1);
+    }
+    if let Some(digits) = line(frame, "big_number") {
+        return out.big_number(&digits);
+    }
+    frame.get_field(-1, "verbatim_string");
+    if frame.kind(-1) == Kind::Table {
+        frame.get_field(-1, "string");
+        frame.get_field(-2, "format");
+        if let (Some(text), Some(format)) = (frame.text(-2), frame.text(-1)) {
+            return out.verbatim(format, text);
         }
-        _ => {}
+        frame.pop(2);
     }
-    if let Value::Table(map) = table.raw_get::<Value>("map")? {
-        out.aggregate(Aggregate::Map, map.pairs::<Value, Value>().count());
-        for pair in map.pairs::<Value, Value>() {
-            let (key, value) = pair?;
-            write_at(&key, resp3, out, depth + 1)?;
-            write_at(&value, resp3, out, depth + 1)?;
+    frame.pop(1);
+    write_list(frame, resp3, out, depth);
+}
+
+/// The map or set on top.
+fn write_pairs(
+    frame: &mut Frame<'_>,
+    shape: Aggregate,
+    resp3: bool,
+    out: &mut dyn ScriptReply,
+    depth: usize,
+) {
+    let mut len = 0;
+    let counted = frame.walk(-1, |_| {
+        len += 1;
+        Ok::<_, Raise>(())
+    });
+    out.aggregate(shape, if counted.is_ok() { len } else { 0 });
+    let shown = frame.walk(-1, |frame| {
+        frame.push_copy(-2);
+        write_at(frame, resp3, out, depth + 1);
+        frame.pop(1);
+        if shape == Aggregate::Map {
+            write_at(frame, resp3, out, depth + 1);
         }
-        return Ok(());
-    }
-    if let Value::Table(set) = table.raw_get::<Value>("set")? {
-        out.aggregate(Aggregate::Set, set.pairs::<Value, Value>().count());
-        for pair in set.pairs::<Value, Value>() {
-            write_at(&pair?.0, resp3, out, depth + 1)?;
-        }
-        return Ok(());
-    }
-    if let Value::String(digits) = table.raw_get::<Value>("big_number")? {
-        let mut digits = digits.as_bytes().to_vec();
-        one_line(&mut digits);
-        out.big_number(&digits);
-        return Ok(());
-    }
-    if let Value::Table(inner) = table.raw_get::<Value>("verbatim_string")?
-        && let (Value::String(text), Value::String(format)) =
-            (inner.raw_get("string")?, inner.raw_get("format")?)
-    {
-        out.verbatim(&format.as_bytes(), &text.as_bytes());
-        return Ok(());
-    }
-    write_list(table, resp3, out, depth)
+        Ok::<_, Raise>(())
+    });
+    debug_assert_eq!(counted.is_ok(), shown.is_ok());
 }
 
 /// The elements up to the first nil. The length goes first on the wire, so they are counted before.
-fn write_list(table: &Table, resp3: bool, out: &mut dyn ScriptReply, depth: usize) -> mlua::Result<()> {
+fn write_list(frame: &mut Frame<'_>, resp3: bool, out: &mut dyn ScriptReply, depth: usize) {
     let mut len = 0;
-    while !table.raw_get::<Value>(len + 1)?.is_nil() {
+    loop {
+        frame.get_index(-1, len + 1);
+        let ended = frame.kind(-1) == Kind::Nil;
+        frame.pop(1);
+        if ended {
+            break;
+        }
         len += 1;
     }
     out.aggregate(Aggregate::Array, len);
     for index in 1..=len {
-        write_at(&table.raw_get(index)?, resp3, out, depth + 1)?;
+        frame.get_index(-1, index);
+        write_at(frame, resp3, out, depth + 1);
+        frame.pop(1);
     }
-    Ok(())
 }

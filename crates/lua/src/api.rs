@@ -1,195 +1,171 @@
 //! The table `redis`: what scripts may ask of the server.
 
-use mlua::{BorrowedBytes, Lua, LuaString, MultiValue, Table, Value};
-
+use crate::call::Verdict;
 use crate::current;
-use crate::error::Raised;
 use crate::number;
-use crate::options::{LogLevel, Options};
+use crate::options::LogLevel;
+use crate::raw::{Body, Frame, Kind, Raise};
 use crate::reply::ReplyBuilder;
 use crate::script::Digest;
 
-/// Builds the table.
-pub(crate) fn build(lua: &Lua, options: &Options) -> mlua::Result<Table> {
-    let redis = lua.create_table()?;
-    constants(lua, &redis, options)?;
-    let memory_limit = options.memory_limit;
-    redis.raw_set(
-        "call",
-        lua.create_function(move |lua, args: MultiValue| {
-            let (value, failed) = command(lua, args, memory_limit)?;
-            if failed { Err(mlua::Error::external(Raised::Line(line_of(&value)))) } else { Ok(value) }
-        })?,
-    )?;
-    redis.raw_set(
-        "pcall",
-        lua.create_function(move |lua, args: MultiValue| match command(lua, args, memory_limit) {
-            Ok((value, _)) => Ok(value),
-            Err(error) => match Raised::of(&error) {
-                Some(Raised::Line(line)) => error_table(lua, line).map(Value::Table),
-                _ => Err(error),
-            },
-        })?,
-    )?;
-    replies(lua, &redis)?;
-    switches(lua, &redis)?;
-    logging(lua, &redis, options)?;
-    Ok(redis)
+const FUNCTIONS: &[(&str, Body)] = &[
+    ("call", call),
+    ("pcall", pcall),
+    ("error_reply", error_reply),
+    ("status_reply", status_reply),
+    ("sha1hex", sha1hex),
+    ("setresp", setresp),
+    ("set_repl", set_repl),
+    // Scripts replicate by effect since Redis 7.0; the debugger of redis-cli is not attached.
+    ("replicate_commands", |frame| answer_bool(frame, true)),
+    ("breakpoint", |frame| answer_bool(frame, false)),
+    ("debug", |_| Ok(0)),
+    ("acl_check_cmd", acl_check_cmd),
+    ("log", log),
+];
+
+const NUMBERS: [(&str, i32); 9] = [
+    ("LOG_DEBUG", 0),
+    ("LOG_VERBOSE", 1),
+    ("LOG_NOTICE", 2),
+    ("LOG_WARNING", 3),
+    ("REPL_NONE", 0),
+    ("REPL_AOF", 1),
+    ("REPL_SLAVE", 2),
+    ("REPL_REPLICA", 2),
+    ("REPL_ALL", 3),
+];
+
+/// Pushes the table.
+pub(crate) fn push(frame: &mut Frame<'_>) {
+    let flavour = frame.host().options.flavour;
+    frame.push_table(0, 32);
+    frame.set_functions(FUNCTIONS);
+    for (name, n) in NUMBERS {
+        frame.push_number(f64::from(n));
+        frame.set_field(-2, name.as_bytes());
+    }
+    version(frame, "REDIS", flavour.redis_version);
+    if let Some(valkey) = flavour.valkey_version {
+        version(frame, "VALKEY", valkey);
+        frame.push_bytes(b"valkey");
+        frame.set_field(-2, b"SERVER_NAME");
+    }
 }
 
-fn constants(lua: &Lua, redis: &Table, options: &Options) -> mlua::Result<()> {
-    for (name, n) in [
-        ("LOG_DEBUG", 0),
-        ("LOG_VERBOSE", 1),
-        ("LOG_NOTICE", 2),
-        ("LOG_WARNING", 3),
-        ("REPL_NONE", 0),
-        ("REPL_AOF", 1),
-        ("REPL_SLAVE", 2),
-        ("REPL_REPLICA", 2),
-        ("REPL_ALL", 3),
-    ] {
-        redis.raw_set(name, n)?;
-    }
-    let [major, minor, patch] = options.version;
-    redis.raw_set("REDIS_VERSION", lua.create_string(format!("{major}.{minor}.{patch}"))?)?;
-    let packed = i64::from(major) << 16 | i64::from(minor) << 8 | i64::from(patch);
-    redis.raw_set("REDIS_VERSION_NUM", packed)
+fn version(frame: &mut Frame<'_>, family: &str, [major, minor, patch]: [u8; 3]) {
+    frame.push_bytes(format!("{major}.{minor}.{patch}").as_bytes());
+    frame.set_field(-2, format!("{family}_VERSION").as_bytes());
+    frame.push_number(f64::from(u32::from(major) << 16 | u32::from(minor) << 8 | u32::from(patch)));
+    frame.set_field(-2, format!("{family}_VERSION_NUM").as_bytes());
 }
 
-/// `redis.call` and `redis.pcall`: the value, and whether it is an error.
-fn command(lua: &Lua, args: MultiValue, memory_limit: usize) -> mlua::Result<(Value, bool)> {
-    if args.is_empty() {
-        return Err(Raised::line("ERR Please specify at least one argument for this redis lib call"));
+fn answer_bool(frame: &Frame<'_>, b: bool) -> Result<usize, Raise> {
+    frame.push_bool(b);
+    Ok(1)
+}
+
+fn call(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    if !command(frame)? {
+        return Ok(1);
     }
-    // Commands copy what they keep, and Lua strings stay where they are: borrowed as long as `texts` lives.
-    let mut texts = [const { None }; INLINE];
-    let mut more = Vec::new();
-    let count = args.len();
-    for (index, value) in args.into_iter().enumerate() {
-        let text = match value {
-            Value::String(text) => Text::Lua(text.as_bytes()),
-            // From here on seventeen digits do not print as an integer any more.
-            Value::Integer(n) if n.unsigned_abs() < 100_000_000_000_000_000 => {
-                Text::Number(small(|out| number::push_integer(out, n)))
-            }
-            Value::Integer(n) => Text::Number(small(|out| number::push_g17(out, n as f64))),
-            Value::Number(n) => Text::Number(small(|out| number::push_g17(out, n))),
-            _ => {
-                return Err(Raised::line("ERR Lua redis lib command arguments must be strings or integers"));
-            }
-        };
-        match texts.get_mut(index) {
-            Some(slot) => *slot = Some(text),
-            None => more.push(text),
+    // Raised afresh, so that catching it shows the line alone.
+    frame.get_field(-1, "err");
+    Err(Raise::Line(frame.text(-1).unwrap_or_default().to_vec()))
+}
+
+fn pcall(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    match command(frame) {
+        Ok(_) => Ok(1),
+        Err(Raise::Line(line)) => {
+            frame.push_error(&line);
+            Ok(1)
         }
+        Err(other) => Err(other),
     }
-    let mut inline: [&[u8]; INLINE] = [&[]; INLINE];
-    for (slot, text) in inline.iter_mut().zip(&texts) {
-        if let Some(text) = text {
-            *slot = text.bytes();
-        }
-    }
-    let joined: Vec<&[u8]>;
-    let bytes = if more.is_empty() {
-        inline.get(..count).unwrap_or_default()
-    } else {
-        joined = inline.into_iter().chain(more.iter().map(Text::bytes)).collect();
-        &joined
-    };
-    current::with(|now| {
-        // While Rust builds the reply, allocations need no protection against Lua's own memory error; the limit
-        // holds again for the next instruction of the script.
-        if memory_limit > 0 {
-            lua.set_memory_limit(0)?;
-        }
-        let mut builder = ReplyBuilder::new(lua, now.run.resp3);
-        now.call.call(bytes, &mut builder);
-        let done = builder.finish();
-        if memory_limit > 0 {
-            lua.set_memory_limit(memory_limit)?;
-        }
-        done
-    })
 }
 
 /// Arguments that need no allocation.
 const INLINE: usize = 8;
 
-enum Text {
-    Lua(BorrowedBytes),
-    Number(Vec<u8>),
+/// Runs the command that the arguments are, and pushes its reply; whether that is an error.
+fn command(frame: &mut Frame<'_>) -> Result<bool, Raise> {
+    with_arguments(frame, |frame, args| {
+        frame.reserve(8)?;
+        current::with(|now| {
+            let mut builder = ReplyBuilder::new(frame.reborrow(), now.run.resp3);
+            now.call.call(args, &mut builder);
+            builder.finish()
+        })
+    })
 }
 
-impl Text {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Lua(bytes) => bytes,
-            Self::Number(bytes) => bytes,
+/// Hands the arguments as bytes to `use_them`.
+fn with_arguments<'l, R>(
+    frame: &mut Frame<'l>,
+    use_them: impl FnOnce(&mut Frame<'l>, &[&[u8]]) -> Result<R, Raise>,
+) -> Result<R, Raise> {
+    let count = frame.args();
+    if count == 0 {
+        let text = format!("ERR Please specify at least one argument for {}", frame.host().options.flavour.this_call);
+        return Err(Raise::Line(text.into_bytes()));
+    }
+    let mut inline: [&[u8]; INLINE] = [&[]; INLINE];
+    if count <= INLINE && (1..=count).all(|index| frame.kind(index as i32) == Kind::String) {
+        for (index, slot) in inline.iter_mut().enumerate().take(count) {
+            *slot = frame.arg(index + 1).unwrap_or_default();
+        }
+        return use_them(frame, inline.get(..count).unwrap_or_default());
+    }
+    let mut numbers = Vec::new();
+    for index in 1..=count {
+        if let Some(n) = frame.number(index as i32) {
+            let mut text = Vec::with_capacity(24);
+            if frame.host().options.flavour.shortest_numbers {
+                number::push_shortest(&mut text, n);
+            } else {
+                number::push_g17(&mut text, n);
+            }
+            numbers.push(text);
+        } else if frame.kind(index as i32) != Kind::String {
+            let what = frame.host().options.flavour.arguments;
+            return Err(Raise::line(&format!("ERR {what} must be strings or integers")));
         }
     }
+    let mut spelled = numbers.iter();
+    let all: Vec<&[u8]> = (1..=count)
+        .map(|index| match frame.arg(index) {
+            Some(text) => text,
+            None => spelled.next().map(Vec::as_slice).unwrap_or_default(),
+        })
+        .collect();
+    use_them(frame, &all)
 }
 
-fn small(print: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut out = Vec::with_capacity(24);
-    print(&mut out);
-    out
-}
+const WRONG: &[u8] = b"ERR wrong number or type of arguments";
 
-/// The line of an error reply.
-fn line_of(value: &Value) -> Vec<u8> {
-    let line = match value {
-        Value::Table(table) => table.raw_get::<LuaString>("err").ok(),
-        _ => None,
-    };
-    line.map(|line| line.as_bytes().to_vec()).unwrap_or_default()
-}
-
-/// What scripts see of an error.
-pub(crate) fn error_table(lua: &Lua, line: &[u8]) -> mlua::Result<Table> {
-    let table = lua.create_table_with_capacity(0, 2)?;
-    table.raw_set("err", lua.create_string(line)?)?;
-    Ok(table)
-}
-
-fn replies(lua: &Lua, redis: &Table) -> mlua::Result<()> {
-    const WRONG: &[u8] = b"ERR wrong number or type of arguments";
-    redis.raw_set(
-        "error_reply",
-        lua.create_function(|lua, args: MultiValue| match only_string(&args) {
-            Some(text) => error_table(lua, &with_code(&text.as_bytes())),
-            None => error_table(lua, WRONG),
-        })?,
-    )?;
-    redis.raw_set(
-        "status_reply",
-        lua.create_function(|lua, args: MultiValue| match only_string(&args) {
-            Some(text) => {
-                let table = lua.create_table_with_capacity(0, 1)?;
-                table.raw_set("ok", text)?;
-                Ok(table)
-            }
-            None => error_table(lua, WRONG),
-        })?,
-    )?;
-    redis.raw_set(
-        "sha1hex",
-        lua.create_function(|lua, args: MultiValue| {
-            let (1, Some(value)) = (args.len(), args.front()) else {
-                return Err(Raised::line("ERR wrong number of arguments"));
-            };
-            let text = lua.coerce_string(value.clone())?;
-            let digest = text.map_or_else(|| Digest::of(b""), |text| Digest::of(&text.as_bytes()));
-            lua.create_string(digest.to_hex())
-        })?,
-    )
-}
-
-fn only_string(args: &MultiValue) -> Option<&LuaString> {
-    match (args.len(), args.front()) {
-        (1, Some(Value::String(text))) => Some(text),
-        _ => None,
+fn error_reply(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    match only_string(frame) {
+        Some(text) => frame.push_error(&with_code(text)),
+        None => frame.push_error(WRONG),
     }
+    Ok(1)
+}
+
+fn status_reply(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    match only_string(frame) {
+        Some(text) => {
+            frame.push_table(0, 1);
+            frame.push_bytes(text);
+            frame.set_field(-2, b"ok");
+        }
+        None => frame.push_error(WRONG),
+    }
+    Ok(1)
+}
+
+fn only_string<'l>(frame: &Frame<'l>) -> Option<&'l [u8]> {
+    if frame.args() == 1 { frame.arg(1) } else { None }
 }
 
 /// `-CODE text` and `CODE text` keep their code, a single word gets `ERR`.
@@ -203,75 +179,84 @@ fn with_code(text: &[u8]) -> Vec<u8> {
     line
 }
 
-fn switches(lua: &Lua, redis: &Table) -> mlua::Result<()> {
-    redis.raw_set(
-        "setresp",
-        lua.create_function(|lua, args: MultiValue| {
-            let (1, Some(value)) = (args.len(), args.front()) else {
-                return Err(Raised::line("ERR redis.setresp() requires one argument."));
-            };
-            let resp3 = match lua.coerce_number(value.clone())?.map(number::truncate) {
-                Some(2) => false,
-                Some(3) => true,
-                _ => return Err(Raised::line("ERR RESP version must be 2 or 3.")),
-            };
-            current::with(|now| {
-                now.run.resp3 = resp3;
-                Ok(())
-            })
-        })?,
-    )?;
-    redis.raw_set(
-        "set_repl",
-        lua.create_function(|lua, args: MultiValue| {
-            let (1, Some(value)) = (args.len(), args.front()) else {
-                return Err(Raised::line("ERR redis.set_repl() requires two arguments."));
-            };
-            match lua.coerce_number(value.clone())?.map_or(0, number::truncate) {
-                0..=3 => Ok(()),
-                _ => Err(Raised::line(
-                    "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
-                )),
-            }
-        })?,
-    )?;
-    // Scripts replicate by effect since Redis 7.0; the debugger of redis-cli is not attached.
-    redis.raw_set("replicate_commands", lua.create_function(|_, _: MultiValue| Ok(true))?)?;
-    redis.raw_set("breakpoint", lua.create_function(|_, _: MultiValue| Ok(false))?)?;
-    redis.raw_set("debug", lua.create_function(|_, _: MultiValue| Ok(()))?)
+fn sha1hex(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    if frame.args() != 1 {
+        return Err(Raise::line("ERR wrong number of arguments"));
+    }
+    let text = frame.arg_or_number(1).unwrap_or_default();
+    frame.push_bytes(Digest::of(&text).to_hex().as_bytes());
+    Ok(1)
 }
 
-fn logging(lua: &Lua, redis: &Table, options: &Options) -> mlua::Result<()> {
-    let sink = options.log.clone();
-    redis.raw_set(
-        "log",
-        lua.create_function(move |lua, args: MultiValue| {
-            if args.len() < 2 {
-                return Err(Raised::line("ERR redis.log() requires two arguments or more."));
-            }
-            let level = match args.front() {
-                Some(Value::Integer(n)) => *n,
-                Some(Value::Number(n)) => number::truncate(*n),
-                _ => return Err(Raised::line("ERR First argument must be a number (log level).")),
-            };
-            let level = match level {
-                0 => LogLevel::Debug,
-                1 => LogLevel::Verbose,
-                2 => LogLevel::Notice,
-                3 => LogLevel::Warning,
-                _ => return Err(Raised::line("ERR Invalid debug level.")),
-            };
-            let Some(sink) = &sink else { return Ok(()) };
-            let mut line = Vec::new();
-            for value in args.iter().skip(1) {
-                let Some(text) = lua.coerce_string(value.clone())? else { continue };
-                if !line.is_empty() {
-                    line.push(b' ');
-                }
-                line.extend_from_slice(&text.as_bytes());
-            }
-            sink(level, &line);
-            Ok(())
-        })?,
-    )
+fn wants(frame: &Frame<'_>, name: &str, what: &str) -> Raise {
+    Raise::line(&format!("ERR {}.{name}() requires {what}.", frame.host().options.flavour.api))
+}
+
+fn setresp(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    if frame.args() != 1 {
+        return Err(wants(frame, "setresp", "one argument"));
+    }
+    let resp3 = match frame.to_number(1).map(number::truncate) {
+        Some(2) => false,
+        Some(3) => true,
+        _ => return Err(Raise::line("ERR RESP version must be 2 or 3.")),
+    };
+    current::with(|now| {
+        now.run.resp3 = resp3;
+        Ok(0)
+    })
+}
+
+fn set_repl(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    if frame.args() != 1 {
+        return Err(wants(frame, "set_repl", frame.host().options.flavour.set_repl_wants));
+    }
+    match frame.to_number(1).map_or(0, number::truncate) {
+        flags @ 0..=3 => current::with(|now| {
+            now.call.set_replication(flags & 2 != 0);
+            Ok(0)
+        }),
+        _ => Err(Raise::line(
+            "ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",
+        )),
+    }
+}
+
+fn acl_check_cmd(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let verdict = with_arguments(frame, |_, args| current::with(|now| Ok(now.call.may_call(args))))?;
+    match verdict {
+        Verdict::Yes => answer_bool(frame, true),
+        Verdict::No => answer_bool(frame, false),
+        Verdict::Unknown => {
+            let api = frame.host().options.flavour.api;
+            Err(Raise::line(&format!("ERR Invalid command passed to {api}.acl_check_cmd()")))
+        }
+    }
+}
+
+fn log(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    if frame.args() < 2 {
+        return Err(wants(frame, "log", "two arguments or more"));
+    }
+    let Some(level) = frame.number(1).map(number::truncate) else {
+        return Err(Raise::line("ERR First argument must be a number (log level)."));
+    };
+    let level = match level {
+        0 => LogLevel::Debug,
+        1 => LogLevel::Verbose,
+        2 => LogLevel::Notice,
+        3 => LogLevel::Warning,
+        _ => return Err(Raise::line(frame.host().options.flavour.bad_level)),
+    };
+    let Some(sink) = &frame.host().options.log else { return Ok(0) };
+    let mut line = Vec::new();
+    for index in 2..=frame.args() {
+        let Some(text) = frame.arg_or_number(index) else { continue };
+        if !line.is_empty() {
+            line.push(b' ');
+        }
+        line.extend_from_slice(&text);
+    }
+    sink(level, &line);
+    Ok(0)
 }

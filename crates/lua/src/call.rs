@@ -9,16 +9,26 @@ use crate::reply::ReplyBuilder;
 pub trait Call {
     /// Runs `args` (the command's name first; never empty) and writes exactly one reply to `out`.
     fn call(&mut self, args: &[&[u8]], out: &mut ReplyBuilder<'_>);
+
+    /// `redis.set_repl`: whether replicas are told of the writes to come. They are by default.
+    fn set_replication(&mut self, to_replicas: bool) {
+        let _ = to_replicas;
+    }
+
+    /// `redis.acl_check_cmd`: whether the caller of the script may run `args`.
+    fn may_call(&mut self, args: &[&[u8]]) -> Verdict {
+        let _ = args;
+        Verdict::Yes
+    }
 }
 
-/// The errors that Redis 7.0 words differently inside a script; [`Call`] implementations answer with them.
-pub mod refusal {
-    /// No such command.
-    pub const UNKNOWN_COMMAND: &[u8] = b"ERR Unknown Redis command called from script";
-    /// The count of arguments does not fit the command.
-    pub const WRONG_ARITY: &[u8] = b"ERR Wrong number of args calling Redis command from script";
-    /// The command is flagged `noscript`.
-    pub const NOT_ALLOWED: &[u8] = b"ERR This Redis command is not allowed from script";
-    /// A write in a script with the flag `no-writes`, or under EVAL_RO.
-    pub const READ_ONLY_SCRIPT: &[u8] = b"ERR Write commands are not allowed from read-only scripts.";
+/// An answer about a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The user may run it.
+    Yes,
+    /// The user may not.
+    No,
+    /// There is no such command.
+    Unknown,
 }

@@ -1,14 +1,13 @@
 //! The script run that is going on, for the functions that Lua calls.
 //!
-//! A [`Call`] is borrowed for one run, but functions inside the interpreter live as long as it does. mlua's own
-//! `scope` bridges that by making and destroying a function per run, at about 450 ns; a scoped thread-local
-//! slot costs a few.
+//! A [`Call`] is borrowed for one run, but functions inside the interpreter live as long as it does. A scoped
+//! thread-local slot bridges that for a few nanoseconds.
 
 use scoped_tls_hkt::{ReborrowMut, scoped_thread_local};
 
 use crate::call::Call;
-use crate::error::Stop;
 use crate::random::Random;
+use crate::raw::Raise;
 
 /// What one run carries besides its [`Call`].
 #[derive(Debug, Default)]
@@ -18,12 +17,11 @@ pub(crate) struct Run {
     pub(crate) fault: Option<Fault>,
 }
 
-/// What the message handler saw.
+/// What the message handler saw: the message, and the source and line it came from.
 #[derive(Debug)]
-pub(crate) enum Fault {
-    Stopped(Stop),
-    /// The message, and the source and line it came from.
-    Message(Vec<u8>, Option<(String, i64)>),
+pub(crate) struct Fault {
+    pub(crate) line: Vec<u8>,
+    pub(crate) place: Option<(String, i64)>,
 }
 
 pub(crate) struct Current<'run> {
@@ -47,9 +45,9 @@ pub(crate) fn enter<R>(current: Current<'_>, script: impl FnOnce() -> R) -> R {
 }
 
 /// Hands the current run to `use_it`; an error outside of any, or when a command calls back into its own script.
-pub(crate) fn with<R>(use_it: impl FnOnce(Current<'_>) -> mlua::Result<R>) -> mlua::Result<R> {
+pub(crate) fn with<R>(use_it: impl FnOnce(Current<'_>) -> Result<R, Raise>) -> Result<R, Raise> {
     if !CURRENT.is_set() {
-        return Err(mlua::Error::runtime("no script is running"));
+        return Err(Raise::text("no script is running"));
     }
     CURRENT.with(use_it)
 }

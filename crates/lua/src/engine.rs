@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mlua::{Function, Value};
-
 use crate::answer::{self, ScriptReply};
 use crate::call::Call;
-use crate::current::{self, Current, Fault, Run};
+use crate::current::{self, Current, Run};
 use crate::error::{Error, Stop, one_line};
+use crate::host::Host;
 use crate::limit::KillSwitch;
 use crate::options::Options;
+use crate::raw::Kept;
 use crate::sandbox::{self, Sandbox};
 use crate::script::{Digest, DigestHasher, Script, Scripts, Stats};
 
@@ -26,12 +26,12 @@ pub struct Engine {
     generation: u64,
     switch: KillSwitch,
     sandbox: Sandbox,
-    state: Run,
+    run: Run,
 }
 
 struct Compiled {
     script: Arc<Script>,
-    function: Function,
+    function: Kept,
 }
 
 impl Engine {
@@ -47,7 +47,8 @@ impl Engine {
     /// An engine of a pool: what one loads, all can run.
     pub fn with_scripts(options: Options, scripts: Arc<Scripts>) -> Result<Self, Error> {
         let switch = KillSwitch::default();
-        let sandbox = sandbox::build(&options, &switch)?;
+        let host = Host::new(options.clone(), switch.clone(), Arc::clone(&scripts.cjson));
+        let sandbox = sandbox::build(host)?;
         Ok(Self {
             generation: scripts.generation(),
             options,
@@ -55,7 +56,7 @@ impl Engine {
             compiled: HashMap::default(),
             switch,
             sandbox,
-            state: Run::default(),
+            run: Run::default(),
         })
     }
 
@@ -93,11 +94,7 @@ impl Engine {
         out: &mut dyn ScriptReply,
     ) -> Result<(), Error> {
         let digest = Digest::from_hex(hex).ok_or(Error::NoScript)?;
-        self.drop_dead_scripts();
-        if !self.compiled.contains_key(&digest) {
-            let script = self.scripts.find(digest).ok_or(Error::NoScript)?;
-            self.compile(script)?;
-        }
+        self.ready(digest)?;
         self.run_compiled(digest, keys, args, call, out)
     }
 
@@ -121,7 +118,8 @@ impl Engine {
     pub fn flush(&mut self) -> Result<(), Error> {
         self.scripts.flush();
         self.drop_dead_scripts();
-        Ok(self.sandbox.lua.gc_collect()?)
+        self.sandbox.state.collect();
+        Ok(())
     }
 
     /// Counters of the cache.
@@ -131,14 +129,14 @@ impl Engine {
 
     /// Bytes that the interpreter holds.
     pub fn used_memory(&self) -> usize {
-        self.sandbox.lua.used_memory()
+        self.sandbox.state.memory().used()
     }
 
     fn prepare(&mut self, source: &[u8]) -> Result<Digest, Error> {
         self.drop_dead_scripts();
         let digest = Digest::of(source);
         if !self.compiled.contains_key(&digest) {
-            let script = self.scripts.insert(digest, source)?;
+            let script = self.scripts.insert(digest, source, &self.options.flavour)?;
             self.compile(script)?;
             // The insertion may have evicted what another of ours stood for.
             self.drop_dead_scripts();
@@ -146,24 +144,42 @@ impl Engine {
         Ok(digest)
     }
 
-    fn compile(&mut self, script: Arc<Script>) -> Result<(), Error> {
-        match sandbox::compile(&self.sandbox.lua, script.body(), "@user_script") {
-            Ok(function) => {
-                self.compiled.insert(script.digest(), Compiled { script, function });
-                Ok(())
-            }
-            Err(error) => {
-                self.scripts.forget(&script);
-                Err(Error::Compile(sandbox::syntax_message(&error)))
-            }
+    /// Makes sure that a known script is compiled here.
+    fn ready(&mut self, digest: Digest) -> Result<(), Error> {
+        self.drop_dead_scripts();
+        if !self.compiled.contains_key(&digest) {
+            let script = self.scripts.find(digest).ok_or(Error::NoScript)?;
+            self.compile(script)?;
         }
+        Ok(())
+    }
+
+    fn compile(&mut self, script: Arc<Script>) -> Result<(), Error> {
+        let state = &mut self.sandbox.state;
+        if state.compile(script.body(), b"@user_script").is_ok() {
+            let function = state.keep();
+            self.compiled.insert(script.digest(), Compiled { script, function });
+            return Ok(());
+        }
+        let mut frame = state.frame();
+        let message = String::from_utf8_lossy(frame.text(-1).unwrap_or_default()).into_owned();
+        frame.pop(1);
+        self.scripts.forget(&script);
+        Err(Error::Compile(message))
     }
 
     fn drop_dead_scripts(&mut self) {
         let generation = self.scripts.generation();
         if generation != self.generation {
             self.generation = generation;
-            self.compiled.retain(|_, compiled| compiled.script.alive.load(Ordering::Relaxed));
+            let state = &mut self.sandbox.state;
+            self.compiled.retain(|_, compiled| {
+                let alive = compiled.script.alive.load(Ordering::Relaxed);
+                if !alive {
+                    state.forget(compiled.function);
+                }
+                alive
+            });
         }
     }
 
@@ -177,72 +193,77 @@ impl Engine {
     ) -> Result<(), Error> {
         let Some(compiled) = self.compiled.get(&digest) else { return Err(Error::NoScript) };
         self.scripts.touch(&compiled.script);
-        let keys = self.sandbox.lua.create_sequence_from(keys.iter().map(|key| sandbox::argument(key)))?;
-        let argv = self.sandbox.lua.create_sequence_from(args.iter().map(|arg| sandbox::argument(arg)))?;
-        self.sandbox.set_arguments(keys, argv)?;
-        let function = &compiled.function;
-        self.state.resp3 = false;
-        self.state.fault = None;
-        self.switch
-            .arm(self.options.time_limit.as_ref().map(|(limit, clock)| clock().saturating_add(*limit)));
-        if self.options.memory_limit > 0 {
-            self.sandbox.lua.set_memory_limit(self.options.memory_limit)?;
-        }
-        let (sandbox, run) = (&self.sandbox, &mut self.state);
-        let ended = current::enter(Current { call, run }, || sandbox.run(function));
-        self.lift_limit()?;
-        match ended {
-            Ok((true, value)) => {
-                answer::write(&value, self.state.resp3, out)?;
-                Ok(())
+        let Sandbox { state, handler, globals } = &mut self.sandbox;
+        state.push_kept(*globals);
+        let mut frame = state.frame();
+        for (name, list) in [(&b"KEYS"[..], keys), (b"ARGV", args)] {
+            frame.push_table(list.len(), 0);
+            for (index, bytes) in list.iter().enumerate() {
+                frame.push_bytes(bytes);
+                frame.set_index(-2, index + 1);
             }
-            Ok((false, value)) => Err(self.failure(digest, Some(&value))),
-            Err(error) => Err(self.failure(digest, Some(&Value::Error(Box::new(error))))),
+            frame.set_field(-2, name);
         }
+        frame.cut(0);
+        self.run.resp3 = false;
+        self.run.fault = None;
+        let deadline = self.options.time_limit.as_ref().map(|(limit, clock)| clock().saturating_add(*limit));
+        self.switch.arm(deadline);
+        state.push_kept(compiled.function);
+        let run = &mut self.run;
+        let ended = current::enter(Current { call, run }, || state.run(0, 1, Some(*handler)));
+        let stopped = state.take_stop();
+        let mut frame = state.frame();
+        if ended.is_ok() {
+            answer::write(&mut frame, self.run.resp3, out);
+            frame.cut(0);
+            return Ok(());
+        }
+        let bare = frame.to_text(-1).map(|text| [b"ERR ", &text[..]].concat());
+        frame.cut(0);
+        Err(self.failure(digest, stopped, bare))
     }
 
     /// What the handler saw, as the line for the client.
-    fn failure(&mut self, digest: Digest, bare: Option<&Value>) -> Error {
+    fn failure(&mut self, digest: Digest, stopped: Option<Stop>, bare: Option<Vec<u8>>) -> Error {
         let name = digest.to_hex();
-        match self.state.fault.take() {
-            Some(Fault::Stopped(Stop::Killed)) => Error::Killed(format!("f_{name}")),
-            Some(Fault::Stopped(Stop::TimeLimit)) => Error::TimeLimit(format!("f_{name}")),
-            Some(Fault::Message(mut line, place)) => {
-                if let Some((source, at)) = place {
-                    line.extend_from_slice(format!(" script: {name}, on {source}:{at}.").as_bytes());
+        match stopped {
+            Some(Stop::Killed) => return Error::Killed(format!("f_{name}")),
+            Some(Stop::TimeLimit) => return Error::TimeLimit(format!("f_{name}")),
+            None => {}
+        }
+        let named = if self.options.flavour.named_errors { format!(" {name},") } else { String::new() };
+        let mut line = match self.run.fault.take() {
+            Some(fault) => {
+                let mut line = fault.line;
+                if let Some((source, at)) = fault.place {
+                    line.extend_from_slice(format!(" script:{named} on {source}:{at}.").as_bytes());
                 }
-                one_line(&mut line);
-                Error::Script(line)
+                line
             }
             None => {
-                let mut line = bare.map_or_else(|| b"ERR unknown error".to_vec(), sandbox::bare_text);
-                line.extend_from_slice(format!(" script: {name}").as_bytes());
-                one_line(&mut line);
                 // Most likely memory: make room, or begin anew if what is held cannot be collected.
                 self.recover();
-                Error::Script(line)
+                let mut line = bare.unwrap_or_else(|| b"ERR error in error handling".to_vec());
+                line.extend_from_slice(format!(" script: {name}").as_bytes());
+                line
             }
-        }
+        };
+        one_line(&mut line);
+        Error::Script(line)
     }
 
     fn recover(&mut self) {
         let limit = self.options.memory_limit;
-        let collected = self.sandbox.lua.gc_collect().is_ok();
-        if collected && (limit == 0 || self.sandbox.lua.used_memory() < limit / 2) {
+        self.sandbox.state.collect();
+        if limit == 0 || self.used_memory() < limit / 2 {
             return;
         }
-        if let Ok(sandbox) = sandbox::build(&self.options, &self.switch) {
+        let host = Host::new(self.options.clone(), self.switch.clone(), Arc::clone(&self.scripts.cjson));
+        if let Ok(sandbox) = sandbox::build(host) {
             self.compiled.clear();
             self.sandbox = sandbox;
         }
-    }
-
-    /// Between runs Rust allocates in the interpreter without Lua's protection, so no limit may fail it.
-    fn lift_limit(&self) -> Result<(), Error> {
-        if self.options.memory_limit > 0 {
-            self.sandbox.lua.set_memory_limit(0)?;
-        }
-        Ok(())
     }
 }
 

@@ -1,7 +1,6 @@
 //! What a script run can end in instead of a reply.
 
 use std::borrow::Cow;
-use std::fmt;
 
 /// Why there is no reply. [`Error::line`] is what a Redis client expects after the dash.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +24,7 @@ pub enum Error {
     /// The time limit passed.
     #[error("ERR Error running script (call to {0}): Script ran longer than the time limit.")]
     TimeLimit(String),
-    /// The interpreter could not be set up, or refused a value of ours.
+    /// The interpreter could not be set up.
     #[error("ERR {0}")]
     Interpreter(String),
 }
@@ -44,12 +43,6 @@ impl Error {
     }
 }
 
-impl From<mlua::Error> for Error {
-    fn from(error: mlua::Error) -> Self {
-        Self::Interpreter(error.to_string())
-    }
-}
-
 /// Line ends would end the reply early: they become blanks, as in Redis.
 pub(crate) fn one_line(text: &mut [u8]) {
     for byte in text {
@@ -59,41 +52,9 @@ pub(crate) fn one_line(text: &mut [u8]) {
     }
 }
 
-/// An error that our functions raise in Lua; scripts see it as a table with the field `err`.
-#[derive(Debug, Clone)]
-pub(crate) enum Raised {
-    /// The line, code first.
-    Line(Vec<u8>),
-    /// As Lua's own functions raise: a text with the place in front.
-    Text(Vec<u8>),
-    /// Not to be caught.
-    Stop(Stop),
-}
-
+/// Why a script was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     Killed,
     TimeLimit,
 }
-
-impl Raised {
-    pub(crate) fn line(text: &str) -> mlua::Error {
-        mlua::Error::external(Self::Line(text.as_bytes().to_vec()))
-    }
-
-    /// The one that travels inside `error`, if any.
-    pub(crate) fn of(error: &mlua::Error) -> Option<&Self> {
-        error.downcast_ref::<Self>()
-    }
-}
-
-impl fmt::Display for Raised {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(text) | Self::Text(text) => f.write_str(&String::from_utf8_lossy(text)),
-            Self::Stop(_) => f.write_str("script stopped"),
-        }
-    }
-}
-
-impl std::error::Error for Raised {}

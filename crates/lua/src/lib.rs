@@ -25,24 +25,34 @@
 
 mod answer;
 mod api;
+mod bit;
 mod call;
+mod cjson;
+mod cmsgpack;
 mod current;
 mod engine;
 mod error;
+mod flavour;
+mod host;
+mod library;
 mod limit;
 mod number;
 mod options;
+mod pattern;
 mod random;
+mod raw;
 mod reply;
 mod sandbox;
 mod script;
 mod shebang;
+mod structs;
 pub mod testing;
 
 pub use answer::{Aggregate, ScriptReply};
-pub use call::{Call, refusal};
+pub use call::{Call, Verdict};
 pub use engine::Engine;
 pub use error::Error;
+pub use flavour::{Flavour, Refusal};
 pub use limit::{Clock, KillSwitch};
 pub use options::{LogLevel, LogSink, Options};
 pub use reply::ReplyBuilder;

@@ -5,12 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use mlua::{HookTriggers, Lua, VmState};
+use crate::error::Stop;
 
-use crate::error::{Raised, Stop};
-
-/// Instructions between two looks at the switch and the clock: some 50 us of work.
-const STRIDE: u32 = 10_000;
 /// No deadline.
 const NEVER: u64 = u64::MAX;
 
@@ -45,7 +41,9 @@ impl KillSwitch {
         self.0.deadline_nanos.store(nanos, Ordering::Relaxed);
     }
 
-    fn verdict(&self, clock: Option<&Clock>) -> Option<Stop> {
+    /// Whether the script has to end, and why. The error that follows passes through the sandbox's pcall, xpcall and
+    /// coroutine.resume, which raise it again: `while true do pcall(f) end` ends.
+    pub(crate) fn verdict(&self, clock: Option<&Clock>) -> Option<Stop> {
         if self.0.killed.load(Ordering::Relaxed) {
             return Some(Stop::Killed);
         }
@@ -57,18 +55,6 @@ impl KillSwitch {
             return Some(Stop::TimeLimit);
         }
         None
-    }
-
-    /// Makes `lua` look here. The error it raises passes through the sandbox's pcall, xpcall and
-    /// coroutine.resume, which raise it again: `while true do pcall(f) end` ends.
-    pub(crate) fn install(&self, lua: &Lua, clock: Option<Clock>) -> mlua::Result<()> {
-        let switch = self.clone();
-        lua.set_global_hook(HookTriggers::new().every_nth_instruction(STRIDE), move |_, _| {
-            match switch.verdict(clock.as_ref()) {
-                None => Ok(VmState::Continue),
-                Some(stop) => Err(mlua::Error::external(Raised::Stop(stop))),
-            }
-        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::flavour::Flavour;
 use crate::limit::Clock;
 
 /// Where `redis.log` writes.
@@ -34,12 +35,18 @@ pub struct Options {
     pub max_string: usize,
     /// Compiled scripts to keep; the least recently used goes first. Default: all, as Redis 7.0.
     pub max_scripts: Option<usize>,
-    /// What `redis.REDIS_VERSION` says. Default `7.0.15`.
-    pub version: [u8; 3],
-    /// Also offers the API under the name `server`, as Valkey does.
-    pub valkey: bool,
+    /// Which server scripts believe to run on. Default Redis 7.0.15.
+    pub flavour: Flavour,
+    /// What `os.clock` tells, where the flavour has it; default: nothing moves.
+    pub cpu_clock: Option<Clock>,
     /// Where `redis.log` writes; default: nowhere.
     pub log: Option<LogSink>,
+}
+
+impl Options {
+    pub(crate) fn clock(&self) -> Option<&Clock> {
+        self.time_limit.as_ref().map(|(_, clock)| clock)
+    }
 }
 
 impl Default for Options {
@@ -49,8 +56,8 @@ impl Default for Options {
             time_limit: None,
             max_string: 64 << 20,
             max_scripts: None,
-            version: [7, 0, 15],
-            valkey: false,
+            flavour: Flavour::default(),
+            cpu_clock: None,
             log: None,
         }
     }
@@ -63,8 +70,7 @@ impl fmt::Debug for Options {
             .field("time_limit", &self.time_limit.as_ref().map(|(limit, _)| limit))
             .field("max_string", &self.max_string)
             .field("max_scripts", &self.max_scripts)
-            .field("version", &self.version)
-            .field("valkey", &self.valkey)
+            .field("flavour", &self.flavour)
             .finish_non_exhaustive()
     }
 }

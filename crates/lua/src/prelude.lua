@@ -1,5 +1,5 @@
 -- Runs once in a new state. `raw` is Lua's own library, `host` what Rust adds. Returns the globals that scripts
--- see, and the table behind them.
+-- see, the table behind them, and what handles errors.
 --
 -- Tables that scripts must not change are empty proxies in front of the real ones (Lua 5.1 knows no readonly
 -- tables), so every function that goes around metamethods is replaced here by one that knows the proxies.
@@ -9,7 +9,7 @@ local raw_next, raw_rawget, raw_rawset = raw.next, raw.rawget, raw.rawset
 local raw_setmetatable, raw_getmetatable, raw_pairs = raw.setmetatable, raw.getmetatable, raw.pairs
 local raw_pcall, raw_xpcall, raw_resume = raw.pcall, raw.xpcall, raw.coroutine.resume
 local raw_insert, raw_collect = raw.table.insert, raw.collectgarbage
-local to_table = host.to_table
+local STOP = host.stop
 local READONLY = "Attempt to modify a readonly table"
 
 local behind, shown = {}, {}
@@ -30,19 +30,18 @@ local function bad(position, name, expected, count, value)
   error("bad argument #" .. position .. " to '" .. name .. "' (" .. detail .. ")", 3)
 end
 
--- A caught error that came from Rust is userdata; scripts see a table with the field err. A script that was
--- stopped must stay stopped: to_table raises again.
+-- A script that was stopped must stay stopped: what stops it is raised again by whatever catches errors.
 local function settle(ok, ...)
   if ok then return true, ... end
   local err = ...
-  if type(err) == "userdata" then return false, to_table(err) end
+  if err == STOP then error(STOP) end
   return false, err
 end
 
 local function settle_text(ok, ...)
   if ok then return true, ... end
   local err = ...
-  if type(err) == "userdata" then err = to_table(err) end
+  if err == STOP then error(STOP) end
   if type(err) == "table" then
     local text = err.err
     local kind = type(text)
@@ -52,7 +51,7 @@ local function settle_text(ok, ...)
 end
 
 local G = {_VERSION = raw._VERSION, assert = raw.assert, error = error, gcinfo = raw.gcinfo, ipairs = raw.ipairs,
-  load = host.load, loadstring = host.loadstring, rawequal = raw.rawequal, select = select,
+  loadstring = host.loadstring, rawequal = raw.rawequal, select = select,
   tonumber = raw.tonumber, tostring = tostring, type = type, unpack = raw.unpack}
 
 function G.pcall(...)
@@ -65,12 +64,34 @@ function G.xpcall(...)
   if count < 2 then bad(2, "xpcall", "value", count) end
   local f, user = ...
   return settle(raw_xpcall(f, function(err)
-    if type(err) == "userdata" then
-      if host.is_stop(err) then return err end
-      err = to_table(err)
-    end
+    if err == STOP then return err end
     return user(err)
   end))
+end
+
+function G.load(...)
+  local pieces, name = ...
+  if type(pieces) ~= "function" then bad(1, "load", "function", select("#", ...), pieces) end
+  if name == nil then name = "=(load)" end
+  local all, count, size = {}, 0, 0
+  local ok, err = raw_pcall(function()
+    while true do
+      local piece = pieces()
+      if piece == nil then return end
+      local kind = type(piece)
+      if kind ~= "string" and kind ~= "number" then error("reader function must return a string", 4) end
+      piece = tostring(piece)
+      if piece == "" then return end
+      count, size = count + 1, size + #piece
+      all[count] = piece
+      if size > host.max_string then error("chunk too large", 0) end
+    end
+  end)
+  if not ok then
+    if err == STOP then error(STOP) end
+    return nil, err
+  end
+  return host.compile(raw.table.concat(all), tostring(name))
 end
 
 function G.next(...)
@@ -162,15 +183,119 @@ local maths = copy(raw.math)
 maths.random, maths.randomseed = host.random, host.randomseed
 G.math = freeze(maths)
 
+-- Sorting many without a function of the script's would stay inside C, where nothing stops it.
+local raw_sort, raw_getn = raw.table.sort, raw.table.getn
+function tables.sort(...)
+  local t, less = ...
+  if type(t) ~= "table" then bad(1, "sort", "table", select("#", ...), t) end
+  if behind[t] then error(READONLY, 0) end
+  if less == nil and raw_getn(t) > 1000 then return raw_sort(t, function(a, b) return a < b end) end
+  local ok, err = raw_pcall(raw_sort, t, less)
+  if ok then return end
+  if err == "invalid order function for sorting" then error(err, 2) end
+  error(err, 0)
+end
+
 -- The real table stays behind the metatable of strings, so that ("x"):upper() costs no detour.
 local strings = raw.string
-strings.rep = host.rep
+strings.rep, strings.find, strings.match = host.rep, host.find, host.match
+
+local raw_gsub, search, sub = host.gsub, host.search, strings.sub
+
+local function text(value, position, name, count)
+  local kind = type(value)
+  if kind ~= "string" and kind ~= "number" then
+    local got = position > count and "no value" or kind
+    error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " .. got .. ")", 3)
+  end
+  return tostring(value)
+end
+
+function strings.gmatch(...)
+  local s, p = ...
+  local count = select("#", ...)
+  s, p = text(s, 1, "gmatch", count), text(p, 2, "gmatch", count)
+  local at = 0
+  local function step(from, to, ...)
+    if not from then return nil end
+    -- An empty match goes one further.
+    at = to == from and to + 1 or to
+    return ...
+  end
+  return function() return step(search(s, p, at)) end
+end
+strings.gfind = strings.gmatch
+
+-- With a function, or a table that has a metatable: those run Lua code between matches.
+local function gsub_by(s, p, by, most)
+  local anchored = sub(p, 1, 1) == "^" or nil
+  if anchored then p = sub(p, 2) end
+  local parts, n, at, count, length = {}, 0, 0, 0, #s
+  -- Above stand step, gsub_by, gsub, and then the script.
+  local function value(whole, ...)
+    local found
+    if type(by) == "function" then found = by(...) else found = by[(...)] end
+    if not found then return whole end
+    local kind = type(found)
+    if kind ~= "string" and kind ~= "number" then
+      error("invalid replacement value (a " .. kind .. ")", 5)
+    end
+    return found
+  end
+  local function step(from, to, ...)
+    if not from then return false end
+    count = count + 1
+    if from > at then n = n + 1 parts[n] = sub(s, at + 1, from) end
+    n = n + 1
+    parts[n] = value(sub(s, from + 1, to), ...)
+    at = to
+    if to == from then
+      if to < length then n = n + 1 parts[n] = sub(s, to + 1, to + 1) end
+      at = to + 1
+    end
+    return true
+  end
+  while count < most and at <= length do
+    if anchored then
+      step(search(s, p, at, true))
+      break
+    elseif not step(search(s, p, at)) then
+      break
+    end
+  end
+  if at < length then n = n + 1 parts[n] = sub(s, at + 1) end
+  return raw.table.concat(parts), count
+end
+
+function strings.gsub(...)
+  local s, p, by, most = ...
+  local kind = type(by)
+  if kind ~= "function" and (kind ~= "table" or not raw_getmetatable(by)) then return raw_gsub(...) end
+  local count = select("#", ...)
+  s, p = text(s, 1, "gsub", count), text(p, 2, "gsub", count)
+  if most == nil then
+    most = #s + 1
+  else
+    local given = raw.tonumber(most)
+    if not given then
+      local refused = raw_gsub(s, p, "", most)
+      return refused
+    end
+    most = given
+  end
+  local result, n = gsub_by(s, p, by, most)
+  return result, n
+end
 G.string = freeze(strings)
 raw_getmetatable("").__metatable = freeze({__index = G.string})
 
 local redis = host.redis
 G.redis = freeze(redis)
 if host.valkey then G.server = G.redis end
+for _, name in raw.ipairs({"cjson", "cmsgpack", "struct", "bit", "os"}) do
+  local library = raw_rawget(host, name)
+  if library then G[name] = freeze(library) end
+end
 
 local function missing(_, name)
   error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
@@ -179,4 +304,19 @@ raw_setmetatable(G, {__index = missing})
 local globals = freeze(G, freeze({__index = missing}))
 G._G = globals
 
-return globals, G
+-- Sees an error that nobody caught, before its frames are gone.
+local function handler(err)
+  if err == STOP then return end
+  local line
+  if type(err) == "table" then
+    line = err.err
+    local kind = type(line)
+    -- A server of 7.0.15 dies of this.
+    if kind ~= "string" and kind ~= "number" then line = "ERR unknown error" end
+  else
+    line = "ERR " .. tostring(err)
+  end
+  host.note(line)
+end
+
+return globals, G, handler

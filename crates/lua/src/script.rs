@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha1::{Digest as _, Sha1};
 
+use crate::cjson;
 use crate::error::Error;
+use crate::flavour::Flavour;
 use crate::shebang::{self, Flags};
 
 /// The SHA1 of a script's source.
@@ -98,8 +100,8 @@ pub struct Script {
 }
 
 impl Script {
-    fn new(digest: Digest, source: &[u8]) -> Result<Self, Error> {
-        let (flags, body) = shebang::parse(source)?;
+    fn new(digest: Digest, source: &[u8], flavour: &Flavour) -> Result<Self, Error> {
+        let (flags, body) = shebang::parse(source, flavour)?;
         let body = source.len() - body.len();
         let source = source.into();
         Ok(Self { digest, source, body, flags, alive: AtomicBool::new(true), used: AtomicU64::new(0) })
@@ -143,6 +145,8 @@ pub struct Scripts {
     clock: AtomicU64,
     generation: AtomicU64,
     table: Mutex<Table>,
+    /// The settings of `cjson` outlive scripts and are the same in all engines.
+    pub(crate) cjson: Arc<cjson::Shared>,
 }
 
 #[derive(Debug, Default)]
@@ -164,12 +168,17 @@ impl Scripts {
     }
 
     /// Adds a source whose syntax was checked; the same source twice is the same script.
-    pub(crate) fn insert(&self, digest: Digest, source: &[u8]) -> Result<Arc<Script>, Error> {
+    pub(crate) fn insert(
+        &self,
+        digest: Digest,
+        source: &[u8],
+        flavour: &Flavour,
+    ) -> Result<Arc<Script>, Error> {
         let mut table = self.table();
         if let Some(script) = table.by_digest.get(&digest) {
             return Ok(Arc::clone(script));
         }
-        let script = Arc::new(Script::new(digest, source)?);
+        let script = Arc::new(Script::new(digest, source, flavour)?);
         self.touch(&script);
         while self.bound.is_some_and(|bound| table.by_digest.len() >= bound) {
             let oldest = table.by_digest.values().min_by_key(|s| s.used.load(Ordering::Relaxed)).cloned();
@@ -247,7 +256,7 @@ mod tests {
     #[test]
     fn a_bounded_cache_drops_the_least_recently_used() {
         let scripts = Scripts::bounded(2);
-        let add = |s: &[u8]| scripts.insert(Digest::of(s), s).expect("valid");
+        let add = |s: &[u8]| scripts.insert(Digest::of(s), s, &Flavour::REDIS_7_0).expect("valid");
         let (a, _b) = (add(b"return 1"), add(b"return 2"));
         scripts.touch(&a);
         add(b"return 3");

@@ -1,6 +1,7 @@
 //! The first line of a script: `#!lua flags=no-writes,allow-stale`.
 
 use crate::error::Error;
+use crate::flavour::Flavour;
 
 /// What a script says about itself in its first line.
 ///
@@ -23,7 +24,7 @@ pub struct Flags {
 }
 
 /// Splits `source` into its flags and the part to compile. The line's end stays, so that lines count as written.
-pub(crate) fn parse(source: &[u8]) -> Result<(Flags, &[u8]), Error> {
+pub(crate) fn parse<'a>(source: &'a [u8], flavour: &Flavour) -> Result<(Flags, &'a [u8]), Error> {
     if !source.starts_with(b"#!") {
         return Ok((Flags::default(), source));
     }
@@ -38,7 +39,13 @@ pub(crate) fn parse(source: &[u8]) -> Result<(Flags, &[u8]), Error> {
     }
     let mut words = line.split_ascii_whitespace();
     let engine = words.next().unwrap_or_default();
-    if engine != "#!lua" {
+    if flavour.many_engines {
+        // Valkey looks engines up by name, in any case.
+        let name = engine.strip_prefix("#!").unwrap_or_default();
+        if !name.eq_ignore_ascii_case("lua") {
+            return Err(Error::Shebang(format!("Could not find scripting engine '{name}'")));
+        }
+    } else if engine != "#!lua" {
         return Err(Error::Shebang(format!("Unexpected engine in script shebang: {engine}")));
     }
     let mut flags = Flags { declared: true, ..Flags::default() };
@@ -71,19 +78,20 @@ mod tests {
 
     #[test]
     fn flags_are_read_and_lines_keep_their_numbers() {
-        let (flags, body) = parse(b"#!lua flags=no-writes,allow-stale\nreturn 1").expect("valid");
+        let source = b"#!lua flags=no-writes,allow-stale\nreturn 1";
+        let (flags, body) = parse(source, &Flavour::REDIS_7_0).expect("valid");
         assert!(flags.declared && flags.no_writes && flags.allow_stale && !flags.allow_oom);
         assert_eq!(body, b"\nreturn 1");
     }
 
     #[test]
     fn a_script_without_a_shebang_declares_nothing() {
-        assert_eq!(parse(b"return 1"), Ok((Flags::default(), &b"return 1"[..])));
+        assert_eq!(parse(b"return 1", &Flavour::REDIS_7_0), Ok((Flags::default(), &b"return 1"[..])));
     }
 
     #[test]
     fn each_mistake_has_the_servers_text() {
-        let text = |source: &[u8]| parse(source).expect_err("invalid").to_string();
+        let text = |source: &[u8]| parse(source, &Flavour::REDIS_7_0).expect_err("invalid").to_string();
         assert_eq!(text(b"#!lua"), "ERR Invalid script shebang");
         assert_eq!(text(b"#!luax\n"), "ERR Unexpected engine in script shebang: #!luax");
         assert_eq!(text(b"#!lua flags=x\n"), "ERR Unexpected flag in script shebang: x");

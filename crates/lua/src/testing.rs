@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::answer::{Aggregate, ScriptReply};
-use crate::call::{Call, refusal};
+use crate::call::Call;
+use crate::flavour::{Flavour, Refusal};
 use crate::number;
 use crate::reply::ReplyBuilder;
 
@@ -21,7 +22,7 @@ impl Call for MapCall {
         self.calls += 1;
         let Some((name, rest)) = args.split_first() else { return out.null() };
         let mut upper = [0; 8];
-        let Some(upper) = upper.get_mut(..name.len()) else { return out.error(refusal::UNKNOWN_COMMAND) };
+        let Some(upper) = upper.get_mut(..name.len()) else { return out.refuse(Refusal::UnknownCommand) };
         upper.copy_from_slice(name);
         upper.make_ascii_uppercase();
         match (&*upper, rest) {
@@ -55,9 +56,9 @@ impl Call for MapCall {
                 }
             }
             (b"PING" | b"ECHO" | b"GET" | b"SET" | b"INCR" | b"INCRBY" | b"EXPIRE", _) => {
-                out.error(refusal::WRONG_ARITY)
+                out.refuse(Refusal::WrongArity)
             }
-            _ => out.error(refusal::UNKNOWN_COMMAND),
+            _ => out.refuse(Refusal::UnknownCommand),
         }
     }
 }
@@ -81,12 +82,19 @@ impl MapCall {
 pub struct Recorder {
     bytes: Vec<u8>,
     resp3: bool,
+    flavour: Flavour,
 }
 
 impl Recorder {
     /// For a client that said HELLO 3.
     pub fn resp3() -> Self {
-        Self { bytes: Vec::new(), resp3: true }
+        Self { resp3: true, ..Self::default() }
+    }
+
+    /// Prints doubles as this server does.
+    #[must_use]
+    pub fn flavour(self, flavour: Flavour) -> Self {
+        Self { flavour, ..self }
     }
 
     /// What was written.
@@ -137,7 +145,7 @@ impl ScriptReply for Recorder {
 
     fn double(&mut self, n: f64) {
         let mut text = Vec::with_capacity(24);
-        number::push_g17(&mut text, n);
+        number::push_double(&mut text, n, self.flavour.shortest_numbers);
         if self.resp3 { self.line(b',', &text) } else { self.bulk(&text) }
     }
 

@@ -1,58 +1,80 @@
-//! The same scripts on a real Redis 7.0.15 and here; `redis.call` goes to that same server, replies are compared
+//! The same scripts on real servers and here; `redis.call` goes to that same server, replies are compared
 //! as bytes.
 
 use lua::testing::Recorder;
-use lua::{Call, Engine, Options, ReplyBuilder, refusal};
+use lua::{Call, Engine, Flavour, Options, Refusal, ReplyBuilder, Verdict};
 use testkit::{Client, Running, Server};
 
 /// Scripts between lines of dashes. `# resp3` on the first line: the client speaks RESP3.
-const CORPORA: [(&str, &str); 4] = [
+const CORPORA: [(&str, &str); 5] = [
     ("conversions", include_str!("corpus/conversions.txt")),
     ("errors", include_str!("corpus/errors.txt")),
     ("sandbox", include_str!("corpus/sandbox.txt")),
     ("programs", include_str!("corpus/programs.txt")),
+    ("libraries", include_str!("corpus/libraries.txt")),
+];
+
+const SERVERS: [(Server, Flavour); 3] = [
+    (Server::R7_0, Flavour::REDIS_7_0),
+    (Server::R8_2, Flavour::REDIS_8_2),
+    (Server::V9_1, Flavour::VALKEY_9_1),
 ];
 
 #[test]
-fn conversions_equal_those_of_redis_7_0() {
+fn conversions_equal_those_of_the_servers() {
     compare("conversions");
 }
 
 #[test]
-fn error_texts_equal_those_of_redis_7_0() {
+fn error_texts_equal_those_of_the_servers() {
     compare("errors");
 }
 
 #[test]
-fn the_sandbox_refuses_as_redis_7_0_does() {
+fn the_sandbox_refuses_as_the_servers_do() {
     compare("sandbox");
 }
 
 #[test]
-fn programs_answer_as_on_redis_7_0() {
+fn programs_answer_as_on_the_servers() {
     compare("programs");
+}
+
+#[test]
+fn the_libraries_answer_as_on_the_servers() {
+    compare("libraries");
 }
 
 fn compare(name: &str) {
     let corpus = CORPORA.iter().find(|(known, _)| *known == name).expect("a corpus").1;
-    let server = Server::R7_0.start();
-    let mut world = World::new(&server);
     let mut differences = Vec::new();
-    let mut count = 0;
-    for script in corpus.split("\n---\n") {
-        let script = script.trim_matches('\n');
-        let (resp3, script) = match script.strip_prefix("# resp3\n") {
-            Some(rest) => (true, rest),
-            None => (false, script),
-        };
-        count += 1;
-        let (theirs, ours) = (world.theirs(script, resp3), world.ours(script, resp3));
-        if theirs != ours {
-            differences.push(format!("{script}\n  7.0.15: {theirs}\n  ours:   {ours}"));
+    for (server, flavour) in SERVERS {
+        let running = server.start();
+        let mut world = World::new(&running, flavour);
+        let mut count = 0;
+        for script in corpus.split("\n---\n") {
+            let script = script.trim_matches('\n');
+            // A server whose reply breaks the protocol cannot be compared with.
+            if script.starts_with(&format!("# not {}\n", server.version())) {
+                continue;
+            }
+            let script = match script.split_once('\n') {
+                Some((first, rest)) if first.starts_with("# not ") => rest,
+                _ => script,
+            };
+            let (resp3, script) = match script.strip_prefix("# resp3\n") {
+                Some(rest) => (true, rest),
+                None => (false, script),
+            };
+            count += 1;
+            let (theirs, ours) = (world.theirs(script, resp3), world.ours(script, resp3));
+            if theirs != ours {
+                differences.push(format!("{script}\n  {}: {theirs}\n  ours:   {ours}", server.version()));
+            }
         }
+        assert!(count >= 20, "only {count} scripts");
     }
-    assert!(count >= 20, "only {count} scripts");
-    assert!(differences.is_empty(), "{} of {count} differ\n{}", differences.len(), differences.join("\n"));
+    assert!(differences.is_empty(), "{} differ\n{}", differences.len(), differences.join("\n"));
 }
 
 const KEYS: [&[u8]; 3] = [b"key:1", b"key:2", b"key:3"];
@@ -62,17 +84,20 @@ struct World {
     clients: [Client; 2],
     calls: Connections,
     engine: Engine,
+    flavour: Flavour,
 }
 
 impl World {
-    fn new(server: &Running) -> Self {
+    fn new(server: &Running, flavour: Flavour) -> Self {
         let pair = || {
             let (plain, mut third) = (server.client(), server.client());
             third.call_for_bytes(&["HELLO", "3"]).expect("hello");
             [plain, third]
         };
-        let engine = Engine::new(Options::default()).expect("an engine");
-        Self { clients: pair(), calls: Connections(pair()), engine }
+        let mut options = Options::default();
+        options.flavour = flavour;
+        let engine = Engine::new(options).expect("an engine");
+        Self { clients: pair(), calls: Connections(pair()), engine, flavour }
     }
 
     fn reset(&mut self) {
@@ -102,7 +127,8 @@ impl World {
 
     fn ours(&mut self, script: &str, resp3: bool) -> String {
         self.reset();
-        let mut out = if resp3 { Recorder::resp3() } else { Recorder::default() };
+        let out = if resp3 { Recorder::resp3() } else { Recorder::default() };
+        let mut out = out.flavour(self.flavour);
         match self.engine.eval(script.as_bytes(), &KEYS, &ARGS, &mut self.calls, &mut out) {
             Ok(()) => out.bytes().escape_ascii().to_string(),
             Err(error) => format!("-{}\\r\\n", error.line().escape_ascii()),
@@ -117,11 +143,16 @@ impl Call for Connections {
     fn call(&mut self, args: &[&[u8]], out: &mut ReplyBuilder<'_>) {
         let name = args[0].to_ascii_lowercase();
         if [&b"eval"[..], b"hello", b"subscribe", b"multi", b"auth"].contains(&name.as_slice()) {
-            return out.error(refusal::NOT_ALLOWED);
+            return out.refuse(Refusal::NotAllowed);
         }
         let bytes = self.0[usize::from(out.is_resp3())].call_for_bytes(args).expect("an answer");
         let rest = forward(&bytes, out);
         assert!(rest.is_empty(), "one reply");
+    }
+
+    fn may_call(&mut self, args: &[&[u8]]) -> Verdict {
+        let info = self.0[0].call(&[&b"COMMAND"[..], b"INFO", args[0]]);
+        if info.array()[0].is_null() { Verdict::Unknown } else { Verdict::Yes }
     }
 }
 
@@ -132,8 +163,8 @@ fn forward<'a>(bytes: &'a [u8], out: &mut ReplyBuilder<'_>) -> &'a [u8] {
     let number = || std::str::from_utf8(line).expect("ascii").parse::<i64>().expect("a number");
     match bytes[0] {
         b'+' => out.simple(line),
-        b'-' if line.starts_with(b"ERR unknown command") => out.error(refusal::UNKNOWN_COMMAND),
-        b'-' if line.starts_with(b"ERR wrong number of arguments") => out.error(refusal::WRONG_ARITY),
+        b'-' if line.starts_with(b"ERR unknown command") => out.refuse(Refusal::UnknownCommand),
+        b'-' if line.starts_with(b"ERR wrong number of arguments") => out.refuse(Refusal::WrongArity),
         b'-' => out.error(line),
         b':' => out.integer(number()),
         b'_' => out.null(),

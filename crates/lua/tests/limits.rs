@@ -197,7 +197,7 @@ fn the_api_has_two_names_on_valkey_and_one_on_redis() {
     let mut engine = Engine::new(Options::default()).expect("an engine");
     assert!(run(&mut engine, "return server.call('ping')").is_err());
     let mut options = Options::default();
-    options.valkey = true;
+    options.flavour = lua::Flavour::VALKEY_9_1;
     let mut engine = Engine::new(options).expect("an engine");
     assert_eq!(run(&mut engine, "return server.call('ping')"), Ok("+PONG\\r\\n".into()));
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lua::{Call, KillSwitch, ReplyBuilder, ScriptReply, refusal};
+use lua::{Call, Flavour, KillSwitch, Refusal, ReplyBuilder, ScriptReply};
 use parking_lot::{Mutex, RwLock};
 use resp::{DoubleFormat, format_f64};
 use store::command::{self, Command, Flags};
-use store::{Aggregate, Args, CommandError, Compat, Family, Null, Release, Reply, ShardSet};
+use store::{Aggregate, Args, CommandError, Compat, Null, Release, Reply, ShardSet};
 
 use crate::engine::Engine;
 use crate::reply::RespReply;
@@ -76,8 +76,15 @@ impl Scripts {
 
 /// What scripts can see of a personality.
 fn describe(options: &mut lua::Options, compat: Compat) {
-    options.version = Release::parse(compat.differences().redis_version).parts();
-    options.valkey = compat.family() == Family::Valkey;
+    options.flavour = match compat {
+        Compat::Redis70 => Flavour::REDIS_7_0,
+        Compat::Redis72 => Flavour::REDIS_7_2,
+        Compat::Redis74 => Flavour::REDIS_7_4,
+        Compat::Redis82 => Flavour::REDIS_8_2,
+        Compat::Valkey81 => Flavour::VALKEY_8_1,
+        Compat::Valkey91 => Flavour::VALKEY_9_1,
+    };
+    options.flavour.redis_version = Release::parse(compat.differences().redis_version).parts();
 }
 
 /// How a script was called.
@@ -191,9 +198,9 @@ impl DataCall<'_, '_, '_> {
             out.bulk((micros / 1_000_000).to_string().as_bytes());
             out.bulk((micros % 1_000_000).to_string().as_bytes());
         } else if crate::connection::find_for(self.engine.compat(), args).is_some() {
-            out.error(refusal::NOT_ALLOWED);
+            out.refuse(Refusal::NotAllowed);
         } else {
-            out.error(refusal::UNKNOWN_COMMAND);
+            out.refuse(Refusal::UnknownCommand);
         }
     }
 }
@@ -205,11 +212,11 @@ impl Call for DataCall<'_, '_, '_> {
             return self.connection(args, out);
         };
         if row.check_arity(args).is_err() {
-            out.error(refusal::WRONG_ARITY);
+            out.refuse(Refusal::WrongArity);
         } else if row.flags.has(Flags::NOSCRIPT) {
-            out.error(refusal::NOT_ALLOWED);
+            out.refuse(Refusal::NotAllowed);
         } else if row.is_write() && self.mode == Mode::ReadOnly {
-            out.error(refusal::READ_ONLY_SCRIPT);
+            out.refuse(Refusal::ReadOnlyScript);
         } else if row.is_write() && !matches!(self.ground, Ground::Txn(_)) {
             out.error(b"READONLY You can't write against a read only replica.");
         } else {
