@@ -6,6 +6,7 @@ use crate::number;
 use crate::options::LogLevel;
 use crate::raw::{Body, Frame, Kind, Raise};
 use crate::reply::ReplyBuilder;
+use crate::sandbox::World;
 use crate::script::Digest;
 
 const FUNCTIONS: &[(&str, Body)] = &[
@@ -16,35 +17,51 @@ const FUNCTIONS: &[(&str, Body)] = &[
     ("sha1hex", sha1hex),
     ("setresp", setresp),
     ("set_repl", set_repl),
-    // Scripts replicate by effect since Redis 7.0; the debugger of redis-cli is not attached.
-    ("replicate_commands", |frame| answer_bool(frame, true)),
-    ("breakpoint", |frame| answer_bool(frame, false)),
-    ("debug", |_| Ok(0)),
     ("acl_check_cmd", acl_check_cmd),
     ("log", log),
 ];
 
-const NUMBERS: [(&str, i32); 9] = [
-    ("LOG_DEBUG", 0),
-    ("LOG_VERBOSE", 1),
-    ("LOG_NOTICE", 2),
-    ("LOG_WARNING", 3),
-    ("REPL_NONE", 0),
-    ("REPL_AOF", 1),
-    ("REPL_SLAVE", 2),
-    ("REPL_REPLICA", 2),
-    ("REPL_ALL", 3),
+/// What scripts have and functions do not. Scripts replicate by effect since Redis 7.0; the debugger of redis-cli is
+/// not attached.
+const OF_SCRIPTS: &[(&str, Body)] = &[
+    ("replicate_commands", |frame| answer_bool(frame, true)),
+    ("breakpoint", |frame| answer_bool(frame, false)),
+    ("debug", |_| Ok(0)),
 ];
 
+const LEVELS: [(&str, i32); 4] =
+    [("LOG_DEBUG", 0), ("LOG_VERBOSE", 1), ("LOG_NOTICE", 2), ("LOG_WARNING", 3)];
+
+const REPLICATION: [(&str, i32); 5] =
+    [("REPL_NONE", 0), ("REPL_AOF", 1), ("REPL_SLAVE", 2), ("REPL_REPLICA", 2), ("REPL_ALL", 3)];
+
 /// Pushes the table.
-pub(crate) fn push(frame: &mut Frame<'_>) {
-    let flavour = frame.host().options.flavour;
+pub(crate) fn push(frame: &mut Frame<'_>, world: World) {
     frame.push_table(0, 32);
     frame.set_functions(FUNCTIONS);
-    for (name, n) in NUMBERS {
-        frame.push_number(f64::from(n));
+    if world == World::Scripts {
+        frame.set_functions(OF_SCRIPTS);
+    }
+    levels(frame);
+    numbers(frame, &REPLICATION);
+    versions(frame);
+}
+
+/// The levels of `log`, into the table on top.
+pub(crate) fn levels(frame: &mut Frame<'_>) {
+    numbers(frame, &LEVELS);
+}
+
+fn numbers(frame: &mut Frame<'_>, all: &[(&str, i32)]) {
+    for (name, n) in all {
+        frame.push_number(f64::from(*n));
         frame.set_field(-2, name.as_bytes());
     }
+}
+
+/// Which server this is, into the table on top.
+pub(crate) fn versions(frame: &mut Frame<'_>) {
+    let flavour = frame.host().options.flavour;
     version(frame, "REDIS", flavour.redis_version);
     if let Some(valkey) = flavour.valkey_version {
         version(frame, "VALKEY", valkey);
@@ -107,7 +124,10 @@ fn with_arguments<'l, R>(
 ) -> Result<R, Raise> {
     let count = frame.args();
     if count == 0 {
-        let text = format!("ERR Please specify at least one argument for {}", frame.host().options.flavour.this_call);
+        let text = format!(
+            "ERR Please specify at least one argument for {}",
+            frame.host().options.flavour.this_call
+        );
         return Err(Raise::Line(text.into_bytes()));
     }
     let mut inline: [&[u8]; INLINE] = [&[]; INLINE];
@@ -234,7 +254,7 @@ fn acl_check_cmd(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     }
 }
 
-fn log(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+pub(crate) fn log(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     if frame.args() < 2 {
         return Err(wants(frame, "log", "two arguments or more"));
     }

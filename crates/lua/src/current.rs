@@ -6,8 +6,10 @@
 use scoped_tls_hkt::{ReborrowMut, scoped_thread_local};
 
 use crate::call::Call;
+use crate::flavour::Refusal;
 use crate::random::Random;
 use crate::raw::Raise;
+use crate::reply::ReplyBuilder;
 
 /// What one run carries besides its [`Call`].
 #[derive(Debug, Default)]
@@ -34,6 +36,16 @@ impl<'short, 'run: 'short> ReborrowMut<'short> for Current<'run> {
 
     fn reborrow_mut(&'short mut self) -> Current<'short> {
         Current { call: &mut *self.call, run: &mut *self.run }
+    }
+}
+
+/// For code that runs no commands: libraries being loaded.
+#[derive(Debug)]
+pub(crate) struct NoCall;
+
+impl Call for NoCall {
+    fn call(&mut self, _: &[&[u8]], out: &mut ReplyBuilder<'_>) {
+        out.refuse(Refusal::NotAllowed);
     }
 }
 

@@ -4,16 +4,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::answer::{self, ScriptReply};
 use crate::call::Call;
 use crate::current::{self, Current, Run};
 use crate::error::{Error, Stop, one_line};
+use crate::fcall::Loaded;
+use crate::functions::Functions;
 use crate::host::Host;
 use crate::limit::KillSwitch;
 use crate::options::Options;
-use crate::raw::Kept;
-use crate::sandbox::{self, Sandbox};
+use crate::raw::{Failed, Frame, Kept, State};
+use crate::sandbox::{self, Sandbox, World};
 use crate::script::{Digest, DigestHasher, Script, Scripts, Stats};
 
 /// Runs scripts, one at a time. `Send`, so that a pool can hand it around.
@@ -22,11 +25,13 @@ use crate::script::{Digest, DigestHasher, Script, Scripts, Stats};
 pub struct Engine {
     options: Options,
     scripts: Arc<Scripts>,
+    pub(crate) functions: Arc<Functions>,
+    pub(crate) loaded: Option<Loaded>,
     compiled: HashMap<Digest, Compiled, DigestHasher>,
     generation: u64,
     switch: KillSwitch,
     sandbox: Sandbox,
-    run: Run,
+    pub(crate) run: Run,
 }
 
 struct Compiled {
@@ -46,10 +51,21 @@ impl Engine {
 
     /// An engine of a pool: what one loads, all can run.
     pub fn with_scripts(options: Options, scripts: Arc<Scripts>) -> Result<Self, Error> {
+        Self::with_shared(options, scripts, Arc::default())
+    }
+
+    /// As [`Engine::with_scripts`], with shared libraries of functions.
+    pub fn with_shared(
+        options: Options,
+        scripts: Arc<Scripts>,
+        functions: Arc<Functions>,
+    ) -> Result<Self, Error> {
         let switch = KillSwitch::default();
         let host = Host::new(options.clone(), switch.clone(), Arc::clone(&scripts.cjson));
-        let sandbox = sandbox::build(host)?;
+        let sandbox = sandbox::build(host, World::Scripts)?;
         Ok(Self {
+            functions,
+            loaded: None,
             generation: scripts.generation(),
             options,
             scripts,
@@ -63,6 +79,11 @@ impl Engine {
     /// Ends the running script from another thread.
     pub fn kill_switch(&self) -> KillSwitch {
         self.switch.clone()
+    }
+
+    /// The libraries of functions.
+    pub fn functions(&self) -> &Arc<Functions> {
+        &self.functions
     }
 
     /// The sources, for SCRIPT EXISTS and FLUSH from elsewhere.
@@ -129,7 +150,8 @@ impl Engine {
 
     /// Bytes that the interpreter holds.
     pub fn used_memory(&self) -> usize {
-        self.sandbox.state.memory().used()
+        let functions = self.loaded.as_ref().map_or(0, |loaded| loaded.sandbox.state.memory().used());
+        self.sandbox.state.memory().used() + functions
     }
 
     fn prepare(&mut self, source: &[u8]) -> Result<Digest, Error> {
@@ -193,77 +215,163 @@ impl Engine {
     ) -> Result<(), Error> {
         let Some(compiled) = self.compiled.get(&digest) else { return Err(Error::NoScript) };
         self.scripts.touch(&compiled.script);
-        let Sandbox { state, handler, globals } = &mut self.sandbox;
+        let Sandbox { state, globals, .. } = &mut self.sandbox;
         state.push_kept(*globals);
         let mut frame = state.frame();
         for (name, list) in [(&b"KEYS"[..], keys), (b"ARGV", args)] {
-            frame.push_table(list.len(), 0);
-            for (index, bytes) in list.iter().enumerate() {
-                frame.push_bytes(bytes);
-                frame.set_index(-2, index + 1);
-            }
+            push_list(&mut frame, list);
             frame.set_field(-2, name);
         }
         frame.cut(0);
-        self.run.resp3 = false;
-        self.run.fault = None;
-        let deadline = self.options.time_limit.as_ref().map(|(limit, clock)| clock().saturating_add(*limit));
-        self.switch.arm(deadline);
-        state.push_kept(compiled.function);
+        let function = compiled.function;
+        self.arm(None);
+        let Sandbox { state, handler, .. } = &mut self.sandbox;
+        state.push_kept(function);
         let run = &mut self.run;
         let ended = current::enter(Current { call, run }, || state.run(0, 1, Some(*handler)));
-        let stopped = state.take_stop();
-        let mut frame = state.frame();
-        if ended.is_ok() {
-            answer::write(&mut frame, self.run.resp3, out);
-            frame.cut(0);
-            return Ok(());
+        match finish(state, ended, run.resp3, out) {
+            Ok(()) => {
+                self.make_room(World::Scripts);
+                Ok(())
+            }
+            Err(end) => Err(self.failure(&digest.to_hex(), end, World::Scripts)),
         }
-        let bare = frame.to_text(-1).map(|text| [b"ERR ", &text[..]].concat());
-        frame.cut(0);
-        Err(self.failure(digest, stopped, bare))
+    }
+
+    /// Runs a function's callback; as [`Engine::eval`] does a script.
+    pub(crate) fn call_function(
+        &mut self,
+        name: &str,
+        callback: Kept,
+        lists: [&[&[u8]]; 2],
+        call: &mut dyn Call,
+        out: &mut dyn ScriptReply,
+    ) -> Result<(), Error> {
+        self.arm(None);
+        let Some(loaded) = &mut self.loaded else { return Err(Error::NoFunction) };
+        let Sandbox { state, handler, .. } = &mut loaded.sandbox;
+        state.push_kept(callback);
+        let mut frame = state.frame();
+        lists.iter().for_each(|list| push_list(&mut frame, list));
+        let run = &mut self.run;
+        let ended = current::enter(Current { call, run }, || state.run(2, 1, Some(*handler)));
+        match finish(state, ended, run.resp3, out) {
+            Ok(()) => {
+                self.make_room(World::Functions);
+                Ok(())
+            }
+            Err(end) => Err(self.failure(name, end, World::Functions)),
+        }
+    }
+
+    /// A run begins, which may take the time that the options say, and at most `most`.
+    pub(crate) fn arm(&mut self, most: Option<Duration>) {
+        self.run.resp3 = false;
+        self.run.fault = None;
+        let limit = self.options.time_limit.as_ref().map(|(limit, _)| *limit).into_iter().chain(most).min();
+        let deadline = limit.zip(self.options.clock()).map(|(limit, clock)| clock().saturating_add(limit));
+        self.switch.arm(deadline);
     }
 
     /// What the handler saw, as the line for the client.
-    fn failure(&mut self, digest: Digest, stopped: Option<Stop>, bare: Option<Vec<u8>>) -> Error {
-        let name = digest.to_hex();
-        match stopped {
-            Some(Stop::Killed) => return Error::Killed(format!("f_{name}")),
-            Some(Stop::TimeLimit) => return Error::TimeLimit(format!("f_{name}")),
-            None => {}
-        }
-        let named = if self.options.flavour.named_errors { format!(" {name},") } else { String::new() };
-        let mut line = match self.run.fault.take() {
-            Some(fault) => {
-                let mut line = fault.line;
-                if let Some((source, at)) = fault.place {
-                    line.extend_from_slice(format!(" script:{named} on {source}:{at}.").as_bytes());
-                }
-                line
-            }
-            None => {
-                // Most likely memory: make room, or begin anew if what is held cannot be collected.
-                self.recover();
-                let mut line = bare.unwrap_or_else(|| b"ERR error in error handling".to_vec());
-                line.extend_from_slice(format!(" script: {name}").as_bytes());
-                line
-            }
+    fn failure(&mut self, name: &str, End { stopped, bare }: End, world: World) -> Error {
+        self.make_room(world);
+        let flavour = &self.options.flavour;
+        let named = if flavour.named_errors { format!(" {name},") } else { String::new() };
+        let Some(fault) = self.run.fault.take() else {
+            let mut line = bare.unwrap_or_else(|| b"ERR error in error handling".to_vec());
+            line.extend_from_slice(format!(" script: {name}").as_bytes());
+            one_line(&mut line);
+            return Error::Script(line);
         };
+        let mut line = match stopped {
+            Some(Stop::Killed) => {
+                format!("ERR {}", flavour.killed[usize::from(world == World::Functions)]).into_bytes()
+            }
+            Some(Stop::TimeLimit) => b"ERR Script ran longer than the time limit.".to_vec(),
+            None => fault.line,
+        };
+        if let Some((source, at)) = fault.place {
+            line.extend_from_slice(format!(" script:{named} on {source}:{at}.").as_bytes());
+        }
         one_line(&mut line);
-        Error::Script(line)
+        match stopped {
+            Some(Stop::Killed) => Error::Killed(line),
+            Some(Stop::TimeLimit) => Error::TimeLimit(line),
+            None => Error::Script(line),
+        }
     }
 
-    fn recover(&mut self) {
-        let limit = self.options.memory_limit;
-        self.sandbox.state.collect();
-        if limit == 0 || self.used_memory() < limit / 2 {
-            return;
+    /// Lua 5.1 does not collect when an allocation fails, so garbage must not come near the limit: makes room, or
+    /// begins anew if what is held cannot be collected.
+    fn make_room(&mut self, world: World) {
+        let half = self.options.memory_limit / 2;
+        let is_full = |sandbox: &Sandbox| half > 0 && sandbox.state.memory().used() > half;
+        let stays_full = |sandbox: &mut Sandbox| {
+            is_full(sandbox) && {
+                sandbox.state.collect();
+                is_full(sandbox)
+            }
+        };
+        match world {
+            World::Functions => {
+                if self.loaded.as_mut().is_some_and(|loaded| stays_full(&mut loaded.sandbox)) {
+                    self.loaded = None;
+                }
+            }
+            World::Scripts => {
+                if stays_full(&mut self.sandbox)
+                    && let Ok(sandbox) = self.new_sandbox(World::Scripts)
+                {
+                    self.compiled.clear();
+                    self.sandbox = sandbox;
+                }
+            }
         }
+    }
+
+    pub(crate) fn new_sandbox(&self, world: World) -> Result<Sandbox, Error> {
         let host = Host::new(self.options.clone(), self.switch.clone(), Arc::clone(&self.scripts.cjson));
-        if let Ok(sandbox) = sandbox::build(host) {
-            self.compiled.clear();
-            self.sandbox = sandbox;
+        sandbox::build(host, world)
+    }
+}
+
+/// How a run ended that has no result.
+struct End {
+    stopped: Option<Stop>,
+    /// The error's text, for the case that no handler saw it.
+    bare: Option<Vec<u8>>,
+}
+
+/// Writes the result of a run, if it has one, and leaves an empty stack.
+fn finish(
+    state: &mut State,
+    ended: Result<(), Failed>,
+    resp3: bool,
+    out: &mut dyn ScriptReply,
+) -> Result<(), End> {
+    let stopped = state.take_stop();
+    let mut frame = state.frame();
+    let end = match ended {
+        Ok(()) => {
+            answer::write(&mut frame, resp3, out);
+            Ok(())
         }
+        Err(Failed) => {
+            let bare = frame.to_text(-1).map(|text| [b"ERR ", &text[..]].concat());
+            Err(End { stopped, bare })
+        }
+    };
+    frame.cut(0);
+    end
+}
+
+/// Pushes texts as a list.
+fn push_list(frame: &mut Frame<'_>, list: &[&[u8]]) {
+    frame.push_table(list.len(), 0);
+    for (index, bytes) in list.iter().enumerate() {
+        frame.push_bytes(bytes);
+        frame.set_index(-2, index + 1);
     }
 }
 

@@ -9,6 +9,12 @@ pub enum Error {
     /// No script with this digest.
     #[error("NOSCRIPT No matching script. Please use EVAL.")]
     NoScript,
+    /// No function with this name.
+    #[error("ERR Function not found")]
+    NoFunction,
+    /// A library cannot be loaded or found; the server's message.
+    #[error("ERR {0}")]
+    Function(String),
     /// The source does not compile; Lua's message.
     #[error("ERR Error compiling script (new function): {0}")]
     Compile(String),
@@ -19,11 +25,11 @@ pub enum Error {
     #[error("{}", String::from_utf8_lossy(.0))]
     Script(Vec<u8>),
     /// Somebody asked for the end through a [`KillSwitch`](crate::KillSwitch).
-    #[error("ERR Error running script (call to {0}): Script killed by user with SCRIPT KILL.")]
-    Killed(String),
+    #[error("{}", String::from_utf8_lossy(.0))]
+    Killed(Vec<u8>),
     /// The time limit passed.
-    #[error("ERR Error running script (call to {0}): Script ran longer than the time limit.")]
-    TimeLimit(String),
+    #[error("{}", String::from_utf8_lossy(.0))]
+    TimeLimit(Vec<u8>),
     /// The interpreter could not be set up.
     #[error("ERR {0}")]
     Interpreter(String),
@@ -33,7 +39,7 @@ impl Error {
     /// The error line without dash and line end.
     pub fn line(&self) -> Cow<'_, [u8]> {
         match self {
-            Self::Script(line) => Cow::Borrowed(line),
+            Self::Script(line) | Self::Killed(line) | Self::TimeLimit(line) => Cow::Borrowed(line),
             other => {
                 let mut text = other.to_string().into_bytes();
                 one_line(&mut text);

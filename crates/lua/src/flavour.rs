@@ -32,6 +32,10 @@ pub struct Flavour {
     pub(crate) bad_level: &'static str,
     /// How many arguments `redis.set_repl` says it wants.
     pub(crate) set_repl_wants: &'static str,
+    /// What a script and a function that were killed say.
+    pub(crate) killed: [&'static str; 2],
+    /// What EVALSHA says to a digest that it does not know.
+    pub no_script: &'static str,
     /// `cmsgpack._COPYRIGHT`
     pub(crate) copyright: &'static str,
 }
@@ -80,6 +84,8 @@ impl Flavour {
         not_allowed: "ERR This Redis command is not allowed from script",
         bad_level: "ERR Invalid debug level.",
         set_repl_wants: "two arguments",
+        killed: ["Script killed by user with SCRIPT KILL..."; 2],
+        no_script: "NOSCRIPT No matching script. Please use EVAL.",
         copyright: SALVATORE,
     };
 
@@ -113,6 +119,8 @@ impl Flavour {
         unknown_command: "ERR Unknown command called from script",
         wrong_arity: "ERR Wrong number of args calling command from script",
         not_allowed: "ERR This Valkey command is not allowed from script",
+        killed: ["Script killed by user with SCRIPT KILL.", "Script killed by user with FUNCTION KILL."],
+        no_script: "NOSCRIPT No matching script.",
         copyright: "Copyright (C) 2012, Redis Ltd.",
         ..Self::VALKEY_8_1
     };

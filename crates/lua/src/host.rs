@@ -1,10 +1,12 @@
 //! What an interpreter's functions know besides the script: settings, switches, what a pool shares.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::cjson;
 use crate::error::Stop;
+use crate::functions::Registered;
 use crate::limit::KillSwitch;
 use crate::options::Options;
 
@@ -14,12 +16,17 @@ pub(crate) struct Host {
     pub(crate) options: Options,
     pub(crate) switch: KillSwitch,
     pub(crate) cjson: Arc<cjson::Shared>,
+    /// While a library is loaded: what it has registered so far.
+    pub(crate) registered: RefCell<Option<Vec<Registered>>>,
+    /// An error that is to be passed on as it is.
+    pub(crate) whole: RefCell<Option<Vec<u8>>>,
     work: AtomicU32,
 }
 
 impl Host {
     pub(crate) fn new(options: Options, switch: KillSwitch, cjson: Arc<cjson::Shared>) -> Self {
-        Self { options, switch, cjson, work: AtomicU32::new(0) }
+        let (registered, whole) = (RefCell::default(), RefCell::default());
+        Self { options, switch, cjson, registered, whole, work: AtomicU32::new(0) }
     }
 
     /// Whether the running script has to end.

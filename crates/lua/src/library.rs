@@ -23,7 +23,7 @@ pub(crate) const FUNCTIONS: &[(&str, Body)] = &[
 
 /// The table `os`.
 pub(crate) const OS: &[(&str, Body)] = &[("clock", |frame| {
-    let now = frame.host().options.cpu_clock.as_ref().map_or(0.0, |clock| clock().as_secs_f64());
+    let now = frame.host().options.clock().map_or(0.0, |clock| clock().as_secs_f64());
     frame.push_number(now);
     Ok(1)
 })];

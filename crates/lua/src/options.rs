@@ -37,15 +37,16 @@ pub struct Options {
     pub max_scripts: Option<usize>,
     /// Which server scripts believe to run on. Default Redis 7.0.15.
     pub flavour: Flavour,
-    /// What `os.clock` tells, where the flavour has it; default: nothing moves.
-    pub cpu_clock: Option<Clock>,
+    /// For `os.clock` where the flavour has it, and for the time that a library may take to load. Default: the clock
+    /// of the time limit, if there is one.
+    pub clock: Option<Clock>,
     /// Where `redis.log` writes; default: nowhere.
     pub log: Option<LogSink>,
 }
 
 impl Options {
     pub(crate) fn clock(&self) -> Option<&Clock> {
-        self.time_limit.as_ref().map(|(_, clock)| clock)
+        self.time_limit.as_ref().map(|(_, clock)| clock).or(self.clock.as_ref())
     }
 }
 
@@ -57,7 +58,7 @@ impl Default for Options {
             max_string: 64 << 20,
             max_scripts: None,
             flavour: Flavour::default(),
-            cpu_clock: None,
+            clock: None,
             log: None,
         }
     }

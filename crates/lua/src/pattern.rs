@@ -206,9 +206,7 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
     /// Where the single character, class or set at `p` ends.
     fn class_end(&self, p: usize) -> Result<usize, Raise> {
         match self.at(p) {
-            Some(b'%') if self.at(p + 1).is_none() => {
-                Err(Raise::text("malformed pattern (ends with '%')"))
-            }
+            Some(b'%') if self.at(p + 1).is_none() => Err(Raise::text("malformed pattern (ends with '%')")),
             Some(b'%') => Ok(p + 2),
             Some(b'[') => {
                 let mut p = p + 1 + usize::from(self.at(p + 1) == Some(b'^'));

@@ -1,5 +1,6 @@
 -- Runs once in a new state. `raw` is Lua's own library, `host` what Rust adds. Returns the globals that scripts
--- see, the table behind them, and what handles errors.
+-- see, the table behind them, and what handles errors, and what
+-- makes a world for libraries to load in.
 --
 -- Tables that scripts must not change are empty proxies in front of the real ones (Lua 5.1 knows no readonly
 -- tables), so every function that goes around metamethods is replaced here by one that knows the proxies.
@@ -304,9 +305,19 @@ raw_setmetatable(G, {__index = missing})
 local globals = freeze(G, freeze({__index = missing}))
 G._G = globals
 
+-- A library that is being loaded sees a table with little more than register_function.
+local open = raw_getmetatable(globals)
+local load_redis = freeze(raw_setmetatable(host.load_redis, {__index = missing}))
+local load_globals = raw_setmetatable({redis = load_redis}, {__index = missing})
+if host.valkey then load_globals.server = load_redis end
+
+local function loading(on)
+  if on then open.__index = load_globals else open.__index = G end
+end
+
 -- Sees an error that nobody caught, before its frames are gone.
 local function handler(err)
-  if err == STOP then return end
+  if err == STOP then return host.note("") end
   local line
   if type(err) == "table" then
     line = err.err
@@ -319,4 +330,4 @@ local function handler(err)
   host.note(line)
 end
 
-return globals, G, handler
+return globals, G, handler, loading

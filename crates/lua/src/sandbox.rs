@@ -4,10 +4,17 @@ use crate::current::{self, Fault};
 use crate::error::Error;
 use crate::host::Host;
 use crate::raw::{Frame, Kept, Raise, State};
-use crate::{api, bit, cjson, cmsgpack, library, structs};
+use crate::{api, bit, cjson, cmsgpack, functions, library, structs};
 
 /// The name of our own Lua code, whose frames are not the script's.
 pub(crate) const PRELUDE: &str = "=redis_prelude";
+
+/// Whose interpreter it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum World {
+    Scripts,
+    Functions,
+}
 
 /// A new interpreter and what a run needs of it.
 #[derive(Debug)]
@@ -16,10 +23,12 @@ pub(crate) struct Sandbox {
     pub(crate) handler: Kept,
     /// Behind the globals that scripts see: only here can they change.
     pub(crate) globals: Kept,
+    /// Called with true or false: libraries being loaded see next to nothing.
+    pub(crate) loading: Kept,
 }
 
 /// Builds one.
-pub(crate) fn build(host: Host) -> Result<Sandbox, Error> {
+pub(crate) fn build(host: Host, world: World) -> Result<Sandbox, Error> {
     let failed = |text: &[u8]| Error::Interpreter(String::from_utf8_lossy(text).into_owned());
     let mut state = State::new(host).ok_or_else(|| failed(b"no memory for an interpreter"))?;
     state.open_libraries().map_err(|text| failed(&text))?;
@@ -28,18 +37,19 @@ pub(crate) fn build(host: Host) -> Result<Sandbox, Error> {
     }
     let mut frame = state.frame();
     frame.push_globals();
-    push_host(&mut frame).map_err(|_| failed(b"no room on the stack"))?;
-    if state.run(2, 3, None).is_err() {
+    push_host(&mut frame, world).map_err(|_| failed(b"no room on the stack"))?;
+    if state.run(2, 4, None).is_err() {
         return Err(failed(state.frame().text(-1).unwrap_or_default()));
     }
+    let loading = state.keep();
     let handler = state.keep();
     let globals = state.keep();
     state.frame().set_globals();
-    Ok(Sandbox { state, handler, globals })
+    Ok(Sandbox { state, handler, globals, loading })
 }
 
 /// What Rust adds to Lua's library.
-fn push_host(frame: &mut Frame<'_>) -> Result<(), Raise> {
+fn push_host(frame: &mut Frame<'_>, world: World) -> Result<(), Raise> {
     frame.reserve(16)?;
     let flavour = frame.host().options.flavour;
     frame.push_table(0, 16);
@@ -51,8 +61,10 @@ fn push_host(frame: &mut Frame<'_>) -> Result<(), Raise> {
     frame.set_field(-2, b"max_string");
     frame.push_bool(flavour.valkey_version.is_some());
     frame.set_field(-2, b"valkey");
-    api::push(frame);
+    api::push(frame, world);
     frame.set_field(-2, b"redis");
+    functions::push_load_api(frame);
+    frame.set_field(-2, b"load_redis");
     cjson::push(frame)?;
     // Below it lies what its functions' settings are.
     frame.set_field(-3, b"cjson");

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::flavour::Flavour;
+use crate::words;
 
 /// What a script says about itself in its first line.
 ///
@@ -23,22 +24,44 @@ pub struct Flags {
     pub allow_cross_slot_keys: bool,
 }
 
+impl Flags {
+    /// Sets the flag of this name; false if there is none.
+    pub(crate) fn set(&mut self, name: &[u8]) -> bool {
+        match name {
+            b"no-writes" => self.no_writes = true,
+            b"allow-oom" => self.allow_oom = true,
+            b"allow-stale" => self.allow_stale = true,
+            b"no-cluster" => self.no_cluster = true,
+            b"allow-cross-slot-keys" => self.allow_cross_slot_keys = true,
+            _ => return false,
+        }
+        true
+    }
+
+    /// The names of the flags that are set.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.no_writes, "no-writes"),
+            (self.allow_oom, "allow-oom"),
+            (self.allow_stale, "allow-stale"),
+            (self.no_cluster, "no-cluster"),
+            (self.allow_cross_slot_keys, "allow-cross-slot-keys"),
+        ]
+        .into_iter()
+        .filter_map(|(set, name)| set.then_some(name))
+    }
+}
+
 /// Splits `source` into its flags and the part to compile. The line's end stays, so that lines count as written.
 pub(crate) fn parse<'a>(source: &'a [u8], flavour: &Flavour) -> Result<(Flags, &'a [u8]), Error> {
     if !source.starts_with(b"#!") {
         return Ok((Flags::default(), source));
     }
     let shebang = |text: &str| Error::Shebang(text.to_owned());
-    let Some(end) = source.iter().position(|byte| *byte == b'\n') else {
-        return Err(shebang("Invalid script shebang"));
-    };
-    let (line, body) = source.split_at(end);
-    let line = String::from_utf8_lossy(line);
-    if line.matches('"').count() % 2 == 1 || line.matches('\'').count() % 2 == 1 {
-        return Err(shebang("Invalid engine in script shebang"));
-    }
-    let mut words = line.split_ascii_whitespace();
-    let engine = words.next().unwrap_or_default();
+    let end = source.iter().position(|byte| *byte == b'\n');
+    let (line, body) = source.split_at(end.ok_or_else(|| shebang("Invalid script shebang"))?);
+    let words = words::split(line).ok_or_else(|| shebang("Invalid engine in script shebang"))?;
+    let engine = words.first().map(|word| String::from_utf8_lossy(word)).unwrap_or_default();
     if flavour.many_engines {
         // Valkey looks engines up by name, in any case.
         let name = engine.strip_prefix("#!").unwrap_or_default();
@@ -49,23 +72,15 @@ pub(crate) fn parse<'a>(source: &'a [u8], flavour: &Flavour) -> Result<(Flags, &
         return Err(Error::Shebang(format!("Unexpected engine in script shebang: {engine}")));
     }
     let mut flags = Flags { declared: true, ..Flags::default() };
-    for word in words {
-        let Some(list) = word.strip_prefix("flags=") else {
+    for word in words.iter().skip(1) {
+        let Some(list) = word.strip_prefix(b"flags=") else {
+            let word = String::from_utf8_lossy(word);
             return Err(Error::Shebang(format!("Unknown lua shebang option: {word}")));
         };
-        if list.is_empty() {
-            continue;
-        }
-        for flag in list.split(',') {
-            match flag {
-                "no-writes" => flags.no_writes = true,
-                "allow-oom" => flags.allow_oom = true,
-                "allow-stale" => flags.allow_stale = true,
-                "no-cluster" => flags.no_cluster = true,
-                "allow-cross-slot-keys" => flags.allow_cross_slot_keys = true,
-                other => {
-                    return Err(Error::Shebang(format!("Unexpected flag in script shebang: {other}")));
-                }
+        for flag in list.split(|byte| *byte == b',').filter(|_| !list.is_empty()) {
+            if !flags.set(flag) {
+                let flag = String::from_utf8_lossy(flag);
+                return Err(Error::Shebang(format!("Unexpected flag in script shebang: {flag}")));
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::notify::Notifications;
 use crate::options::Options;
 use crate::pubsub::PubSub;
 use crate::scripts::Scripts;
+use crate::session::Ground;
 use crate::watch::Watchers;
 
 /// Who decides what is written.
@@ -350,6 +351,7 @@ impl Engine {
     /// Replaces the data set of a primary by a loaded one, as `--load` does. Replicas must resync.
     pub fn load(&self, loaded: Loaded) {
         let old = self.keyspace.swap_contents(loaded, || self.everything_changed());
+        crate::functions::adopt(self);
         drop(old);
     }
 
@@ -420,6 +422,25 @@ impl Engine {
             self.publish_offset(primary.position().offset);
         }
         result
+    }
+
+    /// Makes a change that is no key's, with nobody's write in between, and tells replicas of it.
+    pub(crate) fn tell_replicas<R>(
+        &self,
+        args: Args<'_>,
+        ground: &mut Ground<'_, '_>,
+        change: impl FnOnce() -> Result<R, CommandError>,
+    ) -> Result<R, CommandError> {
+        if let Ground::Txn(txn) = ground {
+            let result = change()?;
+            txn.rewrite(args.all());
+            return Ok(result);
+        }
+        let mut writing = self.writing.lock();
+        let result = change()?;
+        writing.primary.command(0, args.all());
+        self.publish_offset(writing.primary.position().offset);
+        Ok(result)
     }
 
     /// Tells replicas that the primary is alive.

@@ -3,22 +3,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lua::{Call, Flavour, KillSwitch, Refusal, ReplyBuilder, ScriptReply};
+use lua::{Call, Flavour, Refusal, ReplyBuilder, ScriptReply, Verdict};
 use parking_lot::{Mutex, RwLock};
 use resp::{DoubleFormat, format_f64};
 use store::command::{self, Command, Flags};
-use store::{Aggregate, Args, CommandError, Compat, Null, Release, Reply, ShardSet};
+use store::{Aggregate, Args, CommandError, CommandResult, Compat, Null, Release, Reply, ShardSet, Txn};
 
 use crate::engine::Engine;
+use crate::functions;
 use crate::reply::RespReply;
+use crate::running::{Running, Turn};
 use crate::session::Ground;
 
-/// Interpreters that wait for work, and the scripts that they share.
+/// Interpreters that wait for work, and the scripts and functions that they share.
 #[derive(Debug)]
 pub(crate) struct Scripts {
     known: Arc<lua::Scripts>,
+    functions: Arc<lua::Functions>,
     idle: Mutex<Vec<lua::Engine>>,
-    running: Mutex<Vec<KillSwitch>>,
+    pub(crate) running: Running,
     options: RwLock<lua::Options>,
 }
 
@@ -26,16 +29,21 @@ pub(crate) struct Scripts {
 const IDLE: usize = 16;
 
 impl Scripts {
-    pub(crate) fn new(limit: Duration, compat: Compat) -> Self {
+    pub(crate) fn new(patience: Duration, compat: Compat) -> Self {
         let mut options = lua::Options::default();
         describe(&mut options, compat);
         let start = Instant::now();
-        options.time_limit = Some((limit, Arc::new(move || start.elapsed())));
+        options.clock = Some(Arc::new(move || start.elapsed()));
         options.log = Some(Arc::new(|level, text| {
             tracing::info!(?level, text = %String::from_utf8_lossy(text), "script log");
         }));
-        let known = Arc::new(lua::Scripts::new());
-        Self { known, idle: Mutex::default(), running: Mutex::default(), options: RwLock::new(options) }
+        Self {
+            known: Arc::default(),
+            functions: Arc::default(),
+            idle: Mutex::default(),
+            running: Running::new(patience),
+            options: RwLock::new(options),
+        }
     }
 
     /// Interpreters made from now on show this version; those made before go.
@@ -48,11 +56,19 @@ impl Scripts {
         &self.known
     }
 
-    /// Ends every running script; how many there were.
-    pub(crate) fn kill(&self) -> usize {
-        let running = self.running.lock();
-        running.iter().for_each(KillSwitch::kill);
-        running.len()
+    pub(crate) fn functions(&self) -> &lua::Functions {
+        &self.functions
+    }
+
+    /// SCRIPT FLUSH: the interpreters' memory goes too.
+    pub(crate) fn flush(&self) {
+        self.known.flush();
+        self.idle.lock().clear();
+    }
+
+    /// What EVALSHA says to a digest that is not known.
+    pub(crate) fn no_script(&self) -> &'static str {
+        self.options.read().flavour.no_script
     }
 
     /// Runs `f` with an interpreter of the pool.
@@ -63,7 +79,10 @@ impl Scripts {
         let idle = self.idle.lock().pop();
         let mut engine = match idle {
             Some(engine) => engine,
-            None => lua::Engine::with_scripts(self.options.read().clone(), Arc::clone(&self.known))?,
+            None => {
+                let options = self.options.read().clone();
+                lua::Engine::with_shared(options, Arc::clone(&self.known), Arc::clone(&self.functions))?
+            }
         };
         let result = f(&mut engine);
         let mut idle = self.idle.lock();
@@ -96,11 +115,12 @@ pub(crate) enum Mode {
     ReadOnly,
 }
 
-/// Which script.
+/// Which script, or function.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Which<'a> {
     Source(&'a [u8]),
     Digest(&'a [u8]),
+    Function(&'a [u8]),
 }
 
 /// A script's call.
@@ -110,37 +130,28 @@ pub(crate) struct Script<'a> {
     pub(crate) keys: &'a [&'a [u8]],
     pub(crate) argv: &'a [&'a [u8]],
     pub(crate) mode: Mode,
+    /// The whole command, as FUNCTION STATS shows it.
+    pub(crate) command: &'a [&'a [u8]],
 }
 
 /// Runs a script on the data of `engine`, on ground that is held already or that is taken here: a still
-/// keyspace for a replica, everything for a primary (a script's keys cannot be known for sure).
+/// keyspace where nothing is written, everything for a script that may write (its keys cannot be known for sure).
 pub(crate) fn run(
     engine: &Engine,
     script: Script<'_>,
     db: u32,
     out: &mut RespReply<'_>,
     ground: &mut Ground<'_, '_>,
-) -> Result<(), lua::Error> {
-    let Script { which, keys, argv, mode } = script;
+) -> Result<(), Refused> {
+    let flags = flags(engine, script.which)?;
+    let mode = admit(engine, flags, script.mode, ground)?;
     let go = |out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>| {
-        engine.scripts.with(|interpreter| {
-            let mode = match which {
-                Which::Source(source) if interpreter.script(source)?.flags().no_writes => Mode::ReadOnly,
-                _ => mode,
-            };
-            engine.scripts.running.lock().push(interpreter.kill_switch());
-            let mut call = DataCall { engine, db, mode, ground };
-            let mut reply = Answer(out);
-            let result = match which {
-                Which::Source(source) => interpreter.eval(source, keys, argv, &mut call, &mut reply),
-                Which::Digest(hex) => interpreter.eval_sha(hex, keys, argv, &mut call, &mut reply),
-            };
-            engine.scripts.running.lock().pop();
-            result
-        })
+        Ok(run_on(engine, Script { mode, ..script }, db, &mut Answer(out), ground)?)
     };
     match ground {
-        Ground::Free if engine.is_writable() => {
+        Ground::Free if engine.is_writable() && mode == Mode::May => {
+            // Others learn that they have to wait before they begin to.
+            let _alone = engine.scripts.running.alone();
             engine.transact(&ShardSet::everything(), db, |txn| go(out, &mut Ground::Txn(txn)))
         }
         Ground::Free => {
@@ -151,12 +162,142 @@ pub(crate) fn run(
     }
 }
 
+/// Why a script was not run, or failed.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    Script(lua::Error),
+    /// The whole line.
+    Line(&'static str),
+}
+
+impl From<lua::Error> for Refused {
+    fn from(error: lua::Error) -> Self {
+        Self::Script(error)
+    }
+}
+
+/// What the script says about itself.
+fn flags(engine: &Engine, which: Which<'_>) -> Result<lua::Flags, lua::Error> {
+    let known = engine.scripts.known();
+    match which {
+        Which::Function(name) => {
+            let (_, function) = engine.scripts.functions().find(name).ok_or(lua::Error::NoFunction)?;
+            Ok(function.flags)
+        }
+        Which::Digest(hex) => {
+            let digest = lua::Digest::from_hex(hex).ok_or(lua::Error::NoScript)?;
+            Ok(known.find(digest).ok_or(lua::Error::NoScript)?.flags())
+        }
+        // Most scripts say nothing, and need not be looked at twice.
+        Which::Source(source) if !source.starts_with(b"#!") => Ok(lua::Flags::default()),
+        Which::Source(source) => engine.scripts.with(|interpreter| Ok(interpreter.script(source)?.flags())),
+    }
+}
+
+/// Whether a script with these flags may run here, and whether it may write.
+fn admit(engine: &Engine, flags: lua::Flags, mode: Mode, ground: &Ground<'_, '_>) -> Result<Mode, Refused> {
+    if !flags.declared {
+        return Ok(mode);
+    }
+    if engine.is_stale() && !flags.allow_stale {
+        return Err(Refused::Line(
+            "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script.",
+        ));
+    }
+    if flags.no_writes {
+        return Ok(Mode::ReadOnly);
+    }
+    if !engine.is_writable() && !matches!(ground, Ground::Txn(_)) {
+        return Err(Refused::Line("READONLY Can not run script with write flag on readonly replica."));
+    }
+    if mode == Mode::ReadOnly {
+        return Err(Refused::Line("ERR Can not execute a script with write flag using *_ro command."));
+    }
+    Ok(mode)
+}
+
+/// Runs an admitted script on ground that is held.
+pub(crate) fn run_on(
+    engine: &Engine,
+    script: Script<'_>,
+    db: u32,
+    out: &mut dyn ScriptReply,
+    ground: &mut Ground<'_, '_>,
+) -> Result<(), lua::Error> {
+    let Script { which, keys, argv, mode, command } = script;
+    engine.scripts.with(|interpreter| {
+        let function = matches!(which, Which::Function(_)).then_some(command);
+        let turn = engine.scripts.running.begin(interpreter.kill_switch(), function);
+        let mut call = DataCall { engine, db, mode, ground, turn: &turn, told: true };
+        match which {
+            Which::Source(source) => interpreter.eval(source, keys, argv, &mut call, out),
+            Which::Digest(hex) => interpreter.eval_sha(hex, keys, argv, &mut call, out),
+            Which::Function(name) => interpreter.fcall(name, keys, argv, &mut call, out),
+        }
+    })
+}
+
+/// For scripts whose result nobody waits for: those of a primary's stream.
+struct Nobody;
+
+impl ScriptReply for Nobody {
+    fn null(&mut self) {}
+    fn simple(&mut self, _: &[u8]) {}
+    fn error(&mut self, _: &[u8]) {}
+    fn bulk(&mut self, _: &[u8]) {}
+    fn integer(&mut self, _: i64) {}
+    fn double(&mut self, _: f64) {}
+    fn boolean(&mut self, _: bool) {}
+    fn aggregate(&mut self, _: lua::Aggregate, _: usize) {}
+}
+
+/// Whether a command of the stream is for scripts and functions: it may touch any key.
+pub(crate) fn is_of_stream(args: Args<'_>) -> bool {
+    ["eval", "evalsha", "fcall", "script", "function"].iter().any(|name| args.is(0, name))
+}
+
+/// Applies what a primary says about scripts: those that it passes on as they are (6.x with
+/// `lua-replicate-commands no`), and libraries of functions.
+pub(crate) fn apply(engine: &Engine, txn: &mut Txn<'_>, db: u32, args: Args<'_>) -> CommandResult {
+    let failed =
+        |error: lua::Error| CommandError::Coded(String::from_utf8_lossy(&error.line()).into_owned().into());
+    if args.is(0, "function") {
+        return functions::apply(engine, args);
+    }
+    if args.is(0, "script") {
+        if args.is(1, "load") && args.len() == 3 {
+            engine.scripts.with(|interpreter| interpreter.load(args.at(2))).map_err(failed)?;
+        } else if args.is(1, "flush") {
+            engine.scripts.flush();
+        }
+        return Ok(());
+    }
+    let count = usize::try_from(args.int(2)?).ok().filter(|count| *count <= args.len() - 3);
+    let count =
+        count.ok_or_else(|| CommandError::err("Number of keys can't be greater than number of args"))?;
+    let (keys, argv) = args.from(3).split_at(count);
+    let which = match () {
+        () if args.is(0, "eval") => Which::Source(args.at(1)),
+        () if args.is(0, "evalsha") => Which::Digest(args.at(1)),
+        () => Which::Function(args.at(1)),
+    };
+    let script = Script { which, keys, argv, mode: Mode::May, command: args.all() };
+    match run_on(engine, script, db, &mut Nobody, &mut Ground::Txn(txn)) {
+        // It failed at the primary too, at the same place.
+        Ok(()) | Err(lua::Error::Script(_)) => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
 /// `redis.call`, by the same rows that clients use.
 struct DataCall<'c, 'a, 'k> {
     engine: &'c Engine,
     db: u32,
     mode: Mode,
     ground: &'c mut Ground<'a, 'k>,
+    turn: &'c Turn<'c>,
+    /// Whether replicas are told of writes.
+    told: bool,
 }
 
 impl DataCall<'_, '_, '_> {
@@ -164,8 +305,16 @@ impl DataCall<'_, '_, '_> {
         let mut reply = LuaReply(out, self.engine.compat().differences().doubles);
         let result = match self.ground {
             Ground::Txn(txn) => {
+                if row.is_write() {
+                    self.turn.writes();
+                }
                 txn.select(self.db);
-                row.write(txn, args, &mut reply)
+                let before = txn.effects();
+                let result = row.write(txn, args, &mut reply);
+                if !self.told {
+                    txn.forget_effects(before);
+                }
+                result
             }
             Ground::Free | Ground::Still => self.engine.read(row, self.db, args, &mut reply),
         };
@@ -222,6 +371,17 @@ impl Call for DataCall<'_, '_, '_> {
         } else {
             self.run(row, args, out);
         }
+    }
+
+    fn set_replication(&mut self, to_replicas: bool) {
+        self.told = to_replicas;
+    }
+
+    fn may_call(&mut self, args: &[&[u8]]) -> Verdict {
+        let (compat, args) = (self.engine.compat(), Args::new(args));
+        let known =
+            command::find_for(compat, args).is_some() || crate::connection::find_for(compat, args).is_some();
+        if known { Verdict::Yes } else { Verdict::Unknown }
     }
 }
 

@@ -9,7 +9,7 @@ use replication::Feed;
 use resp::Protocol;
 use smallvec::SmallVec;
 use store::command::{self, Command, Flags, Handler};
-use store::{Args, CommandError, CommandResult, Compat, ShardSet, Txn};
+use store::{Args, CommandError, CommandResult, Compat, Family, ShardSet, Txn};
 use tokio_util::sync::CancellationToken;
 
 use crate::blocked::{self, Waiter};
@@ -124,6 +124,18 @@ impl Found {
         self.flags().has(connection::LISTENS) || matches!(self.name(), "ping" | "quit" | "reset")
     }
 
+    /// Whether it is run while a script has the data for itself.
+    fn is_heard_when_busy(&self) -> bool {
+        let flags = self.flags();
+        flags.has(connection::KILLS)
+            || flags.has(connection::LISTENS)
+            || flags.has(connection::CONTROLS_TRANSACTION)
+            || matches!(
+                self.name(),
+                "auth" | "hello" | "quit" | "reset" | "replconf" | "shutdown" | "unwatch"
+            )
+    }
+
     fn is_write(&self) -> bool {
         matches!(self, Self::Data(row) if row.is_write())
     }
@@ -186,6 +198,15 @@ impl Session {
         found.check_arity(args)?;
         if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
             return Err(CommandError::coded("NOAUTH Authentication required."));
+        }
+        if self.engine.scripts.running.is_somebody_alone() && !found.is_heard_when_busy() {
+            let running = &self.engine.scripts.running;
+            if !running.wait() {
+                return Err(running.busy(match self.engine.compat().family() {
+                    Family::Redis => "Redis",
+                    Family::Valkey => "Valkey",
+                }));
+            }
         }
         if self.transaction.is_some() && found.flags().has(connection::NO_MULTI) {
             return Err(CommandError::err("Command not allowed inside a transaction"));

@@ -11,6 +11,7 @@ use store::{Args, CommandResult, Discard, Loader, ShardSet, Txn, Viewer, command
 use crate::engine::Engine;
 use crate::filter::Ruling;
 use crate::pubsub::Kind;
+use crate::{functions, scripts};
 
 /// Applies a primary's data set and stream to an engine.
 #[derive(Debug)]
@@ -66,6 +67,7 @@ impl Target for EngineTarget {
             self.engine.publish_position(Position { replid, offset });
         };
         let old = self.engine.keyspace.swap_contents(loaded, publish);
+        functions::adopt(&self.engine);
         self.engine.serve_blocked(&mut writing);
         drop(writing);
         // Freeing millions of entries takes a while: not on the thread that follows the stream.
@@ -102,6 +104,8 @@ impl Target for EngineTarget {
                 }
             } else if args.is(0, "select") {
                 db = selected(args).unwrap_or(db);
+            } else if scripts::is_of_stream(args) {
+                set.add_everything();
             }
             calls.push(Call { row, parts });
         }
@@ -111,6 +115,7 @@ impl Target for EngineTarget {
             return;
         }
         let mut txn = writing.writer.begin(&set, Viewer::Stream, batch.db);
+        let mut db = batch.db;
         engine.observe(&mut txn, |txn| {
             for call in &calls {
                 let args = Args::new(&call.parts);
@@ -121,12 +126,15 @@ impl Target for EngineTarget {
                         engine.divergence.count(args.at(0), &why);
                     }
                 } else if args.is(0, "select") {
-                    if let Some(db) = selected(args) {
-                        txn.select(db);
-                    }
+                    db = selected(args).unwrap_or(db);
+                    txn.select(db);
                 } else if let Some(kind) = message(args) {
                     engine.settle(txn);
                     engine.publish(kind, args);
+                } else if scripts::is_of_stream(args) {
+                    if let Err(why) = scripts::apply(engine, txn, db, args) {
+                        engine.divergence.count(args.at(0), &why);
+                    }
                 } else if !is_no_data(args.at(0)) {
                     engine.divergence.count(args.at(0), &command::unknown(args));
                 }

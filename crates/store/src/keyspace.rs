@@ -148,6 +148,11 @@ impl Keyspace {
         self.functions.read().clone()
     }
 
+    /// Replaces them; what was written to a snapshot already stays there.
+    pub fn set_functions(&self, sources: Vec<Arc<[u8]>>) {
+        *self.functions.write() = sources;
+    }
+
     /// Snapshots being taken, and figures of those taken.
     #[must_use]
     pub fn snapshots(&self) -> &Snapshots {

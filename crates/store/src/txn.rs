@@ -127,6 +127,19 @@ impl<'k> Txn<'k> {
         self.effects.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// How many effects have been collected, for [`Txn::forget_effects`].
+    #[must_use]
+    pub fn effects(&self) -> usize {
+        self.effects.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Replicas are not told of what came after the first `kept` effects.
+    pub fn forget_effects(&mut self, kept: usize) {
+        if let Some(effects) = &mut self.effects {
+            effects.truncate(kept);
+        }
+    }
+
     /// Takes the changes collected so far.
     pub fn take_changes(&mut self) -> Vec<Change> {
         self.changes.as_mut().map(std::mem::take).unwrap_or_default()

@@ -125,11 +125,9 @@ impl Reader<'_> {
 
     fn word(&mut self) -> Token {
         let at = self.at;
-        for (word, kind) in [
-            (&b"true"[..], Kind::Boolean(true)),
-            (b"false", Kind::Boolean(false)),
-            (b"null", Kind::Null),
-        ] {
+        for (word, kind) in
+            [(&b"true"[..], Kind::Boolean(true)), (b"false", Kind::Boolean(false)), (b"null", Kind::Null)]
+        {
             if self.rest().starts_with(word) {
                 self.at += word.len();
                 return Token { kind, at };
@@ -160,9 +158,10 @@ impl Reader<'_> {
             _ if first == b'+' => true,
             b'0' => matches!(self.byte(at + 1), b'x' | b'X' | b'0'..=b'9'),
             0..=b'9' => false,
-            _ => self.text.get(at..at + 3).is_some_and(|word| {
-                word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"nan")
-            }),
+            _ => self
+                .text
+                .get(at..at + 3)
+                .is_some_and(|word| word.eq_ignore_ascii_case(b"inf") || word.eq_ignore_ascii_case(b"nan")),
         }
     }
 

@@ -63,7 +63,8 @@ struct Input<'a> {
 
 impl<'a> Input<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8], Raise> {
-        let (taken, rest) = self.rest.split_at_checked(n).ok_or_else(|| Raise::text("Missing bytes in input."))?;
+        let (taken, rest) =
+            self.rest.split_at_checked(n).ok_or_else(|| Raise::text("Missing bytes in input."))?;
         self.rest = rest;
         Ok(taken)
     }
@@ -80,7 +81,8 @@ impl<'a> Input<'a> {
 
 /// Pushes the next value.
 fn value(frame: &mut Frame<'_>, input: &mut Input<'_>) -> Result<(), Raise> {
-    const FULL: &str = "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)";
+    const FULL: &str =
+        "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)";
     let [mark] = input.array()?;
     frame.reserve(1).map_err(|_| Raise::text(FULL))?;
     frame.check_memory()?;

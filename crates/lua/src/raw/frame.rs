@@ -8,7 +8,7 @@ use std::slice;
 
 use mlua::ffi;
 
-use super::state::{Ground, enter, stop_mark};
+use super::state::{Ground, Kept, enter, stop_mark};
 use super::{Body, Memory, lua};
 use crate::host::Host;
 use crate::number;
@@ -22,6 +22,8 @@ pub(crate) enum Raise {
     Bare(Vec<u8>),
     /// An error reply: a table with the line in the field `err`.
     Line(Vec<u8>),
+    /// A text that whoever runs the code passes on as it is.
+    Whole(Vec<u8>),
     /// The script is stopped, and nothing catches it.
     Stop,
 }
@@ -499,6 +501,10 @@ impl<'l> Frame<'l> {
                 self.push_bytes(&whole);
             }
             Raise::Bare(text) => self.push_bytes(&text),
+            Raise::Whole(text) => {
+                self.push_bytes(&text);
+                self.host().whole.replace(Some(text));
+            }
             Raise::Line(line) => self.push_error(&line),
             Raise::Stop => self.push_stop(),
         }
@@ -549,6 +555,11 @@ impl<'l> Frame<'l> {
     pub(crate) fn want_number(&self, position: usize, name: &str) -> Result<f64, Raise> {
         let number = if position > self.args() { None } else { self.to_number(position as i32) };
         number.ok_or_else(|| self.wrong_type(position, name, "number"))
+    }
+
+    /// Keeps the value on top of the stack, which goes.
+    pub(crate) fn keep(&mut self) -> Kept {
+        Kept(lua!(luaL_ref(self.state, ffi::LUA_REGISTRYINDEX)))
     }
 
     /// Puts functions into the table on top.

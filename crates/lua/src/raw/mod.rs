@@ -22,7 +22,7 @@ mod state;
 
 pub(crate) use frame::{Frame, Kind, Raise};
 pub(crate) use memory::Memory;
-pub(crate) use state::{Kept, State};
+pub(crate) use state::{Failed, Kept, State};
 
 /// A function that Lua can call: how many values on top of the stack are its results, or what to raise.
 pub(crate) type Body = fn(&mut Frame<'_>) -> Result<usize, Raise>;

@@ -40,7 +40,7 @@ unsafe impl Send for State {}
 
 /// A value that the interpreter keeps for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kept(c_int);
+pub(crate) struct Kept(pub(super) c_int);
 
 /// How a run ended that did not end well: the error's value is on top of the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

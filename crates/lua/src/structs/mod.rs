@@ -219,7 +219,11 @@ fn unpack(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             }
             b'd' => {
                 let bytes: [u8; 8] = bytes.try_into().unwrap_or_default();
-                frame.push_number(if format.big { f64::from_be_bytes(bytes) } else { f64::from_le_bytes(bytes) });
+                frame.push_number(if format.big {
+                    f64::from_be_bytes(bytes)
+                } else {
+                    f64::from_le_bytes(bytes)
+                });
                 count += 1;
             }
             b'c' => {

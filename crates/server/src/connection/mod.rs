@@ -12,6 +12,7 @@ mod client;
 mod command;
 mod config;
 mod debug;
+mod function;
 mod handshake;
 mod memory;
 mod pubsub;
@@ -31,6 +32,9 @@ pub(crate) const RUNS_SCRIPT: Flags = Flags::server(3);
 
 /// Changes what a client listens to: the only commands of a listening RESP2 client, with PING, QUIT and RESET.
 pub(crate) const LISTENS: Flags = Flags::server(4);
+
+/// Is heard while a script has the data for itself.
+pub(crate) const KILLS: Flags = Flags::server(5);
 
 /// What a row runs.
 pub(crate) type Handler =
@@ -77,6 +81,7 @@ static GROUPS: [&[Row]; 11] = [
     command::TABLE,
     config::TABLE,
     debug::TABLE,
+    function::TABLE,
     handshake::TABLE,
     memory::TABLE,
     pubsub::TABLE,

@@ -1,11 +1,11 @@
 //! EVAL and SCRIPT.
 
 use store::command::Flags;
-use store::{Args, CommandError, CommandResult, Reply};
+use store::{Args, CommandError, CommandResult, Family, Reply};
 
-use super::{RUNS_SCRIPT, rows, unknown_subcommand};
+use super::{KILLS, RUNS_SCRIPT, rows, unknown_subcommand};
 use crate::reply::RespReply;
-use crate::scripts::{self, Mode, Script, Which};
+use crate::scripts::{self, Mode, Refused, Script, Which};
 use crate::session::{Ground, Session};
 
 rows! { "scripting";
@@ -19,21 +19,55 @@ rows! { "scripting";
     "evalsha_ro" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0", cost "Depends on the script that is executed." => evalsha_ro;
     /// A container for Lua scripts management commands.
     "script" -2 [Flags::CONTAINER], since "2.6.0", cost "Depends on subcommand." => unknown_subcommand;
+    /// Sets the debug mode of server-side Lua scripts.
+    "script|debug" 3 [Flags::NOSCRIPT], since "3.2.0" valkey "3.2.0", cost "O(1)" => debug;
     /// Determines whether server-side Lua scripts exist in the script cache.
     "script|exists" -3 [Flags::NOSCRIPT], since "2.6.0", cost "O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation)." => exists;
     /// Removes all server-side Lua scripts from the script cache.
     "script|flush" -2 [Flags::NOSCRIPT, Flags::MAY_REPLICATE], since "2.6.0", cost "O(N) with N being the number of scripts in cache" => flush;
+    /// Returns helpful text about the different subcommands.
+    "script|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0" valkey "5.0.0", cost "O(1)" => help;
     /// Terminates a server-side Lua script during execution.
-    "script|kill" 2 [Flags::NOSCRIPT], since "2.6.0", cost "O(1)" => kill;
+    "script|kill" 2 [Flags::NOSCRIPT, KILLS], since "2.6.0", cost "O(1)" => kill;
     /// Loads a server-side Lua script to the script cache.
     "script|load" 3 [Flags::NOSCRIPT, Flags::STALE, Flags::MAY_REPLICATE], since "2.6.0", cost "O(N) with N being the length in bytes of the script body." => load;
+    /// Show server-side Lua script in the script cache.
+    "script|show" 3 [Flags::NOSCRIPT], valkey "8.0.0", cost "O(1)." => show;
 }
 
-fn refuse(error: &lua::Error) -> CommandError {
+fn refuse(session: &Session, error: &lua::Error) -> CommandError {
+    if *error == lua::Error::NoScript {
+        return CommandError::coded(session.engine.scripts.no_script());
+    }
     CommandError::Coded(String::from_utf8_lossy(&error.line()).into_owned().into())
 }
 
-fn run(
+/// What messages call this server.
+pub(super) fn server_name(session: &Session) -> &'static str {
+    match session.engine.compat().family() {
+        Family::Redis => "Redis",
+        Family::Valkey => "Valkey",
+    }
+}
+
+/// Lines of help. One that begins with a server's name and a colon is of that one only.
+pub(super) fn help_lines(session: &Session, text: &str, out: &mut RespReply<'_>) {
+    let own = session.engine.compat().name();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter_map(|line| match line.split_once(": ") {
+            Some((names, rest)) if names.starts_with("redis-") || names.starts_with("valkey-") => {
+                names.split(',').any(|name| name == own).then_some(rest)
+            }
+            _ => Some(line),
+        })
+        .collect();
+    out.encoder().array(lines.len());
+    lines.into_iter().for_each(|line| out.simple(line));
+}
+
+/// Runs a script or function with the keys and arguments of the command.
+pub(super) fn run(
     session: &Session,
     which: Which<'_>,
     args: Args<'_>,
@@ -41,14 +75,27 @@ fn run(
     out: &mut RespReply<'_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    let keys = args.int(2)?;
+    let count = args.int(2);
+    let keys = match which {
+        Which::Function(name) => {
+            // A function is looked for first, and has words of its own.
+            if session.engine.scripts.functions().find(name).is_none() {
+                return Err(refuse(session, &lua::Error::NoFunction));
+            }
+            count.map_err(|_| CommandError::err("Bad number of keys provided"))?
+        }
+        Which::Source(_) | Which::Digest(_) => count?,
+    };
     if keys > i64::try_from(args.len() - 3).unwrap_or(i64::MAX) {
         return Err(CommandError::err("Number of keys can't be greater than number of args"));
     }
     let keys = usize::try_from(keys).map_err(|_| CommandError::err("Number of keys can't be negative"))?;
     let (keys, argv) = args.from(3).split_at(keys);
-    let script = Script { which, keys, argv, mode };
-    scripts::run(&session.engine, script, session.db, out, ground).map_err(|error| refuse(&error))
+    let script = Script { which, keys, argv, mode, command: args.all() };
+    scripts::run(&session.engine, script, session.db, out, ground).map_err(|refused| match refused {
+        Refused::Script(error) => refuse(session, &error),
+        Refused::Line(line) => CommandError::coded(line),
+    })
 }
 
 fn eval(
@@ -93,8 +140,11 @@ fn load(
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    let digest =
-        session.engine.scripts.with(|engine| engine.load(args.at(2))).map_err(|error| refuse(&error))?;
+    let digest = session
+        .engine
+        .scripts
+        .with(|engine| engine.load(args.at(2)))
+        .map_err(|error| refuse(session, &error))?;
     out.bulk(digest.as_bytes());
     Ok(())
 }
@@ -121,7 +171,7 @@ fn flush(
     if args.len() > 3 || args.len() == 3 && !args.is(2, "sync") && !args.is(2, "async") {
         return Err(CommandError::err("SCRIPT FLUSH only support SYNC|ASYNC option"));
     }
-    session.engine.scripts.known().flush();
+    session.engine.scripts.flush();
     out.simple("OK");
     Ok(())
 }
@@ -132,9 +182,41 @@ fn kill(
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    if session.engine.scripts.kill() == 0 {
-        return Err(CommandError::coded("NOTBUSY No scripts in execution right now."));
-    }
+    session.engine.scripts.running.kill(false, server_name(session))?;
     out.simple("OK");
+    Ok(())
+}
+
+fn show(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    let scripts = session.engine.scripts.known();
+    let found = lua::Digest::from_hex(args.at(2)).and_then(|digest| scripts.find(digest));
+    out.bulk(found.ok_or_else(|| refuse(session, &lua::Error::NoScript))?.source());
+    Ok(())
+}
+
+/// There is no debugger: it can be off.
+fn debug(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    if args.is(2, "no") {
+        out.simple("OK");
+        Ok(())
+    } else if args.is(2, "yes") || args.is(2, "sync") {
+        Err(CommandError::err("the Lua debugger is not available"))
+    } else {
+        Err(CommandError::err("Use SCRIPT DEBUG YES/SYNC/NO"))
+    }
+}
+
+fn help(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    help_lines(session, include_str!("help/script.txt"), out);
     Ok(())
 }

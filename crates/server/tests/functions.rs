@@ -1,0 +1,251 @@
+//! FUNCTION and SCRIPT beside the real servers: the same steps, the same bytes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use store::Compat;
+use support::beside_each;
+use testkit::Client;
+
+const LIBRARY: &str = "#!lua name=lib1
+redis.register_function('f1', function(keys, args) return {keys[1], args[1], redis.call('ping')} end)
+redis.register_function{function_name='f2', callback=function(keys, args) return redis.call('set', keys[1], args[1]) end, description='sets'}";
+
+/// Steps of one conversation; words are separated by `|`.
+const STEPS: &[&str] = &[
+    "FUNCTION|FLUSH",
+    "FUNCTION|LIST",
+    "FUNCTION|DUMP",
+    "FUNCTION|STATS",
+    "FCALL|f1|1|k|a",
+    "FUNCTION|LOAD|REPLACE",
+    "FUNCTION|LOAD|FOO|x",
+    "FUNCTION|LIST|x",
+    "FUNCTION|LIST|LIBRARYNAME",
+    "FUNCTION|LIST|WITHCODE|WITHCODE",
+    "FCALL|nope|0",
+    "FUNCTION|KILL",
+    "FUNCTION|DELETE|nope",
+    "FUNCTION|DELETE|a|b",
+    "FUNCTION|RESTORE|xx",
+    "FUNCTION|RESTORE|xx|BAD",
+    "FUNCTION|RESTORE|xx|FLUSH|y",
+    "FUNCTION|BAD",
+    "FUNCTION",
+    "FUNCTION|HELP",
+    "FUNCTION|FLUSH|X",
+    "FUNCTION|FLUSH|SYNC|x",
+    "FUNCTION|FLUSH|ASYNC",
+    "SCRIPT|FLUSH",
+    "SCRIPT|LOAD|return 1",
+    "SCRIPT|EXISTS|x|e0e1f9fabfc9d4800c877a703b823ac0578ff8db",
+    "SCRIPT|SHOW|e0e1f9fabfc9d4800c877a703b823ac0578ff8db",
+    "SCRIPT|SHOW|x",
+    "SCRIPT|FLUSH|X",
+    "SCRIPT|FLUSH|SYNC|ASYNC",
+    "SCRIPT|KILL",
+    "SCRIPT|DEBUG",
+    "SCRIPT|DEBUG|NO",
+    "SCRIPT|DEBUG|X",
+    "SCRIPT|HELP",
+    "SCRIPT|NOPE",
+    "SCRIPT|LOAD|return (",
+    "EVALSHA|abc|0",
+    "EVALSHA_RO|0000000000000000000000000000000000000000|0",
+    "EVAL|return 1|x",
+    "EVAL|return 1|-1",
+    "EVAL|return 1|5",
+    "EVAL_RO|return redis.call('set','x','y')|0",
+    "EVAL_RO|#!lua\nreturn 1|0",
+    "EVAL_RO|#!lua flags=no-writes\nreturn 1|0",
+    "EVAL|#!lua flags=no-writes\nreturn redis.call('set','x','y')|0",
+    "EVAL|#!lua name=x\nreturn 1|0",
+    "EVAL|return redis.acl_check_cmd('nosuch')|0",
+];
+
+/// Sources that FUNCTION LOAD gets, each on empty ground, and what is called afterwards.
+const LIBRARIES: &[(&str, &[&str])] = &[
+    (
+        LIBRARY,
+        &[
+            "FCALL|f1|1|k|a",
+            "FCALL|F1|0",
+            "FCALL|f2|1|k|v",
+            "FCALL_RO|f2|1|k|v",
+            "FCALL|f1|5|k",
+            "FCALL|f1|-1",
+            "FCALL|f1|x",
+            "FUNCTION|STATS",
+        ],
+    ),
+    ("x", &[]),
+    ("#!lua\nx", &[]),
+    ("#!lua name=\nx", &[]),
+    ("#!lua name=a-b\nx", &[]),
+    ("#!lua name=ab\nx", &[]),
+    ("#!lua name=ab\nreturn 1", &[]),
+    ("#!js name=ab\nreturn 1", &[]),
+    ("#!lua name=ab name=cd\nreturn 1", &[]),
+    ("#!lua foo=ab\nreturn 1", &[]),
+    ("#!lua name=ab", &[]),
+    ("#!lua name=\"q\nx", &[]),
+    (
+        "#!LUA name=\"q\"\nredis.register_function('a', function() return 5 end)",
+        &["FCALL|a|0", "FUNCTION|DUMP"],
+    ),
+    ("#!lua name=ab\n\x1bLua", &[]),
+    ("#!lua name=ab\nredis.call('ping')", &[]),
+    ("#!lua name=ab\nerror('x')", &[]),
+    ("#!lua name=ab\nlocal x = string", &[]),
+    ("#!lua name=ab\nlocal x = redis.sha1hex", &[]),
+    ("#!lua name=ab\nlocal x = server redis.register_function('a', function() end)", &[]),
+    (
+        "#!lua name=ab\nredis.log(redis.LOG_DEBUG, redis.REDIS_VERSION) redis.register_function('a', function() end)",
+        &["FCALL|a|0"],
+    ),
+    ("#!lua name=ab\nredis.register_function()", &[]),
+    ("#!lua name=ab\nredis.register_function('a')", &[]),
+    ("#!lua name=ab\nredis.register_function('a', 1)", &[]),
+    ("#!lua name=ab\nredis.register_function({}, function() end)", &[]),
+    ("#!lua name=ab\nredis.register_function(1, function() end)", &["FCALL|1|0"]),
+    ("#!lua name=ab\nredis.register_function('a-b', function() end)", &[]),
+    (
+        "#!lua name=ab\nredis.register_function('a', function() end) redis.register_function('a', function() end)",
+        &[],
+    ),
+    ("#!lua name=ab\nredis.register_function{}", &[]),
+    ("#!lua name=ab\nredis.register_function{function_name='a'}", &[]),
+    ("#!lua name=ab\nredis.register_function{callback=function() end}", &[]),
+    ("#!lua name=ab\nredis.register_function{function_name='a', callback=1}", &[]),
+    ("#!lua name=ab\nredis.register_function{function_name={}, callback=function() end}", &[]),
+    (
+        "#!lua name=ab\nredis.register_function{function_name='a', callback=function() end, description={}}",
+        &[],
+    ),
+    (
+        "#!lua name=ab\nredis.register_function{function_name='a', callback=function() end, description=1}",
+        &["FUNCTION|LIST"],
+    ),
+    ("#!lua name=ab\nredis.register_function{function_name='a', callback=function() end, flags=1}", &[]),
+    ("#!lua name=ab\nredis.register_function{function_name='a', callback=function() end, flags={'x'}}", &[]),
+    ("#!lua name=ab\nredis.register_function{function_name='a', callback=function() end, foo=1}", &[]),
+    ("#!lua name=ab\nredis.register_function('a', function() end, 1)", &[]),
+    ("#!lua name=ab\nx = 1", &[]),
+    ("#!lua name=ab\nreturn y", &[]),
+    (
+        "#!lua name=ab\nlocal n = 0 redis.register_function('a', function() n = n + 1 return n end)",
+        &["FCALL|a|0", "FCALL|a|0"],
+    ),
+    ("#!lua name=ab\nredis.register_function('a', function() error('boom') end)", &["FCALL|a|0"]),
+    ("#!lua name=ab\nredis.register_function('a', function() return KEYS end)", &["FCALL|a|0"]),
+    ("#!lua name=ab\nredis.register_function('a', function() y = 1 end)", &["FCALL|a|0"]),
+    (
+        "#!lua name=ab\nredis.register_function('a', function() return redis.register_function('x', function() end) end)",
+        &["FCALL|a|0"],
+    ),
+    (
+        "#!lua name=ab\nredis.register_function('a', function() local t = {} for k in pairs(redis) do t[#t + 1] = k end table.sort(t) return t end)",
+        &["FCALL|a|0"],
+    ),
+    (
+        "#!lua name=ab\nredis.register_function('a', function() local t = {} for k in pairs(_G) do t[#t + 1] = k end table.sort(t) return t end)",
+        &["FCALL|a|0"],
+    ),
+    (
+        "#!lua name=ab\nredis.register_function('a', function(...) return select('#', ...) end)",
+        &["FCALL|a|2|x|y|z"],
+    ),
+    (
+        "#!lua name=ab\nredis.register_function('a', function() return redis.call('function', 'list') end)",
+        &["FCALL|a|0"],
+    ),
+    (
+        "#!lua name=ab\nredis.register_function('a', function() return redis.call('fcall', 'a', 0) end)",
+        &["FCALL|a|0"],
+    ),
+    (
+        "#!lua name=ab\nredis.register_function('a', function() redis.setresp(3) return redis.call('hgetall', 'nokey') end)",
+        &["FCALL|a|0"],
+    ),
+    (
+        "#!lua name=ab\nredis.register_function{function_name='a', callback=function(k) return redis.call('set', k[1], 1) end, flags={'no-writes', 'allow-stale'}}",
+        &[
+            "FCALL|a|1|k",
+            "FCALL_RO|a|1|k",
+            "FUNCTION|LIST|WITHCODE|LIBRARYNAME|a*",
+            "FUNCTION|LIST|LIBRARYNAME|x*",
+        ],
+    ),
+    (
+        "#!lua name=ab\nredis.register_function{function_name='a', callback=function(k) return redis.call('get', k[1]) end, flags={'no-writes','allow-oom','allow-stale','no-cluster','allow-cross-slot-keys'}, description='x'}",
+        &["FCALL_RO|a|1|k", "FUNCTION|LIST"],
+    ),
+];
+
+/// What both answer, as bytes.
+fn both(real: &mut Client, ours: &mut Client, words: &[&[u8]]) -> (String, String) {
+    let ask = |client: &mut Client| client.call_for_bytes(words).unwrap().escape_ascii().to_string();
+    (ask(real), ask(ours))
+}
+
+fn step(differences: &mut Vec<String>, compat: Compat, clients: [&mut Client; 2], words: &[&[u8]]) {
+    let [real, ours] = clients;
+    let (theirs, ours) = both(real, ours, words);
+    if theirs != ours {
+        let shown = words.join(&b'|').escape_ascii().to_string();
+        differences.push(format!("{shown}\n  {compat}: {theirs}\n  ours: {ours}"));
+    }
+}
+
+fn split(line: &str) -> Vec<&[u8]> {
+    line.split('|').map(str::as_bytes).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_and_scripts_answer_as_on_the_servers() {
+    beside_each(|compat, real, ours| {
+        let mut found = Vec::new();
+        for line in STEPS {
+            step(&mut found, compat, [real, ours], &split(line));
+        }
+        for hello in ["2", "3"] {
+            step(&mut Vec::new(), compat, [real, ours], &[b"HELLO", hello.as_bytes()]);
+            for (source, calls) in LIBRARIES {
+                step(&mut found, compat, [real, ours], &[b"FUNCTION", b"FLUSH"]);
+                step(&mut found, compat, [real, ours], &[b"FUNCTION", b"LOAD", source.as_bytes()]);
+                for line in *calls {
+                    step(&mut found, compat, [real, ours], &split(line));
+                }
+            }
+        }
+        assert!(found.is_empty(), "{} differ\n{}", found.len(), found.join("\n"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payloads_of_functions_go_both_ways() {
+    beside_each(|compat, real, ours| {
+        let mut found = Vec::new();
+        let other = LIBRARY.replace("lib1", "lib2").replace("f1", "g1").replace("f2", "g2");
+        let load: [&[u8]; 3] = [b"FUNCTION", b"LOAD", LIBRARY.as_bytes()];
+        step(&mut found, compat, [real, ours], &load);
+        step(&mut found, compat, [real, ours], &[b"FUNCTION", b"DUMP"]);
+        let payload = real.call(&["FUNCTION", "DUMP"]).bytes().to_vec();
+        for policy in [&b"APPEND"[..], b"REPLACE", b"FLUSH", b"append"] {
+            step(&mut found, compat, [real, ours], &[b"FUNCTION", b"RESTORE", &payload, policy]);
+        }
+        step(&mut found, compat, [real, ours], &[b"FUNCTION", b"FLUSH"]);
+        step(&mut found, compat, [real, ours], &[b"FUNCTION", b"LOAD", other.as_bytes()]);
+        step(&mut found, compat, [real, ours], &[b"FUNCTION", b"RESTORE", &payload]);
+        step(&mut found, compat, [real, ours], &[b"FCALL", b"f1", b"1", b"k", b"a"]);
+        step(&mut found, compat, [real, ours], &[b"FUNCTION", b"STATS"]);
+        step(&mut found, compat, [real, ours], &[b"FUNCTION", b"DELETE", b"lib2"]);
+        step(&mut found, compat, [real, ours], &[b"FCALL", b"g1", b"0"]);
+        let clash = other.replace("lib2", "lib3").replace("g1", "f1");
+        step(&mut found, compat, [real, ours], &[b"FUNCTION", b"LOAD", clash.as_bytes()]);
+        step(&mut found, compat, [real, ours], &[b"FUNCTION", b"LOAD", b"REPLACE", LIBRARY.as_bytes()]);
+        assert!(found.is_empty(), "{} differ\n{}", found.len(), found.join("\n"));
+    })
+    .await;
+}
