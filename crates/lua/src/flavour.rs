@@ -105,23 +105,26 @@ impl Flavour {
     pub const REDIS_8_2: Self = Self { redis_version: [8, 2, 3], ..Self::REDIS_7_4 };
 
     /// Valkey 8.1.8.
-    pub const VALKEY_8_1: Self =
-        Self { redis_version: [7, 2, 4], valkey_version: Some([8, 1, 8]), ..Self::REDIS_7_4 };
-
-    /// Valkey 9.1.2.
-    pub const VALKEY_9_1: Self = Self {
-        valkey_version: Some([9, 1, 2]),
-        named_errors: false,
+    pub const VALKEY_8_1: Self = Self {
+        redis_version: [7, 2, 4],
+        valkey_version: Some([8, 1, 8]),
         many_engines: true,
         api: "server",
         this_call: "this call",
         arguments: "Command arguments",
         unknown_command: "ERR Unknown command called from script",
         wrong_arity: "ERR Wrong number of args calling command from script",
-        not_allowed: "ERR This Valkey command is not allowed from script",
         killed: ["Script killed by user with SCRIPT KILL.", "Script killed by user with FUNCTION KILL."],
         no_script: "NOSCRIPT No matching script.",
         copyright: "Copyright (C) 2012, Redis Ltd.",
+        ..Self::REDIS_7_4
+    };
+
+    /// Valkey 9.1.2.
+    pub const VALKEY_9_1: Self = Self {
+        valkey_version: Some([9, 1, 2]),
+        named_errors: false,
+        not_allowed: "ERR This Valkey command is not allowed from script",
         ..Self::VALKEY_8_1
     };
 }

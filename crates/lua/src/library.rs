@@ -43,7 +43,7 @@ fn compile(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     compiled(frame, source, name)
 }
 
-fn compiled(frame: &mut Frame<'_>, source: &[u8], name: &[u8]) -> Result<usize, Raise> {
+fn compiled(frame: &Frame<'_>, source: &[u8], name: &[u8]) -> Result<usize, Raise> {
     if source.len() > frame.host().options.max_string {
         frame.push_nil();
         frame.push_bytes(b"chunk too large");

@@ -169,7 +169,7 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
         Ok(found)
     }
 
-    fn back_reference(&mut self, s: usize, digit: u8) -> Found {
+    fn back_reference(&self, s: usize, digit: u8) -> Found {
         let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
         let capture = self.captures.get(index).filter(|_| index < self.level);
         let Some(Capture { start, len }) = capture.filter(|capture| capture.len != Length::Open) else {

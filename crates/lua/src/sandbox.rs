@@ -96,10 +96,13 @@ fn note(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 /// Source and line of the function that raised an error, or of its caller if it is not written in Lua.
 fn place(frame: &Frame<'_>) -> Option<(String, i64)> {
-    let mut skipped_native = false;
+    let (mut skipped_native, mut skipped_ours) = (false, false);
     for level in 1.. {
         let place = frame.place(level)?;
-        if place.source != PRELUDE {
+        if place.source == PRELUDE {
+            skipped_ours = true;
+        } else if !(skipped_ours && place.source == "=(tail call)") {
+            // Calls of ours end in tail calls, which are no places.
             if !place.native || skipped_native {
                 return Some((place.source, place.line));
             }

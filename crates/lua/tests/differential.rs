@@ -14,9 +14,10 @@ const CORPORA: [(&str, &str); 5] = [
     ("libraries", include_str!("corpus/libraries.txt")),
 ];
 
-const SERVERS: [(Server, Flavour); 3] = [
+const SERVERS: [(Server, Flavour); 4] = [
     (Server::R7_0, Flavour::REDIS_7_0),
     (Server::R8_2, Flavour::REDIS_8_2),
+    (Server::V8_1, Flavour::VALKEY_8_1),
     (Server::V9_1, Flavour::VALKEY_9_1),
 ];
 

@@ -128,6 +128,12 @@ impl Running {
         }
     }
 
+    /// Whether what has the data for itself is a script, and not a function.
+    pub(crate) fn is_script_alone(&self) -> bool {
+        let script = || self.turns.lock().by_number.values().any(|entry| entry.function.is_none());
+        self.is_somebody_alone() && script()
+    }
+
     /// What a client is told whose command would have to wait for a script for long.
     pub(crate) fn busy(&self, server: &str) -> CommandError {
         let function = self.turns.lock().by_number.values().any(|entry| entry.function.is_some());

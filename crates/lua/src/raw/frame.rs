@@ -121,6 +121,7 @@ impl<'l> Frame<'l> {
     }
 
     /// The same stack, for somebody who lets go of it first.
+    #[allow(clippy::needless_pass_by_ref_mut, reason = "the other frame changes the stack")]
     pub(crate) fn reborrow(&mut self) -> Frame<'_> {
         Frame { state: self.state, ground: self.ground, args: self.args, lua: PhantomData }
     }

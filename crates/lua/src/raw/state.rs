@@ -7,7 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use mlua::ffi;
 
@@ -31,7 +31,7 @@ pub(super) struct Ground {
 /// A Lua interpreter.
 pub(crate) struct State {
     lua: NonNull<ffi::lua_State>,
-    ground: Arc<Ground>,
+    ground: Rc<Ground>,
 }
 
 // SAFETY: the interpreter is only reached through this owner, `ground` only through it too, and neither cares which
@@ -49,13 +49,13 @@ pub(crate) struct Failed;
 impl State {
     /// A bare interpreter: no library is open.
     pub(crate) fn new(host: Host) -> Option<Self> {
-        let ground = Arc::new(Ground {
+        let ground = Rc::new(Ground {
             memory: Memory::new(host.options.memory_limit),
             host,
             stopped: Cell::new(None),
             panic: Cell::new(None),
         });
-        let data = Arc::as_ptr(&ground).cast_mut().cast::<c_void>();
+        let data = Rc::as_ptr(&ground).cast_mut().cast::<c_void>();
         // SAFETY: the allocator is one, and `data` is what it expects and outlives the interpreter.
         let lua = NonNull::new(unsafe { ffi::lua_newstate(memory::allocate, data) })?;
         let state = Self { lua, ground };
@@ -80,6 +80,7 @@ impl State {
     }
 
     /// The stack, outside of any call.
+    #[allow(clippy::needless_pass_by_ref_mut, reason = "a frame changes the stack: there is one at a time")]
     pub(crate) fn frame(&mut self) -> Frame<'_> {
         Frame::new(self.lua.as_ptr(), &self.ground, 0, PhantomData)
     }
@@ -127,7 +128,7 @@ impl State {
     }
 
     /// Why the last run was stopped, if it was; asked once.
-    pub(crate) fn take_stop(&mut self) -> Option<Stop> {
+    pub(crate) fn take_stop(&self) -> Option<Stop> {
         self.ground.stopped.take()
     }
 

@@ -4,6 +4,8 @@
 //! do and this one cannot is told as it is (`appendonly` is `no`): setting such a name to what it is already is fine,
 //! anything else is refused.
 
+use std::time::Duration;
+
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Differences, Limits, Reply, Setting, SettingKind};
 
@@ -64,6 +66,10 @@ fn zero(_: &Engine) -> String {
     "0".to_owned()
 }
 
+fn millis(value: &[u8]) -> Option<Duration> {
+    std::str::from_utf8(value).ok()?.parse().ok().map(Duration::from_millis)
+}
+
 static OWN: [Own; 20] = [
     fixed("activedefrag", no),
     fixed("appendonly", no),
@@ -116,9 +122,15 @@ static OWN: [Own; 20] = [
     fixed("save", |_| String::new()),
     fixed("tcp-keepalive", zero),
     fixed("timeout", zero),
-    renamed("busy-reply-threshold", "lua-time-limit", |engine| {
-        engine.options.script_time_limit.as_millis().to_string()
-    }),
+    Own {
+        name: "busy-reply-threshold",
+        old_name: Some("lua-time-limit"),
+        get: |engine| engine.scripts.running.patience().as_millis().to_string(),
+        set: Some(Change {
+            check: |value| millis(value).map(|_| ()).ok_or("argument couldn't be parsed into an integer"),
+            set: |engine, value| engine.scripts.running.set_patience(millis(value).unwrap_or_default()),
+        }),
+    },
     fixed("tls-port", zero),
 ];
 

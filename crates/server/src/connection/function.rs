@@ -213,6 +213,9 @@ fn stats(
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let scripts = &session.engine.scripts;
+    if scripts.running.is_script_alone() {
+        return Err(scripts.running.busy(server_name(session)));
+    }
     out.encoder().map(2);
     out.bulk(b"running_script");
     match scripts.running.function() {

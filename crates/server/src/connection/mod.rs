@@ -76,7 +76,7 @@ macro_rules! rows {
 }
 use rows;
 
-static GROUPS: [&[Row]; 11] = [
+static GROUPS: [&[Row]; 12] = [
     client::TABLE,
     command::TABLE,
     config::TABLE,
