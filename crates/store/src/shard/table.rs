@@ -131,20 +131,24 @@ pub(crate) unsafe fn find<'a>(buckets: &[Bucket], hash: u64, key: &[u8]) -> Opti
     let (tag, mut at) = (tag_of(hash), home_of(hash, buckets.len()));
     for _ in 0..buckets.len() {
         let bucket = buckets.get(at)?;
-        for slot in 0..SLOTS {
-            let word = bucket.get(slot);
-            if word.tag() != tag || word.is_null() {
-                if word.is_null() {
-                    return None;
-                }
-                continue;
-            }
+        let words: [Word; SLOTS] = std::array::from_fn(|slot| bucket.get(slot));
+        // All tags at once: where among the slots a key stands is what no branch predicts.
+        let mut alike = words
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (slot, word)| bits | u32::from(word.tag() == tag) << slot);
+        while alike != 0 {
+            let slot = alike.trailing_zeros() as usize % SLOTS;
             // SAFETY: the caller's promise.
-            if let Some(entry) = unsafe { word.entry() }
+            if let Some(entry) = unsafe { words[slot].entry() }
                 && entry.key() == key
             {
                 return Some((at * SLOTS + slot, entry));
             }
+            alike &= alike - 1;
+        }
+        if words[SLOTS - 1].is_null() {
+            return None;
         }
         at = if at + 1 == buckets.len() { 0 } else { at + 1 };
     }
