@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench -p replica-benches --bench whole_process              all
 //! cargo bench -p replica-benches --bench whole_process -- loading   resident memory, load time (wall and CPU)
+//! cargo bench -p replica-benches --bench whole_process -- prepare   only makes the dumps to load
 //! cargo bench -p replica-benches --bench whole_process -- commands  CPU a command on collections of a million
 //! ```
 //!
@@ -104,7 +105,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Keys of 16 bytes with values of 64, as a dump.
 fn strings(keys: usize, file: &Path) {
-    let mut dump = Encoder::new(Version::REDIS_10, EncodeOptions::default()).unwrap();
+    let mut dump = Encoder::new(Version::REDIS_10, EncodeOptions::default().without_compression()).unwrap();
     dump.select_db(0);
     dump.resize_db(keys as u64, 0);
     let mut out = std::fs::File::create(file).unwrap();
@@ -132,8 +133,9 @@ fn mixed(keys: usize, file: &Path) {
     primary.kill();
 }
 
-fn loading(binary: &Path) {
-    let dir = std::env::temp_dir().join(format!("whole_process-{}", std::process::id()));
+fn loading(binary: &Path, measure: bool) {
+    // Kept from run to run: making them takes longer than loading them.
+    let dir = binary.parent().unwrap().join("whole_process");
     std::fs::create_dir_all(&dir).unwrap();
     for (name, keys, make) in [
         ("16-byte keys, 64-byte values", number("KEYS", 5_000_000), strings as fn(usize, &Path)),
@@ -142,8 +144,15 @@ fn loading(binary: &Path) {
         if keys == 0 {
             continue;
         }
-        let file = dir.join("set.rdb");
-        make(keys, &file);
+        let file = dir.join(format!("{}-{keys}.rdb", name.replace(' ', "-")));
+        if !file.exists() {
+            let unfinished = dir.join("unfinished");
+            make(keys, &unfinished);
+            std::fs::rename(&unfinished, &file).unwrap();
+        }
+        if !measure {
+            continue;
+        }
         println!("\n{keys} {name}: {:.0} MB as a dump", file.metadata().unwrap().len() as f64 / 1e6);
         let mut rows: Vec<(&str, [f64; 3])> = Vec::new();
         for who in 0..=RIVALS.len() {
@@ -186,7 +195,6 @@ fn loading(binary: &Path) {
             );
         }
     }
-    let _ = std::fs::remove_dir_all(&dir);
 }
 
 // ---- commands on collections of a million
@@ -311,8 +319,11 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let binary = binary();
+    if wanted.iter().any(|wanted| wanted == "prepare") {
+        return loading(&binary, false);
+    }
     if wants("loading") {
-        loading(&binary);
+        loading(&binary, true);
     }
     if wants("commands") {
         commands(&binary);
