@@ -31,6 +31,8 @@ enum Action {
     Cut,
     Pass(u64),
     Promote,
+    /// The replica's process ends and comes back with what it had saved.
+    Restart,
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -45,6 +47,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => Just(Action::Cut),
         2 => (100..3000_u64).prop_map(Action::Pass),
         1 => Just(Action::Promote),
+        1 => Just(Action::Restart),
     ]
 }
 
@@ -112,6 +115,14 @@ impl World {
                 }
                 if self.connection.as_mut().is_some_and(|c| c.feed.handle_timeout(self.now).is_err()) {
                     self.cut();
+                }
+            }
+            Action::Restart => {
+                self.cut();
+                let saved = self.link.position().zip(self.link.stream_db());
+                self.link = Link::new(LinkOptions::default());
+                if let Some((position, db)) = saved {
+                    self.link.resume(position, db);
                 }
             }
             Action::Promote => {
@@ -267,7 +278,8 @@ impl World {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 2000,
+        // `SIMULATIONS=100000` for a night.
+        cases: std::env::var("SIMULATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(2000),
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         ..ProptestConfig::default()
     })]
