@@ -11,6 +11,9 @@ pub fn words(line: &str) -> Command {
     line.split_ascii_whitespace().map(|word| word.as_bytes().to_vec()).collect()
 }
 
+/// Arguments that are longer, and one byte throughout, are written as `*LENGTH"BYTE"`.
+const LONG: usize = 40;
+
 /// A command on one line, each argument quoted, so that [`read`] gives it back.
 #[must_use]
 pub fn shown(command: &[Vec<u8>]) -> String {
@@ -18,7 +21,13 @@ pub fn shown(command: &[Vec<u8>]) -> String {
     for arg in command {
         let space = if line.is_empty() { "" } else { " " };
         // Writing to a string cannot fail.
-        let _ = write!(line, "{space}\"{}\"", arg.escape_ascii());
+        let _ = match arg[..] {
+            // One byte, many times.
+            [first, ..] if arg.len() > LONG && arg.iter().all(|b| *b == first) => {
+                write!(line, "{space}*{}\"{}\"", arg.len(), [first].escape_ascii())
+            }
+            _ => write!(line, "{space}\"{}\"", arg.escape_ascii()),
+        };
     }
     line
 }
@@ -35,6 +44,10 @@ pub fn read(line: &str) -> Command {
             let (arg, after) = quoted(&rest[1..]);
             command.push(arg);
             rest = after;
+        } else if let Some((times, after)) = repeated(rest) {
+            let (arg, after) = quoted(after);
+            command.push(arg.repeat(times));
+            rest = after;
         } else {
             let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
             command.push(rest[..end].to_vec());
@@ -42,6 +55,14 @@ pub fn read(line: &str) -> Command {
         }
     }
     command
+}
+
+/// `*LENGTH"`
+fn repeated(rest: &[u8]) -> Option<(usize, &[u8])> {
+    let rest = rest.strip_prefix(b"*")?;
+    let end = rest.iter().position(|b| *b == b'"')?;
+    let times = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
+    Some((times, &rest[end + 1..]))
 }
 
 fn quoted(mut rest: &[u8]) -> (Vec<u8>, &[u8]) {
@@ -79,7 +100,7 @@ mod tests {
     #[test]
     fn what_is_shown_can_be_read_again() {
         let all: Vec<u8> = (0..=255).collect();
-        let command = vec![b"SET".to_vec(), Vec::new(), b"a \"b\" \\ 'c'".to_vec(), all];
+        let command = vec![b"SET".to_vec(), Vec::new(), b"a \"b\" \\ 'c'".to_vec(), all, vec![7; 5000]];
         assert_eq!(read(&shown(&command)), command);
         assert_eq!(read(" GET  key "), words("GET key"));
     }

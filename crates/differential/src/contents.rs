@@ -101,7 +101,10 @@ pub(crate) fn difference(a: &Contents, b: &Contents, with_encodings: bool) -> Op
         if x.kind != y.kind {
             return differ("type", x.kind.clone(), y.kind.clone());
         }
-        if with_encodings && x.encoding != y.encoding {
+        let called = |x_name: &[u8], y_name: &[u8]| x.encoding.text == x_name && y.encoding.text == y_name;
+        // A number that INCRBYFLOAT wrote; and what Redis 8.2 does with long keys depends on what was there before.
+        let forgiven = called(b"int", b"embstr") || place.1.len() > 32 && called(b"raw", b"embstr");
+        if with_encodings && x.encoding != y.encoding && !forgiven {
             return differ("encoding", format!("{:?}", x.encoding), format!("{:?}", y.encoding));
         }
         let near = x.expiry > 0 && y.expiry > 0 && x.expiry.abs_diff(y.expiry) <= EXPIRY_TOLERANCE;

@@ -27,6 +27,8 @@ pub struct Family {
     pub patterns: &'static [(u32, &'static str)],
     /// Whether the streams to replicas are compared too.
     pub compare_streams: bool,
+    /// Whether OBJECT ENCODING of every key is compared at the end.
+    pub compare_encodings: bool,
 }
 
 /// Every family starts with a key of each type, and strings that stay cheap at the limit.
@@ -91,6 +93,12 @@ impl Family {
         let settings =
             settings.map(|(name, values)| ((*name).to_owned(), random.pick(values).to_owned())).collect();
         let resp3 = random.one_in(2);
-        Round { settings, resp3, compare_streams: self.compare_streams, commands }
+        Round {
+            settings,
+            resp3,
+            compare_streams: self.compare_streams,
+            compare_encodings: self.compare_encodings,
+            commands,
+        }
     }
 }

@@ -46,6 +46,8 @@ pub struct Round {
     pub resp3: bool,
     /// Whether what replicas are told must be the same.
     pub compare_streams: bool,
+    /// Whether OBJECT ENCODING of every key must be the same at the end.
+    pub compare_encodings: bool,
     /// The commands.
     pub commands: Vec<Command>,
 }

@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
+use rdb::Version;
 use replica::{Replica, Standalone};
-use server::{Engine, Options, Role};
+use server::{DebugCommand, Engine, Options, Role};
 use store::Compat;
 use testkit::{Running, Server};
 use tokio::runtime::Runtime;
@@ -61,7 +62,7 @@ pub struct Pair {
     theirs: Running,
     taps: [Tap; 2],
     known: BTreeSet<String>,
-    /// Commands that the two replicas could not apply in rounds before.
+    /// Commands that the two replicas could not apply before this round.
     lost: [Vec<(String, u64)>; 2],
     runtime: Runtime,
 }
@@ -77,7 +78,9 @@ impl Pair {
     pub fn start(server: Server) -> io::Result<Self> {
         let theirs = server.start();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let engine = Engine::new(Role::Primary, Options::default());
+        let mut options = Options::default();
+        options.debug_command = DebugCommand::Local;
+        let engine = Engine::new(Role::Primary, options);
         engine.set_compat(compat_of(server));
         let ours =
             runtime.block_on(Standalone::start_with(engine, "127.0.0.1:0")).map_err(io::Error::other)?;
@@ -127,11 +130,45 @@ impl Pair {
         self.compare_ends(round).map_err(|error| Difference::broken(end, &error))?
     }
 
+    /// Writes a dump of what our side holds, and compares it with what a real server makes of it.
+    ///
+    /// # Errors
+    /// The difference.
+    ///
+    /// # Panics
+    /// When the real server does not take it.
+    pub fn check_saved(&mut self) -> Result<(), Box<Difference>> {
+        let broken = |error: io::Error| Difference::broken(0, &error);
+        let server = self.theirs.server();
+        let version = match server {
+            Server::R6_0 | Server::R6_2 | Server::R7_0 => Version::REDIS_10,
+            Server::R8_2 => Version::REDIS_12,
+            Server::V8_1 => Version::REDIS_11,
+            Server::V9_1 => Version::VALKEY_80,
+        };
+        let mut dump = Vec::new();
+        let saved =
+            store::save::save(self.ours.engine().keyspace(), version, &[], |piece| dump.extend(piece));
+        saved.map_err(|error| broken(io::Error::other(error)))?;
+        let loaded = server.builder().dump(&dump).start();
+        let read = |addr: &str| contents::read(&mut Wire::connect(addr, false)?);
+        let ours = read(&self.ours.local_addr().to_string()).map_err(broken)?;
+        let theirs = read(&loaded.addr()).map_err(broken)?;
+        match contents::difference(&ours, &theirs, false) {
+            Some([what, ours, theirs]) => {
+                let what = format!("our dump, loaded there: {what}");
+                Err(Box::new(Difference { index: 0, what, ours, theirs }))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn reset(&mut self, round: &Round) -> io::Result<Walk> {
         let mut walk = Walk {
             ours: Wire::connect(&self.ours.local_addr().to_string(), round.resp3)?,
             theirs: Wire::connect(&self.theirs.addr(), round.resp3)?,
             waiting: Vec::new(),
+            last_key: Vec::new(),
         };
         for (name, value) in &round.settings {
             let get = vec![b"CONFIG".to_vec(), b"GET".to_vec(), name.as_bytes().to_vec()];
@@ -146,11 +183,24 @@ impl Pair {
                     return Err(io::Error::other(format!("{name} {value}: {}", reply.escape_ascii())));
                 }
             }
+            for replica in [&self.follower_of_ours, &self.follower_of_theirs] {
+                if let Ok(value) = value.parse() {
+                    replica.engine().keyspace().limits().set(name, value);
+                }
+            }
         }
         for wire in [&mut walk.ours, &mut walk.theirs] {
-            wire.ask(&words("FLUSHALL SYNC"))?;
+            // What has expired goes when it is met, at the same command on both sides.
+            for line in ["DEBUG SET-ACTIVE-EXPIRE 0", "FLUSHALL SYNC"] {
+                let reply = wire.ask(&words(line))?;
+                if reply != b"+OK\r\n" {
+                    return Err(io::Error::other(format!("{line}: {}", reply.escape_ascii())));
+                }
+            }
         }
         self.streams()?;
+        self.lost = [&self.follower_of_ours, &self.follower_of_theirs]
+            .map(|replica| replica.engine().divergence().by_name());
         Ok(walk)
     }
 
@@ -180,7 +230,7 @@ impl Pair {
         let read = |addr: &str| contents::read(&mut Wire::connect(addr, round.resp3)?);
         let ours = read(&self.ours.local_addr().to_string())?;
         let theirs = read(&self.theirs.addr())?;
-        if let Some([what, a, b]) = contents::difference(&ours, &theirs, true) {
+        if let Some([what, a, b]) = contents::difference(&ours, &theirs, round.compare_encodings) {
             return differ(what, a, b);
         }
         let offset = self.ours.engine().position().map_or(0, |position| position.offset.0);
@@ -188,8 +238,12 @@ impl Pair {
         if let Some([what, a, b]) = contents::difference(&held, &ours, false) {
             return differ(format!("our replica of ours: {what}"), a, b);
         }
-        if lost != std::mem::replace(&mut self.lost[0], lost.clone()) {
+        if lost != self.lost[0] {
             return differ("our replica of ours: not applied".to_owned(), format!("{lost:?}"), String::new());
+        }
+        // Where the streams may differ the real server's replicas may lack something.
+        if !round.compare_streams {
+            return Ok(Ok(()));
         }
         let info = Wire::connect(&self.theirs.addr(), false)?.ask(&words("INFO replication"))?;
         let info = String::from_utf8_lossy(&info).into_owned();
@@ -199,7 +253,7 @@ impl Pair {
         if let Some([what, a, b]) = contents::difference(&held, &theirs, false) {
             return differ(format!("our replica of theirs: {what}"), a, b);
         }
-        if lost != std::mem::replace(&mut self.lost[1], lost.clone()) {
+        if lost != self.lost[1] {
             return differ(
                 "our replica of theirs: not applied".to_owned(),
                 format!("{lost:?}"),
@@ -230,6 +284,8 @@ struct Walk {
     theirs: Wire,
     /// Sent, and not yet compared: which command, what was sent, how it is judged.
     waiting: Vec<(usize, Command, Judge)>,
+    /// The key of the command before.
+    last_key: Vec<u8>,
 }
 
 type Step = Result<(), Box<Difference>>;
@@ -237,13 +293,11 @@ type Step = Result<(), Box<Difference>>;
 impl Walk {
     fn step(&mut self, index: usize, command: &Command) -> Step {
         let judge = Judge::of(command);
-        if let Some(ms) = command[0].strip_prefix(b"@wait").and_then(|_| command.get(1)) {
+        if command[0] == b"@gone" {
             self.settle()?;
-            let ms = String::from_utf8_lossy(ms).parse().unwrap_or(0);
-            // Time itself is what must pass.
-            std::thread::sleep(Duration::from_millis(ms));
-            return Ok(());
+            return self.wait_until_gone().map_err(|error| Difference::broken(index, &error));
         }
+        self.last_key = command.get(1).cloned().unwrap_or_default();
         let broken = |error: io::Error| Difference::broken(index, &error);
         if command.iter().any(|arg| arg.starts_with(b"@dump:")) {
             self.settle()?;
@@ -295,6 +349,17 @@ impl Walk {
             if !judge.agree(&ours, &theirs) {
                 let text = |bytes: &[u8]| format!("{}", bytes.escape_ascii());
                 return Err(Difference::reply(index, &command, text(&ours), text(&theirs)));
+            }
+        }
+        Ok(())
+    }
+
+    /// `@gone`: both sides go on when the key of the command before has no time left.
+    fn wait_until_gone(&mut self) -> io::Result<()> {
+        let ask = [b"PTTL".to_vec(), self.last_key.clone()];
+        for wire in [&mut self.ours, &mut self.theirs] {
+            while Tree::parse(&wire.ask(&ask)?).integer().is_some_and(|left| (0..1000).contains(&left)) {
+                std::thread::yield_now();
             }
         }
         Ok(())

@@ -190,7 +190,7 @@ mod tests {
         let make = |text, random: &mut Random| Pattern::new(1, text, &[ATOMS]).make(random);
         assert_eq!(make("GET $k", &mut random), [words("GET key")]);
         assert_eq!(make("SINTERCARD #($k $k) LIMIT 0", &mut random), [words("SINTERCARD 2 key key LIMIT 0")]);
-        assert_eq!(make("SET $k v; @wait 5", &mut random), [words("SET key v"), words("@wait 5")]);
+        assert_eq!(make("SET $k v; @gone", &mut random), [words("SET key v"), words("@gone")]);
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..500 {
             seen.extend(make("A (b c|)? $k*", &mut random).iter().map(|c| shown(c)));

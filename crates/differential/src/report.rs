@@ -49,6 +49,14 @@ impl Soak {
         Ok(done)
     }
 
+    /// Whether a real server loads our dump of what the last round left, and holds the same.
+    ///
+    /// # Errors
+    /// The difference.
+    pub fn check_saved(&mut self) -> Result<(), Box<Difference>> {
+        self.pair.check_saved()
+    }
+
     fn fail(&mut self, seed: u64, round: Round, difference: Box<Difference>) -> Failure {
         let mut runs = 0;
         let (server, pair) = (self.server, &mut self.pair);
@@ -108,7 +116,13 @@ impl fmt::Display for Failure {
 /// # Panics
 /// When the servers do not come up.
 pub fn replay(server: Server, text: &str) -> Result<usize, Box<Difference>> {
-    let mut round = Round { settings: Vec::new(), resp3: false, compare_streams: true, commands: Vec::new() };
+    let mut round = Round {
+        settings: Vec::new(),
+        resp3: false,
+        compare_streams: true,
+        compare_encodings: true,
+        commands: Vec::new(),
+    };
     for line in text.lines() {
         match line.strip_prefix('#').map(|rest| rest.split_ascii_whitespace().collect::<Vec<_>>()) {
             Some(rest) => match rest[..] {

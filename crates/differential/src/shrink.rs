@@ -47,7 +47,13 @@ mod tests {
     #[test]
     fn only_what_matters_is_left() {
         let commands = (0..100).map(|n| words(&format!("C {n}"))).collect();
-        let round = Round { settings: Vec::new(), resp3: false, compare_streams: false, commands };
+        let round = Round {
+            settings: Vec::new(),
+            resp3: false,
+            compare_streams: false,
+            compare_encodings: false,
+            commands,
+        };
         let mut fails = |round: &Round| {
             let has = |n: &str| round.commands.contains(&words(&format!("C {n}")));
             let found = has("17") && has("60");

@@ -110,9 +110,11 @@ impl Wire {
 
     fn read_more(&mut self) -> io::Result<()> {
         let mut piece = [0; 1 << 16];
-        match self.socket.read(&mut piece)? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            n => {
+        match self.socket.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => {
                 self.incoming.extend_from_slice(&piece[..n]);
                 Ok(())
             }

@@ -57,7 +57,7 @@ impl Scan {
 
     fn wants(&self, entry: EntryRef<'_>) -> bool {
         self.kind.is_none_or(|kind| kind == kind_of(entry))
-            && self.pattern.as_ref().is_none_or(|p| store::glob::matches(p, entry.key()))
+            && self.pattern.as_ref().is_none_or(|p| store::glob::selects(p, entry.key()))
     }
 }
 

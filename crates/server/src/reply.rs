@@ -76,7 +76,9 @@ impl Reply for RespReply<'_> {
     }
 
     fn error(&mut self, error: &CommandError) {
-        self.encoder().error(error.to_string().as_bytes());
+        // Line ends that an argument brought along are trimmed, as the real servers do.
+        let text = error.to_string();
+        self.encoder().error(text.trim_end_matches(['\r', '\n']).as_bytes());
     }
 
     fn verbatim(&mut self, format: &str, text: &[u8]) {

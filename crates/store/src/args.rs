@@ -61,6 +61,16 @@ impl<'a> Args<'a> {
         number::parse_i64(self.at(index)).ok_or(CommandError::NotAnInteger)
     }
 
+    /// Argument `i` as an integer of 32 bits.
+    ///
+    /// # Errors
+    /// It is none, or out of the range.
+    pub fn int_of_32_bits(self, i: usize) -> Result<i32, CommandError> {
+        i32::try_from(self.int(i)?).map_err(|_| {
+            CommandError::err("value is out of range, value must between -2147483648 and 2147483647")
+        })
+    }
+
     /// The part at `index` as a double (infinities allowed, NaN not).
     ///
     /// # Errors
@@ -74,4 +84,9 @@ impl<'a> Args<'a> {
 #[must_use]
 pub fn is_word(arg: &[u8], word: &str) -> bool {
     arg.eq_ignore_ascii_case(word.as_bytes())
+}
+
+/// An argument in the text of an error: up to its first zero byte, since the real servers print C strings.
+pub(crate) fn in_text(arg: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(arg.split(|byte| *byte == 0).next().unwrap_or_default())
 }

@@ -39,6 +39,20 @@ pub enum Family {
     Valkey,
 }
 
+/// Which texts SORT takes for numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortNumbers {
+    /// Those of C's `strtod`: spaces before them pass, hexadecimal ones too, and nothing is 0.
+    LikeC,
+    /// Decimal ones.
+    Decimal {
+        /// Whether nothing is 0.
+        empty: bool,
+        /// Whether numbers beyond the range are infinite, or 0.
+        beyond: bool,
+    },
+}
+
 /// What one personality does that another does not.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -55,6 +69,37 @@ pub struct Differences {
     pub doubles: DoubleFormat,
     /// Which strings are called `embstr`.
     pub embedded: Embedded,
+    /// What replicas are told when a key goes because its time has come, or SPOP has emptied it: `DEL`, or `UNLINK`
+    /// where such things are freed in the background by default.
+    pub drops_by: &'static str,
+    /// Whether SET with PXAT goes to replicas as it came, rather than without what matters no more.
+    pub set_keeps_pxat: bool,
+    /// Whether SET with a time that has passed removes the key at once.
+    pub set_drops_past: bool,
+    /// Whether SET knows IFEQ.
+    pub set_if_equal: bool,
+    /// Whether BITOP knows DIFF, DIFF1, ANDOR and ONE.
+    pub bitop_differences: bool,
+    /// Whether the cursors of SCAN and its like are numbers, and nothing that merely begins like one.
+    pub strict_cursors: bool,
+    /// Whether BITCOUNT and BITPOS look at their range before they look whether the key is there.
+    pub bit_ranges_first: bool,
+    /// Whether BITCOUNT takes a start without an end.
+    pub bitcount_from: bool,
+    /// Whether BITCOUNT looks at its unit before the end of its range.
+    pub bitcount_unit_first: bool,
+    /// The lowest RANK that LPOS takes.
+    pub lpos_least_rank: i64,
+    /// Whether LSET looks at the low 32 bits of its index only.
+    pub lset_index_of_32_bits: bool,
+    /// Whether SCAN refuses a TYPE that does not exist.
+    pub scan_knows_types: bool,
+    /// Whether GETEX looks at its time before it looks whether the key is there.
+    pub getex_time_first: bool,
+    /// Which texts SORT takes for numbers.
+    pub sort_numbers: SortNumbers,
+    /// Whether a timeout that is too large is called that, and not negative.
+    pub timeouts_checked: bool,
     /// Whether a small list is called `listpack`.
     pub small_lists: bool,
     /// What HELP says of itself.
@@ -126,6 +171,21 @@ const REDIS_70: Differences = Differences {
     version: "7.0.15",
     doubles: DoubleFormat::Digits17,
     embedded: Embedded::Short(44),
+    drops_by: "DEL",
+    set_if_equal: false,
+    bitop_differences: false,
+    strict_cursors: false,
+    bit_ranges_first: false,
+    bitcount_from: false,
+    bitcount_unit_first: false,
+    lpos_least_rank: i64::MIN,
+    getex_time_first: false,
+    scan_knows_types: false,
+    lset_index_of_32_bits: false,
+    timeouts_checked: false,
+    sort_numbers: SortNumbers::LikeC,
+    set_keeps_pxat: false,
+    set_drops_past: false,
     small_lists: false,
     help: "    Prints this help.",
     open_ranges: false,
@@ -152,6 +212,12 @@ const REDIS_72: Differences = Differences {
     redis_version: "7.2.5",
     version: "7.2.5",
     doubles: DoubleFormat::Shortest,
+    strict_cursors: true,
+    set_keeps_pxat: true,
+    lpos_least_rank: -i64::MAX,
+    lset_index_of_32_bits: true,
+    timeouts_checked: true,
+    bit_ranges_first: true,
     small_lists: true,
     help: "    Print this help.",
     most_samples: 64,
@@ -182,6 +248,8 @@ const REDIS_82: Differences = Differences {
     fields: Fields::Redis8,
     trim_references: true,
     short_places: true,
+    bitop_differences: true,
+    sort_numbers: SortNumbers::Decimal { empty: true, beyond: true },
     ..REDIS_74
 };
 
@@ -195,6 +263,9 @@ const VALKEY_81: Differences = Differences {
     scan_novalues: true,
     scan_noscores: true,
     read_plus: ReadPlus::LastId,
+    drops_by: "UNLINK",
+    set_if_equal: true,
+    set_drops_past: true,
     ..REDIS_72
 };
 
@@ -206,6 +277,11 @@ const VALKEY_91: Differences = Differences {
     geo_polygons: true,
     geo_names_member: true,
     geoadd_as: "ZADD",
+    bitcount_from: true,
+    getex_time_first: true,
+    scan_knows_types: true,
+    bitcount_unit_first: true,
+    sort_numbers: SortNumbers::Decimal { empty: false, beyond: false },
     ..VALKEY_81
 };
 

@@ -1,10 +1,19 @@
 //! Patterns as KEYS, SCAN and PSUBSCRIBE know them: `*`, `?`, `[a-c]`, `[^x]`, `\` for the next byte.
 //! `*` crosses everything; a class that is not closed ends with the pattern.
 
-/// Whether `text` matches `pattern`. Takes at most pattern times text steps: a mismatch goes back to the
+/// Whether a listing with this pattern shows `text`: a lone `*` shows everything, the empty text too.
+#[must_use]
+pub fn selects(pattern: &[u8], text: &[u8]) -> bool {
+    pattern == b"*" || matches(pattern, text)
+}
+
+/// Whether `text` matches `pattern`; the empty text matches no pattern but the empty one. Takes at most pattern times text steps: a mismatch goes back to the
 /// last `*` only, since what an earlier one could swallow the last one can too.
 #[must_use]
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     loop {
@@ -80,7 +89,8 @@ mod tests {
     #[test]
     fn patterns_match_as_the_real_server_says() {
         for (pattern, text, expected) in [
-            ("*", "", true),
+            ("*", "", false),
+            ("**", "", false),
             ("h?llo", "hello", true),
             ("h?llo", "hllo", false),
             ("h*llo", "heeeello", true),
@@ -101,6 +111,13 @@ mod tests {
         ] {
             assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
         }
+    }
+
+    #[test]
+    fn a_lone_star_lists_the_empty_name_too() {
+        assert!(selects(b"*", b""));
+        assert!(!selects(b"**", b""));
+        assert!(selects(b"a*", b"ab"));
     }
 
     #[test]

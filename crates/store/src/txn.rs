@@ -195,6 +195,11 @@ impl<'k> Txn<'k> {
         }
     }
 
+    /// Replicas get the removal of this key instead: `DEL`, or `UNLINK` where the personality frees in the background.
+    pub fn rewrite_to_drop(&mut self, key: &[u8]) {
+        self.rewrite(&[self.view.differences().drops_by.as_bytes(), key]);
+    }
+
     /// Replicas get nothing for this command, though it changed something.
     pub fn rewrite_to_nothing(&mut self) {
         self.rewritten = true;
@@ -257,8 +262,9 @@ impl<'k> Txn<'k> {
     pub fn expire_now(&mut self, key: &[u8]) {
         if self.take(key).is_some() {
             let db = self.view.db();
+            let by = self.view.differences().drops_by.as_bytes();
             if let Some(effects) = &mut self.effects {
-                effects.push(Effect { db, args: vec![b"DEL"[..].into(), key.into()] });
+                effects.push(Effect { db, args: vec![by.into(), key.into()] });
             }
             self.notify(Class::Expired, "expired", key);
         }

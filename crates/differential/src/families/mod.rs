@@ -2,7 +2,29 @@
 
 use crate::family::Family;
 
+mod bits;
+mod chance;
+mod dump;
+mod fields;
+mod keys;
+mod lists;
+mod past;
+mod sets;
+mod sketches;
+mod sort;
 mod strings;
 
 /// All of them.
-pub(crate) const ALL: &[&Family] = &[&strings::FAMILY];
+pub(crate) const ALL: &[&Family] = &[
+    &strings::FAMILY,
+    &bits::FAMILY,
+    &fields::FAMILY,
+    &sketches::FAMILY,
+    &lists::FAMILY,
+    &sets::FAMILY,
+    &chance::FAMILY,
+    &keys::FAMILY,
+    &past::FAMILY,
+    &sort::FAMILY,
+    &dump::FAMILY,
+];

@@ -37,7 +37,10 @@ pub(super) static FAMILY: Family = Family {
         (4, "MGET $any+"),
         (4, "MSET ($string $value)+"),
         (4, "MSETNX ($string $value)+"),
-        (4, "MSETEX #($string $value) (NX|XX|KEEPTTL|EX $ex|PX $px|EXAT $at|PXAT $atms)*"),
+        (
+            4,
+            "MSETEX (1 $string $value|2 $string $value $string $value) (NX|XX|KEEPTTL|EX $ex|PX $px|EXAT $at|PXAT $atms)*",
+        ),
         (3, "MSETEX $count ($string $value)+ (NX|XX|KEEPTTL|EX $ex|PX $px|EXAT $at|PXAT $atms)*"),
         (6, "LCS $string $string (LEN|IDX|MINMATCHLEN $int|WITHMATCHLEN|BAD)*"),
         (3, "SET s1 $letters; SET s2 $letters; LCS s1 s2 (LEN|IDX|MINMATCHLEN 2|WITHMATCHLEN)*"),
@@ -54,4 +57,5 @@ pub(super) static FAMILY: Family = Family {
         (3, "DEL $any"),
     ],
     compare_streams: true,
+    compare_encodings: true,
 };

@@ -121,7 +121,7 @@ fn select(
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    let db = args.int(1).map_err(|_| CommandError::NotAnInteger)?;
+    let db = args.int_of_32_bits(1)?;
     let known = session.engine.keyspace.databases();
     let Some(db) = u32::try_from(db).ok().filter(|db| *db < known) else {
         return Err(CommandError::err("DB index is out of range"));

@@ -10,7 +10,7 @@ use crate::number;
 use crate::reply::{Null, Reply};
 use crate::txn::{Expiry, Txn};
 use crate::value::Value;
-use crate::view::View;
+use crate::view::{View, Viewer};
 
 mod field;
 
@@ -67,8 +67,9 @@ fn setbit(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResu
         value[byte] &= !mask;
     }
     drop(value);
-    // A bit that was so already still counts as a write, as in every server before 7.2.
-    txn.changed(Class::String, "setbit", key);
+    if grown || old != on {
+        txn.changed(Class::String, "setbit", key);
+    }
     out.integer(old.into());
     Ok(())
 }
@@ -117,29 +118,54 @@ fn unit(args: Args<'_>, at: usize) -> Result<bool, CommandError> {
     }
 }
 
+/// BITCOUNT's range: its ends, whether they count bits, and whether there is nothing in it whatever the length.
+fn bitcount_range(view: &View<'_>, args: Args<'_>) -> Result<(i64, i64, bool, bool), CommandError> {
+    match args.len() {
+        2 => Ok((0, -1, false, false)),
+        3 if view.differences().bitcount_from => Ok((args.int(2)?, -1, false, false)),
+        4 | 5 => {
+            let start = args.int(2)?;
+            if view.differences().bitcount_unit_first {
+                unit(args, 4)?;
+            }
+            let end = args.int(3)?;
+            let empty = start < 0 && end < 0 && start > end;
+            // Answered before the unit is looked at; BITPOS has no such shortcut.
+            if empty && !view.differences().bit_ranges_first {
+                return Ok((start, end, false, true));
+            }
+            Ok((start, end, unit(args, 4)?, empty))
+        }
+        _ => Err(CommandError::Syntax),
+    }
+}
+
 fn bitcount(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    // A key that is not there is counted before anything else is looked at, as in Redis 7.0.
+    if view.differences().bit_ranges_first {
+        bitcount_range(view, args)?;
+    }
     let Some(bytes) = view.string(args.at(1))? else {
         out.integer(0);
         return Ok(());
     };
-    let (start, end, in_bits) = match args.len() {
-        2 => (0, -1, false),
-        4 | 5 => {
-            let (start, end) = (args.int(2)?, args.int(3)?);
-            // Answered before the unit is looked at; BITPOS has no such shortcut.
-            if start < 0 && end < 0 && start > end {
-                out.integer(0);
-                return Ok(());
-            }
-            (start, end, unit(args, 4)?)
-        }
-        _ => return Err(CommandError::Syntax),
-    };
-    let found =
-        range(bytes.len(), start, end, in_bits).map_or(0, |(first, last)| count(bytes, first, last)) as i64;
-    out.integer(found);
+    let (start, end, in_bits, empty) = bitcount_range(view, args)?;
+    let place = if empty { None } else { range(bytes.len(), start, end, in_bits) };
+    out.integer(place.map_or(0, |(first, last)| count(bytes, first, last)) as i64);
     Ok(())
+}
+
+/// BITPOS' range: its start, its end if it has one, and whether they count bits.
+fn bitpos_range(args: Args<'_>) -> Result<(i64, Option<i64>, bool), CommandError> {
+    match args.len() {
+        3 => Ok((0, None, false)),
+        4 => Ok((args.int(3)?, None, false)),
+        5 | 6 => {
+            let start = args.int(3)?;
+            let in_bits = unit(args, 5)?;
+            Ok((start, Some(args.int(4)?), in_bits))
+        }
+        _ => Err(CommandError::Syntax),
+    }
 }
 
 fn bitpos(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
@@ -148,20 +174,14 @@ fn bitpos(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
         return Err(CommandError::err("The bit argument must be 1 or 0."));
     }
     let wanted = wanted == 1;
+    if view.differences().bit_ranges_first {
+        bitpos_range(args)?;
+    }
     let Some(bytes) = view.string(args.at(1))? else {
         out.integer(if wanted { -1 } else { 0 });
         return Ok(());
     };
-    let (start, end, in_bits) = match args.len() {
-        3 => (0, None, false),
-        4 => (args.int(3)?, None, false),
-        5 | 6 => {
-            let start = args.int(3)?;
-            let in_bits = unit(args, 5)?;
-            (start, Some(args.int(4)?), in_bits)
-        }
-        _ => return Err(CommandError::Syntax),
-    };
+    let (start, end, in_bits) = bitpos_range(args)?;
     let found = range(bytes.len(), start, end.unwrap_or(-1), in_bits).and_then(|(first, last)| {
         let bit = |at: u64| bytes[(at / 8) as usize] >> (7 - at % 8) & 1 == 1;
         let skipped = if wanted { 0x00 } else { 0xff };
@@ -183,38 +203,97 @@ fn bitpos(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
     Ok(())
 }
 
+/// What BITOP makes of its sources.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Join {
+    And,
+    Or,
+    Xor,
+    Not,
+    /// In the first, and in none of the others.
+    Diff,
+    /// In one of the others, and not in the first.
+    Diff1,
+    /// In the first, and in one of the others.
+    AndOr,
+    /// In exactly one.
+    One,
+}
+
+const JOINS: [(&str, Join); 8] = [
+    ("and", Join::And),
+    ("or", Join::Or),
+    ("xor", Join::Xor),
+    ("not", Join::Not),
+    ("diff", Join::Diff),
+    ("diff1", Join::Diff1),
+    ("andor", Join::AndOr),
+    ("one", Join::One),
+];
+
+impl Join {
+    /// How many sources it must have, if that is not any number, and what is said otherwise.
+    fn refuses(self, sources: usize) -> Option<CommandError> {
+        let text = match self {
+            Self::Not if sources != 1 => "BITOP NOT must be called with a single source key.",
+            Self::Diff if sources < 2 => "BITOP DIFF must be called with at least two source keys.",
+            Self::Diff1 if sources < 2 => "BITOP DIFF1 must be called with at least two source keys.",
+            Self::AndOr if sources < 2 => "BITOP ANDOR must be called with at least two source keys.",
+            _ => return None,
+        };
+        Some(CommandError::err(text))
+    }
+
+    /// Its result; sources end in zeros.
+    fn of(self, sources: &[&[u8]]) -> Vec<u8> {
+        let (first, rest) = (sources[0], &sources[1..]);
+        let longest = sources.iter().map(|s| s.len()).max().unwrap_or(0);
+        let fold = |mut out: Vec<u8>, sources: &[&[u8]], f: fn(u8, u8) -> u8| {
+            out.resize(longest, 0);
+            for source in sources {
+                let padded = source.iter().copied().chain(std::iter::repeat(0));
+                out.iter_mut().zip(padded).for_each(|(a, b)| *a = f(*a, b));
+            }
+            out
+        };
+        match self {
+            Self::And => fold(first.to_vec(), rest, |a, b| a & b),
+            Self::Or => fold(first.to_vec(), rest, |a, b| a | b),
+            Self::Xor => fold(first.to_vec(), rest, |a, b| a ^ b),
+            Self::Not => first.iter().map(|byte| !byte).collect(),
+            Self::Diff => fold(first.to_vec(), rest, |a, b| a & !b),
+            Self::Diff1 => fold(fold(Vec::new(), rest, |a, b| a | b), &[first], |a, b| a & !b),
+            Self::AndOr => fold(fold(Vec::new(), rest, |a, b| a | b), &[first], |a, b| a & b),
+            Self::One => {
+                let (mut once, mut more) = (vec![0; longest], vec![0; longest]);
+                for source in sources {
+                    for ((once, more), byte) in once.iter_mut().zip(&mut more).zip(*source) {
+                        *more |= *once & byte;
+                        *once ^= byte;
+                    }
+                }
+                once.iter_mut().zip(more).for_each(|(once, more)| *once &= !more);
+                once
+            }
+        }
+    }
+}
+
 fn bitop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (name, to, from) = (args.at(1), args.at(2), args.from(3));
-    let join: Option<fn(u8, u8) -> u8> = if is_word(name, "and") {
-        Some(|a, b| a & b)
-    } else if is_word(name, "or") {
-        Some(|a, b| a | b)
-    } else if is_word(name, "xor") {
-        Some(|a, b| a ^ b)
-    } else if is_word(name, "not") {
-        None
-    } else {
-        return Err(CommandError::Syntax);
-    };
-    if join.is_none() && from.len() != 1 {
-        return Err(CommandError::err("BITOP NOT must be called with a single source key."));
+    let newer = txn.viewer() == Viewer::Stream || txn.differences().bitop_differences;
+    let known = if newer { &JOINS[..] } else { &JOINS[..4] };
+    let found = known.iter().find(|(known, _)| is_word(name, known));
+    let (_, join) = *found.ok_or(CommandError::Syntax)?;
+    if let Some(error) = join.refuses(from.len()) {
+        return Err(error);
     }
     let mut sources: Vec<&[u8]> = Vec::with_capacity(from.len());
     for key in from {
         sources.push(txn.string(key)?.unwrap_or_default());
     }
-    let longest = sources.iter().map(|s| s.len()).max().unwrap_or(0);
-    let mut result = sources[0].to_vec();
-    result.resize(longest, 0);
-    match join {
-        None => result.iter_mut().for_each(|byte| *byte = !*byte),
-        Some(join) => {
-            for source in &sources[1..] {
-                let padded = source.iter().copied().chain(std::iter::repeat(0));
-                result.iter_mut().zip(padded).for_each(|(a, b)| *a = join(*a, b));
-            }
-        }
-    }
+    let result = join.of(&sources);
+    let longest = result.len();
     if result.is_empty() {
         if txn.remove(to) {
             txn.changed(Class::Generic, "del", to);

@@ -93,7 +93,6 @@ impl Options {
 fn restore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
     let options = Options::parse(args)?;
-    txn.reap(key);
     if !options.replace && txn.exists(key) {
         return Err(CommandError::coded("BUSYKEY Target key name already exists."));
     }
@@ -114,7 +113,7 @@ fn restore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
     if deadline.is_some_and(|at| at <= txn.now()) && txn.viewer() == Viewer::Client {
         if txn.remove(key) {
             txn.changed(Class::Generic, "del", key);
-            txn.rewrite(&[b"DEL", key]);
+            txn.rewrite_to_drop(key);
         }
         out.ok();
         return Ok(());

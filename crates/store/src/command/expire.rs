@@ -1,6 +1,6 @@
 //! When keys die.
 
-use crate::args::{Args, is_word};
+use crate::args::{Args, in_text, is_word};
 use crate::command::{Keys, commands};
 use crate::entry::EntryRef;
 use crate::error::{CommandError, CommandResult};
@@ -100,9 +100,7 @@ impl Only {
                 () if is_word(word, "gt") => only.gt = true,
                 () if is_word(word, "lt") => only.lt = true,
                 () => {
-                    return Err(CommandError::Err(
-                        format!("Unsupported option {}", word.escape_ascii()).into(),
-                    ));
+                    return Err(CommandError::Err(format!("Unsupported option {}", in_text(word)).into()));
                 }
             }
         }
@@ -135,7 +133,6 @@ fn set(
     let only = Only::parse(args, 3)?;
     let n = args.int(2)?;
     let at = absolute(n, unit, txn.now()).ok_or_else(|| invalid(command))?;
-    txn.reap(key);
     if !txn.entry(key).is_some_and(|entry| only.allows(entry.expire(), at)) {
         out.integer(0);
         return Ok(());
@@ -143,7 +140,7 @@ fn set(
     if at <= txn.now() && txn.viewer() == Viewer::Client {
         txn.remove(key);
         txn.changed(Class::Generic, "del", key);
-        txn.rewrite(&[b"DEL", key]);
+        txn.rewrite_to_drop(key);
     } else {
         txn.set_expire(key, Some(at));
         txn.changed(Class::Generic, "expire", key);
@@ -160,7 +157,6 @@ fn set(
 
 fn persist(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    txn.reap(key);
     let had = txn.entry(key).and_then(EntryRef::expire).is_some();
     if had {
         txn.set_expire(key, None);

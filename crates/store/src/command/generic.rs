@@ -1,6 +1,6 @@
 //! Commands on keys of any type, and on whole databases.
 
-use crate::args::{Args, is_word};
+use crate::args::{Args, in_text, is_word};
 use crate::command::{Keys, commands};
 use crate::entry::{Entry, EntryRef, ValueRef};
 use crate::error::{CommandError, CommandResult};
@@ -110,14 +110,12 @@ fn renamenx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRe
 }
 
 fn rename_to(txn: &mut Txn<'_>, from: &[u8], to: &[u8], replace: bool) -> Result<bool, CommandError> {
-    txn.reap(from);
     if !txn.exists(from) {
         return Err(CommandError::NoSuchKey);
     }
     if from == to {
         return Ok(false);
     }
-    txn.reap(to);
     if txn.exists(to) {
         if !replace {
             return Ok(false);
@@ -146,11 +144,10 @@ fn existing_db(txn: &Txn<'_>, n: i32) -> Result<u32, CommandError> {
 
 fn move_key(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    let to = existing_db(txn, db_number(args.at(2), CommandError::NotAnInteger)?)?;
+    let to = existing_db(txn, args.int_of_32_bits(2)?)?;
     if to == txn.db() {
         return Err(CommandError::err("source and destination objects are the same"));
     }
-    txn.reap(key);
     let taken = txn.in_db(to, |txn| {
         txn.reap(key);
         txn.exists(key)
@@ -177,7 +174,7 @@ fn copy(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
             replace = true;
         } else if is_word(word, "db") && i + 1 < args.len() {
             i += 1;
-            db = existing_db(txn, db_number(args.at(i), CommandError::NotAnInteger)?)?;
+            db = existing_db(txn, args.int_of_32_bits(i)?)?;
         } else {
             return Err(CommandError::Syntax);
         }
@@ -186,7 +183,6 @@ fn copy(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
     if db == txn.db() && from == to {
         return Err(CommandError::err("source and destination objects are the same"));
     }
-    txn.reap(from);
     let Some(copied) = txn.entry(from).map(|entry| match entry.value() {
         ValueRef::Inline(bytes) => Entry::inline(to, bytes, entry.expire()),
         ValueRef::Owned(value) => Entry::owned(to, Box::new(value.clone()), entry.expire()),
@@ -256,7 +252,7 @@ fn dbsize(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
 fn keys(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let mut found: Vec<Box<[u8]>> = Vec::new();
     view.for_each(view.db(), |entry| {
-        if glob::matches(args.at(1), entry.key()) {
+        if glob::selects(args.at(1), entry.key()) {
             found.push(entry.key().into());
         }
     });
@@ -268,7 +264,7 @@ fn keys(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
 }
 
 fn scan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let cursor = cursor(args.at(1))?;
+    let cursor = cursor(view, args.at(1))?;
     let (mut pattern, mut count, mut kind, mut i) = (None, 10, None, 2);
     while let Some(word) = args.get(i) {
         if i + 1 >= args.len() {
@@ -282,7 +278,13 @@ fn scan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         } else if is_word(word, "match") {
             pattern = Some(args.at(i + 1)).filter(|p| *p != b"*");
         } else if is_word(word, "type") {
-            kind = Some(args.at(i + 1));
+            let name = args.at(i + 1);
+            let known = ["string", "list", "set", "zset", "hash", "stream"].iter().any(|k| is_word(name, k));
+            if !known && view.differences().scan_knows_types {
+                let name = in_text(name);
+                return Err(CommandError::Err(format!("unknown type name '{name}'").into()));
+            }
+            kind = Some(name);
         } else {
             return Err(CommandError::Syntax);
         }
@@ -292,7 +294,7 @@ fn scan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let next = view.scan(view.db(), cursor, usize::try_from(count).unwrap_or(usize::MAX), |entry| {
         let wanted = !view.is_past(entry.expire())
             && kind.is_none_or(|kind| is_word(kind, type_name(entry)))
-            && pattern.is_none_or(|pattern| glob::matches(pattern, entry.key()));
+            && pattern.is_none_or(|pattern| glob::selects(pattern, entry.key()));
         if wanted {
             found.push(entry.key().into());
         }
@@ -306,16 +308,23 @@ fn scan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     Ok(())
 }
 
-/// A cursor of the SCAN family: what C's `strtoul` takes, but no space before it.
-pub(crate) fn cursor(text: &[u8]) -> Result<u64, CommandError> {
-    let digits = match text {
-        [] => return Ok(0),
+/// A cursor of the SCAN family, as far as C's `strtoul` reads it. What is refused depends on the personality: a
+/// space before it, or a minus before a small number and nothing at all.
+pub(crate) fn cursor(view: &View<'_>, text: &[u8]) -> Result<u64, CommandError> {
+    const BAD: CommandError = CommandError::err("invalid cursor");
+    let strict = view.differences().strict_cursors;
+    if strict && number::parse_i64(text).is_some_and(|n| n < 0) {
+        return Err(BAD);
+    }
+    let trimmed = if strict { text.trim_ascii_start() } else { text };
+    let digits = match trimmed {
+        [] if text.is_empty() && !strict => return Ok(0),
         [b'-' | b'+', digits @ ..] => digits,
         digits => digits,
     };
     let n = std::str::from_utf8(digits).ok().filter(|t| t.starts_with(|c: char| c.is_ascii_digit()));
-    let n: u64 = n.and_then(|t| t.parse().ok()).ok_or(CommandError::err("invalid cursor"))?;
-    Ok(if text.starts_with(b"-") { n.wrapping_neg() } else { n })
+    let n: u64 = n.and_then(|t| t.parse().ok()).ok_or(BAD)?;
+    Ok(if trimmed.starts_with(b"-") { n.wrapping_neg() } else { n })
 }
 
 fn randomkey(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
@@ -349,7 +358,9 @@ fn object(_: &View<'_>, args: Args<'_>, _: &mut dyn Reply) -> CommandResult {
 
 /// What a container answers to a subcommand that it does not have.
 pub(crate) fn unknown_subcommand(container: &str, args: Args<'_>) -> CommandError {
-    let name = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]).into_owned();
+    // The real server prints C strings.
+    let name = args.at(1).split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned();
     CommandError::Err(format!("unknown subcommand '{name}'. Try {container} HELP.").into())
 }
 

@@ -1,6 +1,6 @@
 //! Counting distinct elements.
 
-use crate::args::Args;
+use crate::args::{Args, in_text, is_word};
 use crate::command::{Keys, commands};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
@@ -10,10 +10,14 @@ use crate::value::hyperloglog as hll;
 use crate::view::View;
 
 commands! { HyperLogLog;
+    /// An internal command for testing HyperLogLog values.
+    read "pfselftest" 1 [ADMIN] Keys::None, since "2.8.9", cost "N/A" => pfselftest;
     /// Adds elements to a HyperLogLog key. Creates the key if it doesn't exist.
     write "pfadd" -2 [FAST DENYOOM] Keys::one(1), since "2.8.9", cost "O(1) to add every element." => pfadd;
     /// Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s).
     either "pfcount" -2 [MAY_REPLICATE] Keys::from(1), since "2.8.9", cost "O(1) with a very small average constant time when called with a single key. O(N) with N being the number of keys, and much bigger constant times, when called with multiple keys." => (pfcount, pfcount_and_keep);
+    /// Internal commands for debugging HyperLogLog values.
+    write "pfdebug" 3 [DENYOOM ADMIN] Keys::one(2), since "2.8.9", cost "N/A" => pfdebug;
     /// Merges one or more HyperLogLog values into a single key.
     write "pfmerge" -2 [DENYOOM] Keys::from(1), since "2.8.9", cost "O(N) to merge N HyperLogLogs, but with high constant times." => pfmerge;
 }
@@ -39,7 +43,6 @@ fn sparse_limit(view: &View<'_>) -> usize {
 
 fn pfadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    txn.reap(key);
     let is_new = look(txn, key)?.is_none();
     let limit = sparse_limit(txn);
     if is_new {
@@ -90,7 +93,6 @@ fn pfcount(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResul
 fn pfcount_and_keep(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
     if args.len() == 2 {
-        txn.reap(key);
         let stale = match look(txn, key)? {
             Some(bytes) if hll::cached(bytes).is_none() => Some(hll::registers(bytes).map_err(corrupt)?),
             _ => None,
@@ -103,9 +105,50 @@ fn pfcount_and_keep(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> C
     pfcount(txn, args, out)
 }
 
+fn pfdebug(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let (what, key) = (args.at(1), args.at(2));
+    let Some(bytes) = look(txn, key)? else {
+        return Err(CommandError::err("The specified key does not exist"));
+    };
+    let is_sparse = bytes[4] != 0;
+    if is_word(what, "getreg") || is_word(what, "todense") {
+        let registers = hll::registers(bytes).map_err(corrupt)?;
+        if is_sparse {
+            let mut bytes = txn.string_mut(key)?;
+            hll::to_dense(&mut bytes).map_err(corrupt)?;
+            drop(bytes);
+            txn.changed_quietly();
+        }
+        if is_word(what, "todense") {
+            out.integer(is_sparse.into());
+        } else {
+            out.array(registers.len());
+            registers.iter().for_each(|register| out.integer((*register).into()));
+        }
+    } else if is_word(what, "decode") {
+        if !is_sparse {
+            return Err(CommandError::err("HLL encoding is not sparse"));
+        }
+        out.bulk(hll::runs(bytes).as_bytes());
+    } else if is_word(what, "encoding") {
+        out.simple(if is_sparse { "sparse" } else { "dense" });
+    } else {
+        let name = in_text(what);
+        return Err(CommandError::Err(format!("Unknown PFDEBUG subcommand '{name}'").into()));
+    }
+    Ok(())
+}
+
+fn pfselftest(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    match hll::self_test() {
+        Ok(()) => out.ok(),
+        Err(text) => return Err(CommandError::Err(format!("TESTFAILED {text}").into())),
+    }
+    Ok(())
+}
+
 fn pfmerge(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    args.from(1).iter().for_each(|key| txn.reap(key));
     let (registers, any_dense) = union(txn, args.from(1))?;
     let limit = sparse_limit(txn);
     if txn.string(key)?.is_none() {

@@ -95,13 +95,13 @@ impl<'a> ScanOptions<'a> {
     }
 
     /// The cursor.
-    pub(super) fn cursor(args: Args<'_>) -> Result<u64, CommandError> {
-        cursor(args.at(2))
+    pub(super) fn cursor(view: &View<'_>, args: Args<'_>) -> Result<u64, CommandError> {
+        cursor(view, args.at(2))
     }
 
     /// Whether an element is wanted.
     pub(super) fn wants(&self, element: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| glob::matches(pattern, element))
+        self.pattern.is_none_or(|pattern| glob::selects(pattern, element))
     }
 }
 
@@ -115,12 +115,17 @@ pub(super) fn numkeys<'a>(args: Args<'a>, count: usize) -> Result<(usize, &'a [&
 }
 
 /// Checks the timeout of a blocking command: seconds, 0 for ever. How long is the server's care.
-pub(super) fn check_timeout(text: &[u8]) -> Result<(), CommandError> {
+pub(super) fn check_timeout(view: &View<'_>, text: &[u8]) -> Result<(), CommandError> {
     let seconds =
         number::parse_f64(text).ok_or(CommandError::err("timeout is not a float or out of range"))?;
-    match seconds * 1000.0 {
+    let ms = seconds * 1000.0;
+    let checked = view.differences().timeouts_checked;
+    if ms.ceil() < 0.0 || !checked && ms >= i64::MAX as f64 {
         // Redis 7.0 converts without a check, and so finds the too large ones negative.
-        ms if ms.ceil() < 0.0 || ms >= i64::MAX as f64 => Err(CommandError::err("timeout is negative")),
-        _ => Ok(()),
+        return Err(CommandError::err("timeout is negative"));
     }
+    if checked && ms >= (i64::MAX - view.now()) as f64 {
+        return Err(CommandError::err("timeout is out of range"));
+    }
+    Ok(())
 }

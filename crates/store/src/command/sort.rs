@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use crate::args::{Args, is_word};
 use crate::command::{Keys, commands};
+use crate::compat::SortNumbers;
 use crate::entry::{EntryRef, ValueRef};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
@@ -143,13 +144,21 @@ enum Weight {
     Text(Option<Vec<u8>>),
 }
 
-/// A weight as C's `strtod` reads it: spaces before it pass, and nothing is 0.
-fn number_of(text: &[u8]) -> Result<f64, CommandError> {
+/// A weight as a number, up to the first zero byte: the real servers read C strings.
+fn number_of(view: &View<'_>, text: &[u8]) -> Result<f64, CommandError> {
     const NO_NUMBER: CommandError = CommandError::err("One or more scores can't be converted into double");
-    if text.is_empty() {
-        return Ok(0.0);
-    }
-    number::parse_f64(text.trim_ascii_start()).ok_or(NO_NUMBER)
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    let found = match view.differences().sort_numbers {
+        SortNumbers::LikeC | SortNumbers::Decimal { empty: true, .. } if text.is_empty() => Some(0.0),
+        SortNumbers::LikeC => number::parse_f64(text.trim_ascii_start()),
+        SortNumbers::Decimal { .. } if text.iter().any(|byte| matches!(byte, b'x' | b'X')) => None,
+        SortNumbers::Decimal { beyond: false, .. } => number::parse_f64(text),
+        SortNumbers::Decimal { .. } => {
+            let parsed = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+            parsed.filter(|number: &f64| !number.is_nan())
+        }
+    };
+    found.ok_or(NO_NUMBER)
 }
 
 fn sorted(view: &View<'_>, key: &[u8], options: &Options<'_>) -> Result<Vec<Vec<u8>>, CommandError> {
@@ -171,7 +180,7 @@ fn sorted(view: &View<'_>, key: &[u8], options: &Options<'_>) -> Result<Vec<Vec<
             let weight = if alpha {
                 Weight::Text(value)
             } else {
-                Weight::Number(value.map_or(Ok(0.0), |text| number_of(&text))?)
+                Weight::Number(value.map_or(Ok(0.0), |text| number_of(view, &text))?)
             };
             weighed.push((weight, element));
         }

@@ -9,7 +9,7 @@ use crate::event::Class;
 use crate::number;
 use crate::reply::{Null, Reply};
 use crate::txn::{Expiry, Txn};
-use crate::view::View;
+use crate::view::{View, Viewer};
 
 commands! { String;
     /// Appends a string to the value of a key. Creates the key if it doesn't exist.
@@ -18,6 +18,10 @@ commands! { String;
     write "decr" 2 [FAST DENYOOM] Keys::one(1), since "1.0.0", cost "O(1)" => decr;
     /// Decrements a number from the integer value of a key. Uses 0 as initial value if the key doesn't exist.
     write "decrby" 3 [FAST DENYOOM] Keys::one(1), since "1.0.0", cost "O(1)" => decrby;
+    /// Deletes a string, if its value or digest is the given one, or is not.
+    write "delex" -2 [FAST] Keys::one(1), since "8.4.0", cost "O(1) for IFEQ/IFNE, O(N) for IFDEQ/IFDNE where N is the length of the string value." => delex;
+    /// Delete key if value matches string.
+    write "delifeq" 3 [FAST] Keys::one(1), valkey "9.0.0", cost "O(1)" => delifeq;
     /// Returns the string value of a key.
     read "get" 2 [FAST] Keys::one(1), since "1.0.0", cost "O(1)" => get;
     /// Returns the string value of a key after deleting the key.
@@ -40,6 +44,8 @@ commands! { String;
     read "mget" -2 [FAST] Keys::from(1), since "1.0.0", cost "O(N) where N is the number of keys to retrieve." => mget;
     /// Atomically creates or modifies the string values of one or more keys.
     write "mset" -3 [DENYOOM] Keys::Range { first: 1, last: -1, step: 2 }, since "1.0.1", cost "O(N) where N is the number of keys to set." => mset;
+    /// Atomically sets multiple string keys with an optional shared expiration in a single operation. Supports flags for conditional set based on existence.
+    write "msetex" -4 [DENYOOM MOVABLE_KEYS] Keys::By(msetex_keys), since "8.4.0" valkey "9.1.0", cost "O(N) where N is the number of keys to set." => msetex;
     /// Atomically modifies the string values of one or more keys only when all keys don't exist.
     write "msetnx" -3 [DENYOOM] Keys::Range { first: 1, last: -1, step: 2 }, since "1.0.1", cost "O(N) where N is the number of keys to set." => msetnx;
     /// Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.
@@ -63,7 +69,6 @@ const OVERFLOW: CommandError = CommandError::err("increment or decrement would o
 
 fn append(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, tail) = (args.at(1), args.at(2));
-    txn.reap(key);
     let length = match txn.string(key)? {
         None => {
             txn.set_string(key, tail, Expiry::Never)?;
@@ -104,7 +109,6 @@ fn decrby(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResu
 }
 
 fn add(txn: &mut Txn<'_>, key: &[u8], by: i64, out: &mut dyn Reply) -> CommandResult {
-    txn.reap(key);
     let old = match txn.string(key)? {
         None => 0,
         Some(text) => number::parse_i64(text).ok_or(CommandError::NotAnInteger)?,
@@ -118,7 +122,6 @@ fn add(txn: &mut Txn<'_>, key: &[u8], by: i64, out: &mut dyn Reply) -> CommandRe
 
 fn incrbyfloat(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    txn.reap(key);
     let old = txn.string(key)?.unwrap_or(b"0");
     let new = number::add_decimals(old, args.at(2))?;
     txn.set_string(key, new.as_bytes(), Expiry::Keep)?;
@@ -166,7 +169,6 @@ fn slice(text: &[u8], start: i64, end: i64) -> &[u8] {
 
 fn getdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    txn.reap(key);
     let value = txn.string(key)?;
     out.bulk_or_null(value);
     if value.is_some() {
@@ -179,7 +181,6 @@ fn getdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResu
 
 fn getset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    txn.reap(key);
     out.bulk_or_null(txn.string(key)?);
     txn.set_string(key, args.at(2), Expiry::Never)?;
     txn.changed(Class::String, "set", key);
@@ -190,37 +191,61 @@ fn getset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResu
 const UNITS: [(&str, Unit); 4] =
     [("ex", Unit::In(1000)), ("px", Unit::In(1)), ("exat", Unit::At(1000)), ("pxat", Unit::At(1))];
 
-/// The options that SET and GETEX share.
+/// Who parses options, which decides what may come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    Set,
+    Getex,
+    Msetex,
+}
+
+/// The options that SET, GETEX and MSETEX share.
 #[derive(Default)]
 struct Options<'a> {
     nx: bool,
     xx: bool,
+    /// IFEQ and its like: in a primary's stream it held, so that only clients ask.
+    only_if: Option<&'a [u8]>,
     get: bool,
     keep: bool,
     persist: bool,
-    time: Option<(&'a [u8], Unit)>,
+    /// The place of the time, its text and its unit.
+    time: Option<(usize, &'a [u8], Unit)>,
 }
 
 impl<'a> Options<'a> {
-    fn parse(args: Args<'a>, from: usize, is_set: bool) -> Result<Self, CommandError> {
+    fn parse(txn: &Txn<'_>, args: Args<'a>, from: usize, asker: Asker) -> Result<Self, CommandError> {
+        let streamed = txn.viewer() == Viewer::Stream;
+        let conditions: &[&str] = match asker {
+            Asker::Set if streamed => &["ifeq", "ifne", "ifdeq", "ifdne"],
+            Asker::Set if txn.differences().set_if_equal => &["ifeq"],
+            _ => &[],
+        };
+        let sets = asker != Asker::Getex;
         let mut o = Self::default();
         let mut i = from;
         while let Some(word) = args.get(i) {
             let unit = UNITS.into_iter().find_map(|(name, unit)| is_word(word, name).then_some(unit));
-            // The same unit may come again, another may not; the last one counts.
-            let time_free = !o.keep && !o.persist && o.time.is_none_or(|(_, old)| Some(old) == unit);
-            if is_set && is_word(word, "nx") && !o.xx {
+            // The same unit may come again, another may not; the last one counts. (A Valkey's own rewriting of
+            // MSETEX mixes them.)
+            let time_free =
+                streamed || !o.keep && !o.persist && o.time.is_none_or(|(_, _, old)| Some(old) == unit);
+            let is_condition = conditions.iter().any(|name| is_word(word, name));
+            if sets && is_word(word, "nx") && !o.xx && o.only_if.is_none() {
                 o.nx = true;
-            } else if is_set && is_word(word, "xx") && !o.nx {
+            } else if sets && is_word(word, "xx") && !o.nx && o.only_if.is_none() {
                 o.xx = true;
-            } else if is_set && is_word(word, "get") {
+            } else if is_condition && !o.nx && !o.xx && o.only_if.is_none() && args.len() > i + 1 {
+                i += 1;
+                o.only_if = args.get(i);
+            } else if asker == Asker::Set && is_word(word, "get") {
                 o.get = true;
-            } else if is_set && is_word(word, "keepttl") && o.time.is_none() && !o.persist {
+            } else if sets && is_word(word, "keepttl") && o.time.is_none() && !o.persist {
                 o.keep = true;
-            } else if !is_set && is_word(word, "persist") && o.time.is_none() && !o.keep {
+            } else if !sets && is_word(word, "persist") && o.time.is_none() && !o.keep {
                 o.persist = true;
             } else if let (Some(unit), true, Some(n)) = (unit, time_free, args.get(i + 1)) {
-                o.time = Some((n, unit));
+                o.time = Some((i, n, unit));
                 i += 1;
             } else {
                 return Err(CommandError::Syntax);
@@ -231,7 +256,15 @@ impl<'a> Options<'a> {
     }
 
     fn deadline(&self, txn: &Txn<'_>, command: &'static str) -> Result<Option<i64>, CommandError> {
-        self.time.map(|(n, unit)| deadline(n, unit, txn.now(), command)).transpose()
+        self.time.map(|(_, n, unit)| deadline(n, unit, txn.now(), command)).transpose()
+    }
+
+    fn expiry(&self, at: Option<i64>) -> Expiry {
+        match at {
+            Some(at) => Expiry::At(at),
+            None if self.keep => Expiry::Keep,
+            None => Expiry::Never,
+        }
     }
 }
 
@@ -243,29 +276,42 @@ fn set(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult 
         out.ok();
         return Ok(());
     }
-    let options = Options::parse(args, 3, true)?;
+    let options = Options::parse(txn, args, 3, Asker::Set)?;
     let at = options.deadline(txn, "set")?;
-    txn.reap(key);
+    let streamed = txn.viewer() == Viewer::Stream;
+    let equal = match options.only_if {
+        Some(wanted) if !streamed => txn.string(key)? == Some(wanted),
+        _ => true,
+    };
     if options.get {
         out.bulk_or_null(txn.string(key)?);
     }
     let found = txn.exists(key);
-    if options.nx && found || options.xx && !found {
+    if options.nx && found || options.xx && !found || !equal {
         if !options.get {
             out.null(Null::Bulk);
         }
         return Ok(());
     }
-    let expiry = match at {
-        Some(at) => Expiry::At(at),
-        None if options.keep => Expiry::Keep,
-        None => Expiry::Never,
-    };
-    txn.set_string(key, value, expiry)?;
+    if at.is_some_and(|at| at <= txn.now()) && !streamed && txn.differences().set_drops_past {
+        if txn.remove(key) {
+            txn.changed(Class::Generic, "del", key);
+            txn.rewrite_to_drop(key);
+        }
+        if !options.get {
+            out.ok();
+        }
+        return Ok(());
+    }
+    txn.set_string(key, value, options.expiry(at))?;
     txn.changed(Class::String, "set", key);
+    let as_it_came =
+        txn.differences().set_keeps_pxat && matches!(options.time, Some((_, _, unit)) if unit == Unit::At(1));
     if let Some(at) = at {
         txn.notify(Class::Generic, "expire", key);
-        rewrite_with_deadline(txn, key, value, at);
+        if !as_it_came {
+            rewrite_with_deadline(txn, key, value, at);
+        }
     } else if options.get {
         let options = args.from(3).iter().copied().filter(|a| !is_word(a, "get"));
         let kept: Vec<&[u8]> = args.all()[..3].iter().copied().chain(options).collect();
@@ -310,7 +356,6 @@ fn set_for(
 
 fn setnx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    txn.reap(key);
     let free = !txn.exists(key);
     if free {
         txn.set_string(key, args.at(2), Expiry::Never)?;
@@ -322,8 +367,10 @@ fn setnx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResul
 
 fn getex(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
-    let options = Options::parse(args, 2, false)?;
-    txn.reap(key);
+    let options = Options::parse(txn, args, 2, Asker::Getex)?;
+    if txn.differences().getex_time_first {
+        options.deadline(txn, "getex")?;
+    }
     let Some(value) = txn.string(key)? else {
         out.null(Null::Bulk);
         return Ok(());
@@ -331,10 +378,10 @@ fn getex(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResul
     let at = options.deadline(txn, "getex")?;
     out.bulk(value);
     if let Some(at) = at {
-        if at <= txn.now() && txn.viewer() == crate::view::Viewer::Client {
+        if at <= txn.now() && txn.viewer() == Viewer::Client {
             txn.remove(key);
             txn.changed(Class::Generic, "del", key);
-            txn.rewrite(&[b"DEL", key]);
+            txn.rewrite_to_drop(key);
         } else {
             txn.set_expire(key, Some(at));
             txn.changed(Class::Generic, "expire", key);
@@ -367,7 +414,6 @@ fn mset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
 fn msetnx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let pairs = pairs(args)?;
     for (key, _) in pairs.clone() {
-        txn.reap(key);
         if txn.exists(key) {
             out.integer(0);
             return Ok(());
@@ -381,11 +427,76 @@ fn msetnx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResu
     Ok(())
 }
 
+/// MSETEX: as many pairs as the number before them says.
+fn msetex_keys(args: Args<'_>, place: &mut dyn FnMut(usize)) {
+    let pairs = number::parse_i64(args.at(1)).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    (0..pairs).map(|i| 2 + i * 2).take_while(|at| *at < args.len()).for_each(place);
+}
+
+fn msetex(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let count = number::parse_i64(args.at(1)).filter(|n| (1..=i64::from(i32::MAX / 2)).contains(n));
+    let count = count.ok_or(CommandError::err("invalid numkeys value or out of range"))? as usize;
+    let end = 2 + count * 2;
+    if end > args.len() {
+        return Err(CommandError::Syntax);
+    }
+    let options = Options::parse(txn, args, end, Asker::Msetex)?;
+    let at = options.deadline(txn, "msetex")?;
+    let pairs = || args.all()[2..end].chunks_exact(2).map(|pair| (pair[0], pair[1]));
+    if options.nx && pairs().any(|(key, _)| txn.exists(key))
+        || options.xx && !pairs().all(|(key, _)| txn.exists(key))
+    {
+        out.integer(0);
+        return Ok(());
+    }
+    for (key, value) in pairs() {
+        txn.set_string(key, value, options.expiry(at))?;
+        txn.changed(Class::String, "set", key);
+        if at.is_some() {
+            txn.notify(Class::Generic, "expire", key);
+        }
+    }
+    if let (Some(at), Some((place, ..))) = (at, options.time)
+        && txn.has_replicas()
+    {
+        let mut number = itoa::Buffer::new();
+        let mut told: Vec<&[u8]> = args.all().to_vec();
+        told[place] = b"PXAT";
+        told[place + 1] = number.format(at).as_bytes();
+        txn.rewrite(&told);
+    }
+    out.integer(1);
+    Ok(())
+}
+
+fn delifeq(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let key = args.at(1);
+    let equal = txn.string(key)? == Some(args.at(2));
+    if equal {
+        txn.remove(key);
+        txn.changed(Class::Generic, "del", key);
+        txn.rewrite(&[b"DEL", key]);
+    }
+    out.integer(equal.into());
+    Ok(())
+}
+
+/// Comes in streams alone, where a condition has held already.
+fn delex(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let key = args.at(1);
+    let found = txn.remove(key);
+    if found {
+        txn.changed(Class::Generic, "del", key);
+        txn.rewrite(&[b"DEL", key]);
+    }
+    out.integer(found.into());
+    Ok(())
+}
+
 fn setrange(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, patch) = (args.at(1), args.at(3));
     let offset = args.int(2)?;
     let offset = usize::try_from(offset).map_err(|_| CommandError::err("offset is out of range"))?;
-    txn.reap(key);
     let old = txn.string(key)?.map(<[u8]>::len);
     if patch.is_empty() {
         out.count(old.unwrap_or(0));

@@ -250,6 +250,55 @@ pub fn registers(bytes: &[u8]) -> Result<Box<[u8]>, Corrupt> {
     if first == REGISTERS { Ok(all) } else { Err(Corrupt) }
 }
 
+/// The runs of the sparse form, as `PFDEBUG DECODE` writes them, whatever they add up to.
+#[must_use]
+pub fn runs(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let mut at = HEADER;
+    while at < bytes.len() {
+        // Behind the last byte stands a zero, as the real servers read it.
+        let run = run_at(bytes, at).or_else(|| run_at(&[bytes[at], 0], 0));
+        let Some(run) = run else { return text };
+        let space = if text.is_empty() { "" } else { " " };
+        let item = match (run.value, run.bytes) {
+            (0, 1) => format!("{space}z:{}", run.length),
+            (0, _) => format!("{space}Z:{}", run.length),
+            (value, _) => format!("{space}v:{value},{}", run.length),
+        };
+        text.push_str(&item);
+        at += run.bytes;
+    }
+    text
+}
+
+/// Counts growing sets in both forms: they must agree register by register, and lie within the error that 16384
+/// registers promise.
+///
+/// # Errors
+/// What went wrong.
+pub fn self_test() -> Result<(), &'static str> {
+    let (mut sparse, mut dense) = (empty(), empty());
+    to_dense(&mut dense).map_err(|_| "an empty sketch has no dense form")?;
+    for n in 1..=100_000_u32 {
+        let element = n.to_le_bytes();
+        for sketch in [&mut sparse, &mut dense] {
+            add(sketch, &element, 3000).map_err(|_| "a sketch became corrupt")?;
+        }
+        if n.is_power_of_two() || n == 100_000 {
+            let (a, b) = (registers(&sparse), registers(&dense));
+            let (Ok(a), Ok(b)) = (a, b) else { return Err("a sketch became corrupt") };
+            if a != b {
+                return Err("the sparse and the dense form disagree");
+            }
+            // Six times the standard error of 1.04 / sqrt(16384).
+            if (count(&a) as f64 - f64::from(n)).abs() > (f64::from(n) * 0.049).max(3.0) {
+                return Err("a count is too far from the truth");
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Raises every register to at least these.
 ///
 /// # Errors

@@ -164,7 +164,6 @@ pub(super) fn bitfield_ro(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) 
 pub(super) fn bitfield(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
     let operations = parse(txn, args)?;
-    txn.reap(key);
     if operations.iter().all(|(op, _)| matches!(op.action, Action::Get)) {
         return read_all(txn, key, &operations, out);
     }
@@ -196,7 +195,7 @@ pub(super) fn bitfield(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -
         };
         if let Some(new) = new {
             kind.write(&mut bytes, at, new);
-            changed = true;
+            changed |= grown || new != old;
         }
         match answer {
             Some(n) => out.integer(n),

@@ -93,7 +93,7 @@ pub(super) fn hvals(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
 }
 
 pub(super) fn hscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let cursor = ScanOptions::cursor(args)?;
+    let cursor = ScanOptions::cursor(view, args)?;
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut next = 0;
     if let Some(hash) = view.typed::<Hash>(args.at(1))? {

@@ -46,7 +46,7 @@ struct Search {
 }
 
 impl Search {
-    fn parse(args: Args<'_>) -> Result<Self, CommandError> {
+    fn parse(view: &View<'_>, args: Args<'_>) -> Result<Self, CommandError> {
         let mut this = Self { rank: 1, count: None, most: 0 };
         let mut i = 3;
         while let Some(word) = args.get(i) {
@@ -55,11 +55,14 @@ impl Search {
                 |text| within(n, 0, i64::MAX, text).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
             if is_word(word, "rank") {
                 this.rank = number::parse_i64(n).ok_or(CommandError::NotAnInteger)?;
-                // Redis 7.0 takes it and overflows; later ones refuse.
-                if this.rank == i64::MIN {
+                if this.rank < view.differences().lpos_least_rank {
                     return Err(CommandError::err(
                         "value is out of range, value must between -9223372036854775807 and 9223372036854775807",
                     ));
+                }
+                // Where the lowest one is taken it overflows, and counts as the first from the tail.
+                if this.rank == i64::MIN {
+                    this.rank = -1;
                 }
                 if this.rank == 0 {
                     return Err(CommandError::err(
@@ -100,7 +103,7 @@ impl Search {
 }
 
 pub(super) fn lpos(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let search = Search::parse(args)?;
+    let search = Search::parse(view, args)?;
     let list = view.typed::<List>(args.at(1))?;
     let places = list.map_or_else(Vec::new, |list| search.places(list, args.at(2)));
     if search.count.is_some() {

@@ -18,7 +18,6 @@ fn push(
     only_if_there: bool,
 ) -> CommandResult {
     let (key, limits) = (args.at(1), txn.limits());
-    txn.reap(key);
     if only_if_there && txn.typed::<List>(key)?.is_none() {
         out.integer(0);
         return Ok(());
@@ -65,7 +64,6 @@ fn pop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply, end: End) -> Comm
         return Err(CommandError::Arity(pop_event(end).into()));
     }
     let count = args.get(2).map(positive).transpose()?;
-    txn.reap(key);
     let Some(list) = txn.typed::<List>(key)? else {
         out.null(if count.is_some() { Null::Array } else { Null::Bulk });
         return Ok(());
@@ -85,12 +83,14 @@ pub(super) fn take(
     count: usize,
     out: &mut dyn Reply,
 ) -> CommandResult {
+    let limits = txn.limits();
     let Some(mut guard) = txn.typed_mut::<List>(key)? else { return Ok(()) };
     let list = &mut *guard;
     let mut taken = 0;
     while taken < count && list.pop(end, |item| out.bulk(item.to_bytes(&mut [0; 20]))).is_some() {
         taken += 1;
     }
+    list.settle(limits);
     let vanishes = guard.will_vanish();
     drop(guard);
     if taken > 0 {

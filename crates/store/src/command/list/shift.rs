@@ -21,7 +21,7 @@ pub(super) fn rpoplpush(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) 
 
 pub(super) fn blmove(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (from, to) = (end(args.at(3))?, end(args.at(4))?);
-    check_timeout(args.at(5))?;
+    check_timeout(txn, args.at(5))?;
     if shift(txn, args, from, to, out)? {
         txn.rewrite(&[b"LMOVE", args.at(1), args.at(2), args.at(3), args.at(4)]);
     }
@@ -29,7 +29,7 @@ pub(super) fn blmove(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
 }
 
 pub(super) fn brpoplpush(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    check_timeout(args.at(3))?;
+    check_timeout(txn, args.at(3))?;
     if shift(txn, args, End::Right, End::Left, out)? {
         txn.rewrite(&[b"RPOPLPUSH", args.at(1), args.at(2)]);
     }
@@ -46,8 +46,6 @@ fn shift(
     out: &mut dyn Reply,
 ) -> Result<bool, CommandError> {
     let (source, target, limits) = (args.at(1), args.at(2), txn.limits());
-    txn.reap(source);
-    txn.reap(target);
     let Some(list) = txn.typed::<List>(source)? else {
         out.null(Null::Bulk);
         return Ok(false);
@@ -60,6 +58,7 @@ fn shift(
         if let Some(mut list) = txn.typed_mut::<List>(source)? {
             list.pop(from, |_| ());
             list.push(to, &element, limits);
+            list.settle(limits);
         }
         txn.changed(Class::List, push_event(to), target);
         popped(txn, source, from, false);
@@ -69,6 +68,7 @@ fn shift(
         let mut vanishes = false;
         if let Some(mut list) = txn.typed_mut::<List>(source)? {
             list.pop(from, |_| ());
+            list.settle(limits);
             vanishes = list.will_vanish();
         }
         popped(txn, source, from, vanishes);
@@ -87,7 +87,7 @@ pub(super) fn brpop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> C
 
 fn pop_one(txn: &mut Txn<'_>, args: Args<'_>, end: End, out: &mut dyn Reply) -> CommandResult {
     let last = args.len() - 1;
-    check_timeout(args.at(last))?;
+    check_timeout(txn, args.at(last))?;
     let Some((key, _)) = first_there(txn, &args.all()[1..last])? else {
         out.null(Null::Array);
         return Ok(());
@@ -114,7 +114,7 @@ fn pop_many(txn: &mut Txn<'_>, args: Args<'_>, at: usize, out: &mut dyn Reply) -
     let end = end(word)?;
     let count = count_option(args, at + 1 + n + 1)?;
     if at == 2 {
-        check_timeout(args.at(1))?;
+        check_timeout(txn, args.at(1))?;
     }
     let Some((key, len)) = first_there(txn, keys)? else {
         out.null(Null::Array);
@@ -138,9 +138,8 @@ fn plain(end: End) -> &'static [u8] {
 ///
 /// # Errors
 /// It holds something else.
-fn first_there<'a>(txn: &mut Txn<'_>, keys: &[&'a [u8]]) -> Result<Option<(&'a [u8], usize)>, CommandError> {
+fn first_there<'a>(txn: &Txn<'_>, keys: &[&'a [u8]]) -> Result<Option<(&'a [u8], usize)>, CommandError> {
     for key in keys {
-        txn.reap(key);
         if let Some(list) = txn.typed::<List>(key)? {
             return Ok(Some((key, list.len())));
         }

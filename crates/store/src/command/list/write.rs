@@ -11,10 +11,14 @@ use crate::value::list::End;
 
 pub(super) fn lset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, limits) = (args.at(1), txn.limits());
+    let cut = txn.differences().lset_index_of_32_bits;
     let mut list = txn.typed_mut::<List>(key)?.ok_or(CommandError::NoSuchKey)?;
-    if !list.set(args.int(2)?, args.at(3), limits) {
+    let index = args.int(2)?;
+    let index = if cut { i64::from(index as i32) } else { index };
+    if !list.set(index, args.at(3), limits) {
         return Err(CommandError::IndexOutOfRange);
     }
+    list.settle(limits);
     drop(list);
     txn.changed(Class::List, "lset", key);
     out.ok();
@@ -31,6 +35,7 @@ pub(super) fn linsert(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) ->
         out.integer(0);
         return Ok(());
     };
+    list.make_room(args.at(4), limits);
     let Some(place) = list.iter().position(|item| item.eq_bytes(pivot)) else {
         out.integer(-1);
         return Ok(());
@@ -44,7 +49,7 @@ pub(super) fn linsert(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) ->
 }
 
 pub(super) fn lrem(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let key = args.at(1);
+    let (key, limits) = (args.at(1), txn.limits());
     let count = args.int(2)?;
     let Some(mut list) = txn.typed_mut::<List>(key)? else {
         out.integer(0);
@@ -53,6 +58,7 @@ pub(super) fn lrem(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
     let most =
         if count == 0 { usize::MAX } else { usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX) };
     let removed = list.remove(args.at(3), if count < 0 { End::Right } else { End::Left }, most);
+    list.settle(limits);
     let vanishes = list.will_vanish();
     drop(list);
     if removed > 0 {
@@ -66,7 +72,7 @@ pub(super) fn lrem(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
 }
 
 pub(super) fn ltrim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let key = args.at(1);
+    let (key, limits) = (args.at(1), txn.limits());
     let (start, end) = (args.int(2)?, args.int(3)?);
     let cut = match txn.typed_mut::<List>(key)? {
         None => None,
@@ -75,6 +81,7 @@ pub(super) fn ltrim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> C
             let (first, count) = range(start, end, len);
             list.remove_range(first + count, len - first - count);
             list.remove_range(0, first);
+            list.settle(limits);
             Some((len, count, list.will_vanish()))
         }
     };

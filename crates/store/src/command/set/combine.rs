@@ -124,9 +124,6 @@ fn store(
     event: &'static str,
 ) -> CommandResult {
     let target = args.at(1);
-    for key in args.from(1) {
-        txn.reap(key);
-    }
     let result = combine(&sets(txn, args.from(2))?, operation, txn.limits());
     let len = result.len();
     let was_there = txn.remove(target);

@@ -41,7 +41,7 @@ pub(super) fn smembers(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
 }
 
 pub(super) fn sscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let cursor = ScanOptions::cursor(args)?;
+    let cursor = ScanOptions::cursor(view, args)?;
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut next = 0;
     if let Some(set) = view.typed::<Set>(args.at(1))? {

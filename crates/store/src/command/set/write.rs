@@ -47,8 +47,6 @@ pub(super) fn srem(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
 
 pub(super) fn smove(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (from, to, member) = (args.at(1), args.at(2), args.at(3));
-    txn.reap(from);
-    txn.reap(to);
     let Some(entry) = txn.entry(from) else {
         out.integer(0);
         return Ok(());
@@ -76,7 +74,6 @@ pub(super) fn spop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
     }
     let count = args.get(2).map(positive).transpose()?;
     let mut random = Random::new(txn);
-    txn.reap(key);
     let Some(set) = txn.typed::<Set>(key)? else {
         match count {
             Some(_) => out.aggregate(Aggregate::Set, 0),
@@ -102,7 +99,7 @@ pub(super) fn spop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
         }
         // Chance must not differ between replicas: they are told who went.
         if all && count.is_some() {
-            txn.rewrite(&[b"DEL", key]);
+            txn.rewrite_to_drop(key);
         } else if txn.has_replicas() {
             for some in members.chunks(PROPAGATED) {
                 let mut parts: Vec<&[u8]> = vec![b"SREM", key];

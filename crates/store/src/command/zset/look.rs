@@ -157,7 +157,7 @@ pub(super) fn pair(out: &mut dyn Reply, member: &[u8], score: f64, with_scores: 
 }
 
 pub(super) fn zscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let cursor = ScanOptions::cursor(args)?;
+    let cursor = ScanOptions::cursor(view, args)?;
     let set = view.typed::<Zset>(args.at(1))?;
     let mut found: Vec<(Box<[u8]>, f64)> = Vec::new();
     let (mut next, mut with_scores) = (0, true);

@@ -93,7 +93,7 @@ pub(super) fn zmpop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> C
 
 pub(super) fn bzmpop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let query = Query::parse(args, 2)?;
-    check_timeout(args.at(1))?;
+    check_timeout(txn, args.at(1))?;
     query.run(txn, out)
 }
 
@@ -159,7 +159,7 @@ pub(super) fn bzpopmax(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -
 
 fn blocking_pop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply, end: End) -> CommandResult {
     let last = args.len() - 1;
-    check_timeout(args.at(last))?;
+    check_timeout(txn, args.at(last))?;
     let Some(key) = first_there(txn, &args.all()[1..last])? else {
         out.null(Null::Array);
         return Ok(());

@@ -145,17 +145,34 @@ impl List {
         }
     }
 
+    /// After elements went: becomes one listpack again, if it is small enough.
+    pub fn settle(&mut self, limits: &Limits) {
+        if let Repr::Nodes(nodes) = &mut self.0
+            && nodes.iter().len() == 1
+            && let Some(list) = nodes.take_small(Bound::of(limits))
+        {
+            self.0 = Repr::Packed(list);
+        }
+    }
+
+    /// Becomes a list of nodes if one listpack cannot take another such element. The real servers do it before they
+    /// look whether there is a place for it.
+    pub fn make_room(&mut self, element: &[u8], limits: &Limits) {
+        if let Repr::Packed(list) = &self.0
+            && !Bound::of(limits).admits(list.bytes_len(), list.len(), element)
+        {
+            self.make_nodes();
+        }
+    }
+
     /// Replaces the element at `index`; false if there is none.
     pub fn set(&mut self, index: i64, element: &[u8], limits: &Limits) -> bool {
-        let Some(index) = place(index, self.len()) else { return false };
         let bound = Bound::of(limits);
+        self.make_room(element, limits);
+        let Some(index) = place(index, self.len()) else { return false };
         if let Repr::Packed(list) = &mut self.0 {
-            // The old one goes; what it took is not counted, so that a full node may keep its size.
             let at = list.as_listpack().seek(index as i64);
-            let (bytes, len) = (list.bytes_len(), list.len().saturating_sub(1));
-            if let Some(at) = at
-                && bound.admits(bytes, len, element)
-            {
+            if let Some(at) = at {
                 return list.replace(at, element).is_ok();
             }
             self.make_nodes();

@@ -43,6 +43,15 @@ impl Bound {
             && bytes.saturating_add(encoded_size(element)) <= self.bytes
     }
 
+    /// Whether a list of so many bytes and elements is small enough to become a single listpack again: half of what
+    /// it may have, so that it does not turn to and fro. A limit of elements alone does not limit bytes.
+    pub(super) fn admits_again(self, bytes: usize, elements: usize) -> bool {
+        match self.elements {
+            usize::MAX => bytes <= self.bytes / 2,
+            most => elements <= most / 2,
+        }
+    }
+
     /// Whether an element has a node for itself.
     pub(super) fn is_large(self, element: &[u8]) -> bool {
         element.len() >= self.large.min(self.bytes - 16)

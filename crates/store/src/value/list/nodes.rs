@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rdb::encoding::Item;
+use rdb::encoding::{Item, ListpackBuf};
 
 use super::End;
 use super::node::{Bound, Node, shrink};
@@ -27,6 +27,16 @@ impl Nodes {
 
     pub(super) fn node(&self, at: usize) -> Option<&Node> {
         self.nodes.get(at)
+    }
+
+    /// The only node's listpack, if it is small again.
+    pub(super) fn take_small(&mut self, bound: Bound) -> Option<ListpackBuf> {
+        match self.nodes.make_contiguous() {
+            [Node::Packed(list, count)] if bound.admits_again(list.bytes_len(), *count as usize) => {
+                Some(std::mem::take(list))
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn iter(&self) -> std::collections::vec_deque::Iter<'_, Node> {
