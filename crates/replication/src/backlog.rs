@@ -103,6 +103,18 @@ impl Backlog {
         self.bytes.capacity()
     }
 
+    /// Changes the sizes given to [`new`](Self::new).
+    pub fn resize(&mut self, size: usize, hard_limit: usize) {
+        (self.size, self.hard_limit) = (size, hard_limit.max(size));
+        self.trim();
+    }
+
+    /// The sizes.
+    #[must_use]
+    pub fn limits(&self) -> crate::BacklogLimits {
+        crate::BacklogLimits { size: self.size, hard_limit: self.hard_limit }
+    }
+
     fn trim(&mut self) {
         let wanted = self.retained.map_or(0, |lowest| {
             usize::try_from(self.end().since(lowest)).unwrap_or(usize::MAX).min(self.hard_limit)

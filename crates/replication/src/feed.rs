@@ -8,7 +8,7 @@
 //! ```
 
 use crate::position::{Offset, Position, ReplId};
-use crate::primary::{HoldId, Primary, Psync};
+use crate::primary::{HoldId, Join, Primary, Psync};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::fmt;
@@ -42,6 +42,12 @@ pub struct Feed {
     /// The stream up to here has been handed out.
     sent: Offset,
     hold: Option<HoldId>,
+    /// The primary's generation when this replica was attached.
+    generation: Option<u64>,
+    /// Since when the replica lags by more than the soft limit.
+    lagging: Option<Duration>,
+    /// It came by SYNC: it knows no history, and gives no signs of life.
+    nameless: bool,
     mark: [u8; 40],
     framed_by_mark: bool,
     out: BytesMut,
@@ -58,11 +64,21 @@ pub struct FeedOptions {
     pub timeout: Duration,
     /// Time between the newlines that a waiting replica gets.
     pub keepalive: Duration,
+    /// How many bytes of the stream a replica may lag for [`soft_time`](Self::soft_time); 0: any. (The hard
+    /// limit is the backlog's.)
+    pub soft_limit: u64,
+    /// For how long it may lag by more than that.
+    pub soft_time: Duration,
 }
 
 impl Default for FeedOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(60), keepalive: Duration::from_secs(1) }
+        Self {
+            timeout: Duration::from_secs(60),
+            keepalive: Duration::from_secs(1),
+            soft_limit: 64 << 20,
+            soft_time: Duration::from_secs(60),
+        }
     }
 }
 
@@ -80,6 +96,21 @@ pub struct Replica {
     pub eof: bool,
     /// `REPLCONF capa psync2`: it understands a new id in `+CONTINUE`.
     pub psync2: bool,
+    /// `REPLCONF capa rdb-channel-repl`: it is a Redis 8.
+    pub rdb_channel: bool,
+    /// `REPLCONF rdb-only 1`: it wants the dump, and no stream.
+    pub rdb_only: bool,
+    /// `REPLCONF rdb-filter-only`: what the dump is to hold, instead of everything.
+    pub filter: Option<Filter>,
+}
+
+/// What a dump is to hold (`REPLCONF rdb-filter-only`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// Nothing but its header.
+    Nothing,
+    /// Function libraries.
+    Functions,
 }
 
 /// How far a replica has come, as INFO names it.
@@ -127,6 +158,15 @@ pub enum FeedError {
     /// The backlog no longer holds what the replica needs next.
     #[error("the replica fell behind the backlog")]
     Overrun,
+    /// It lagged for too long.
+    #[error("the replica lagged by more than the soft limit for too long")]
+    Lagging,
+    /// The history goes on under another id, or is another: the replica must ask again.
+    #[error("the history has changed: the replica must ask for its place in it")]
+    HistoryChanged,
+    /// It has the dump and wanted nothing else.
+    #[error("the replica has the dump that it wanted")]
+    Satisfied,
     /// Nothing came from the replica for too long.
     #[error("no byte from the replica for {} s", after.as_secs_f32())]
     Timeout {
@@ -154,6 +194,9 @@ impl Feed {
             next_sign: now,
             sent: Offset(0),
             hold: None,
+            generation: None,
+            lagging: None,
+            nameless: false,
             mark: [0; 40],
             framed_by_mark: false,
             out: BytesMut::new(),
@@ -183,6 +226,11 @@ impl Feed {
                 if self.state == FeedState::Handshake && name.eq_ignore_ascii_case(b"PSYNC") =>
             {
                 self.psync(now, replid, offset, primary);
+                Ok(())
+            }
+            [name] if self.state == FeedState::Handshake && name.eq_ignore_ascii_case(b"SYNC") => {
+                self.nameless = true;
+                self.want_snapshot(now);
                 Ok(())
             }
             // PSYNC .. FAILOVER asks us to take over; PSYNC twice, or anything else, is not ours.
@@ -233,12 +281,14 @@ impl Feed {
     /// # Errors
     /// The replica is too slow: what it needs next is gone.
     pub fn poll_transmit(&mut self, primary: &mut Primary) -> Result<Option<Bytes>, FeedError> {
-        if !self.out.is_empty() {
-            return Ok(Some(self.out.split().freeze()));
+        if self.generation.is_some_and(|generation| generation != primary.generation()) {
+            return Err(FeedError::HistoryChanged);
         }
-        if let Some(piece) = self.snapshot.pop_front() {
-            self.pending = self.pending.saturating_sub(piece.len());
-            return Ok(Some(piece));
+        if let Some(bytes) = self.poll_reply() {
+            return Ok(Some(bytes));
+        }
+        if self.replica.rdb_only && matches!(self.state, FeedState::WaitAck | FeedState::Online) {
+            return Err(FeedError::Satisfied);
         }
         if self.state != FeedState::Online {
             return Ok(None);
@@ -259,16 +309,54 @@ impl Feed {
         Ok(Some(self.out.split().freeze()))
     }
 
+    /// The next bytes to send that are no stream: replies, and the dump. Needs no primary.
+    pub fn poll_reply(&mut self) -> Option<Bytes> {
+        if !self.out.is_empty() {
+            return Some(self.out.split().freeze());
+        }
+        let piece = self.snapshot.pop_front()?;
+        self.pending = self.pending.saturating_sub(piece.len());
+        Some(piece)
+    }
+
+    /// Whether the replica keeps up; to be asked now and then.
+    ///
+    /// # Errors
+    /// It lags too much ([`FeedError::Lagging`]), or has to ask again ([`FeedError::HistoryChanged`]).
+    pub fn check(&mut self, now: Duration, primary: &Primary) -> Result<(), FeedError> {
+        let Some(generation) = self.generation else { return Ok(()) };
+        if generation != primary.generation() {
+            return Err(FeedError::HistoryChanged);
+        }
+        let lag = primary.position().offset.since(self.sent);
+        if self.replica.rdb_only || self.options.soft_limit == 0 || lag <= self.options.soft_limit {
+            self.lagging = None;
+            return Ok(());
+        }
+        let since = *self.lagging.get_or_insert(now);
+        if now >= since + self.options.soft_time { Err(FeedError::Lagging) } else { Ok(()) }
+    }
+
     /// The snapshot is being cut, at the primary's present position: everything before is in it,
     /// nothing after. The next command of the stream will say its database.
     pub fn begin_snapshot(&mut self, primary: &mut Primary) -> Position {
         let position = primary.position();
-        primary.forget_db();
-        self.sent = position.offset;
-        self.hold = Some(primary.hold(position.offset));
-        self.reply(&format!("+FULLRESYNC {} {}\r\n", position.replid, position.offset));
-        self.state = FeedState::SendBulk;
+        primary.forget_stream_db();
+        let join = primary.join();
+        self.begin_snapshot_at(join);
         position
+    }
+
+    /// The same for a cut that was made elsewhere, for several replicas at once.
+    pub fn begin_snapshot_at(&mut self, join: Join) {
+        let Join { position, hold, generation } = join;
+        self.sent = position.offset;
+        self.hold = Some(hold);
+        self.generation = Some(generation);
+        if !self.nameless {
+            self.reply(&format!("+FULLRESYNC {} {}\r\n", position.replid, position.offset));
+        }
+        self.state = FeedState::SendBulk;
     }
 
     /// Says how the dump will be framed: by its length in bytes, or (`None`) by a mark at its end.
@@ -313,7 +401,9 @@ impl Feed {
 
     /// The connection is gone: lets go of the backlog.
     pub fn detach(self, primary: &mut Primary) {
-        if let Some(hold) = self.hold {
+        if let Some(hold) = self.hold
+            && self.generation == Some(primary.generation())
+        {
             primary.move_hold(hold, None);
         }
     }
@@ -353,7 +443,19 @@ impl Feed {
                 b"capa" => {
                     self.replica.eof |= value.eq_ignore_ascii_case(b"eof");
                     self.replica.psync2 |= value.eq_ignore_ascii_case(b"psync2");
+                    self.replica.rdb_channel |= value.eq_ignore_ascii_case(b"rdb-channel-repl");
                 }
+                b"rdb-only" => match text().parse::<i64>() {
+                    Ok(wanted) => self.replica.rdb_only = wanted != 0,
+                    Err(_) => return self.answer("-ERR value is not an integer or out of range\r\n"),
+                },
+                b"rdb-filter-only" => match filter(&text()) {
+                    Ok(filter) => self.replica.filter = Some(filter),
+                    Err(unknown) => {
+                        return self
+                            .answer(&format!("-ERR Unsupported rdb-filter-only option: {unknown}\r\n"));
+                    }
+                },
                 b"ack" => return self.acknowledged(now, &text()),
                 b"fack" | b"getack" => return,
                 _ => {
@@ -381,6 +483,9 @@ impl Feed {
         let Some(offset) = std::str::from_utf8(offset).ok().and_then(|text| text.parse().ok()) else {
             return self.reply("-ERR value is not an integer or out of range\r\n");
         };
+        if self.replica.filter.is_some() && !self.replica.eof {
+            return self.reply("-ERR Filtered replica requires EOF capability\r\n");
+        }
         match primary.psync(replid, offset) {
             // Without psync2 a replica would not learn a new id, and ask for the old one ever after.
             Psync::Continue { from, replid: id }
@@ -392,15 +497,18 @@ impl Feed {
                 }
                 self.sent = from;
                 self.hold = Some(primary.hold(from));
+                self.generation = Some(primary.generation());
                 self.state = FeedState::Online;
                 self.events.push_back(FeedEvent::Continued(from));
             }
-            _ => {
-                self.state = FeedState::WaitSnapshot;
-                self.next_sign = now + self.options.keepalive;
-                self.events.push_back(FeedEvent::SnapshotWanted);
-            }
+            _ => self.want_snapshot(now),
         }
+    }
+
+    fn want_snapshot(&mut self, now: Duration) {
+        self.state = FeedState::WaitSnapshot;
+        self.next_sign = now + self.options.keepalive;
+        self.events.push_back(FeedEvent::SnapshotWanted);
     }
 
     /// Answers a REPLCONF, unless the replica is attached: from PSYNC on, nothing is answered.
@@ -416,8 +524,20 @@ impl Feed {
 
     /// Whether the replica is expected to give signs of life: it is while it has something to say.
     fn watched(&self) -> bool {
-        matches!(self.state, FeedState::WaitAck | FeedState::Online)
+        !self.nameless && matches!(self.state, FeedState::WaitAck | FeedState::Online)
     }
+}
+
+/// What `rdb-filter-only` names: a list, of which only `functions` is known.
+fn filter(list: &str) -> Result<Filter, String> {
+    let mut filter = Filter::Nothing;
+    for word in list.split_whitespace() {
+        if !word.eq_ignore_ascii_case("functions") {
+            return Err(word.chars().filter(|c| !c.is_control()).collect());
+        }
+        filter = Filter::Functions;
+    }
+    Ok(filter)
 }
 
 #[cfg(test)]
@@ -456,7 +576,7 @@ mod tests {
         assert_eq!(feed.poll_event(), Some(FeedEvent::SnapshotWanted));
         assert_eq!(feed.begin_snapshot(&mut primary), primary.position());
         feed.announce(None).unwrap();
-        primary.append(b"STREAM");
+        primary.pass_on(b"STREAM", 0);
         feed.snapshot_bytes(Bytes::from_static(b"DUMP"));
         feed.end_snapshot();
         assert_eq!(request(&mut feed, &mut primary, "REPLCONF ACK 10").matches("STREAM").count(), 0);
@@ -474,14 +594,14 @@ mod tests {
         feed.announce(Some(4)).unwrap();
         feed.snapshot_bytes(Bytes::from_static(b"DUMP"));
         feed.end_snapshot();
-        primary.append(b"S");
+        primary.pass_on(b"S", 0);
         assert_eq!(sent(&mut feed, &mut primary), format!("+FULLRESYNC {ID} 10\r\n$4\r\nDUMPS"));
     }
 
     #[test]
     fn a_known_position_is_continued_and_its_id_named() {
         let (mut feed, mut primary) = pair();
-        primary.append(b"abcdef");
+        primary.pass_on(b"abcdef", 0);
         request(&mut feed, &mut primary, "REPLCONF capa psync2");
         assert_eq!(
             request(&mut feed, &mut primary, &format!("PSYNC {ID} 14")),
@@ -509,7 +629,7 @@ mod tests {
     fn a_replica_behind_the_backlog_is_told_so() {
         let (mut feed, mut primary) = pair();
         request(&mut feed, &mut primary, &format!("PSYNC {ID} 11"));
-        primary.append(&[b'x'; 1001]);
+        primary.pass_on(&[b'x'; 1001], 0);
         assert_eq!(feed.poll_transmit(&mut primary), Err(FeedError::Overrun));
     }
 
@@ -521,15 +641,15 @@ mod tests {
         let mut primary = Primary::new(position, limits);
         request(&mut feed, &mut primary, "PSYNC ? -1");
         feed.begin_snapshot(&mut primary);
-        primary.append(&vec![b'x'; 2 * CHUNK]);
+        primary.pass_on(&vec![b'x'; 2 * CHUNK], 0);
         feed.announce(Some(0)).unwrap();
         feed.end_snapshot();
         feed.poll_transmit(&mut primary).unwrap().expect("the header");
         assert_eq!(feed.poll_transmit(&mut primary).unwrap().map(|bytes| bytes.len()), Some(CHUNK));
-        primary.append(b"y");
+        primary.pass_on(b"y", 0);
         assert_eq!(sent(&mut feed, &mut primary).len(), CHUNK + 1);
         assert_eq!(primary.backlog().len(), 10);
-        primary.append(&[b'z'; 50]);
+        primary.pass_on(&[b'z'; 50], 0);
         feed.detach(&mut primary);
         assert_eq!(primary.backlog().len(), 10);
     }

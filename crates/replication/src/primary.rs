@@ -1,4 +1,5 @@
-//! What a primary knows about its history, and who may continue it.
+//! What a server knows about its history, and who may continue it: a primary's own, or that of the primary
+//! that a replica follows and passes on.
 
 use crate::backlog::Backlog;
 use crate::position::{Offset, Position, ReplId};
@@ -6,7 +7,7 @@ use crate::writer::StreamWriter;
 
 /// The primary's history: its ids, its stream, and the backlog of it. One for all replicas.
 ///
-/// Effects go in by [`command`](Self::command) (or, already encoded, by [`append`](Self::append));
+/// Effects go in by [`command`](Self::command) (or, already encoded, by [`pass_on`](Self::pass_on));
 /// each replica's [`Feed`](crate::Feed) takes its bytes out of the backlog. Whoever owns both calls
 /// the feeds' `poll_transmit` after an append, for instance by waking their tasks.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Primary {
     writer: StreamWriter,
     /// How far each attached feed has come; a free place is `None`.
     holds: Vec<Option<Offset>>,
+    /// Grows when those attached must go: they have to learn of another history, or of another id.
+    generation: u64,
 }
 
 /// Sizes of a primary's backlog.
@@ -50,6 +53,16 @@ pub enum Psync {
     Full,
 }
 
+/// A replica's place in the history: give it to [`Feed::begin_snapshot_at`](crate::Feed::begin_snapshot_at).
+#[derive(Debug, Clone, Copy)]
+#[must_use = "the backlog stays open for it until a feed takes it, or it is abandoned"]
+pub struct Join {
+    /// What the dump stands for.
+    pub position: Position,
+    pub(crate) hold: HoldId,
+    pub(crate) generation: u64,
+}
+
 /// Names a reader's hold on the backlog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HoldId(usize);
@@ -64,6 +77,7 @@ impl Primary {
             backlog: Backlog::new(position.offset, limits.size, limits.hard_limit),
             writer: StreamWriter::default(),
             holds: Vec::new(),
+            generation: 0,
         }
     }
 
@@ -93,9 +107,54 @@ impl Primary {
         self.flush();
     }
 
-    /// Adds bytes that are a stream already: what a replica forwards of its own primary's.
-    pub fn append(&mut self, bytes: &[u8]) {
+    /// Adds bytes that are a stream already, after which it has database `selected` selected: what a
+    /// replica passes on of its own primary's.
+    pub fn pass_on(&mut self, bytes: &[u8], selected: u32) {
         self.backlog.append(bytes);
+        self.writer.assume_db(selected);
+    }
+
+    /// Another history from here, of which nothing is known but where it stands: a replica's full sync.
+    /// Whoever is attached must be disconnected; its feed says so.
+    pub fn restart(&mut self, position: Position, selected: Option<u32>) {
+        *self = Self { generation: self.generation + 1, ..Self::new(position, self.limits()) };
+        if let Some(db) = selected {
+            self.writer.assume_db(db);
+        }
+    }
+
+    /// Names a history before this one, good up to an offset: a server that starts from a saved data set
+    /// under a new id.
+    pub fn set_previous(&mut self, previous: Position) {
+        self.previous = Some(previous);
+    }
+
+    /// Changes the sizes of the backlog (`repl-backlog-size`).
+    pub fn set_limits(&mut self, limits: BacklogLimits) {
+        self.backlog.resize(limits.size, limits.hard_limit);
+    }
+
+    /// The sizes of the backlog.
+    #[must_use]
+    pub fn limits(&self) -> BacklogLimits {
+        self.backlog.limits()
+    }
+
+    /// The database that the stream has selected; `None`: the next command will say its own.
+    #[must_use]
+    pub fn stream_db(&self) -> Option<u32> {
+        self.writer.selected()
+    }
+
+    /// Makes the next command say its database.
+    pub fn forget_stream_db(&mut self) {
+        self.writer.forget_db();
+    }
+
+    /// Grows whenever those attached have to go.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Decides a `PSYNC <replid> <offset>`. Both are as on the wire: `offset` is the number of the
@@ -122,23 +181,30 @@ impl Primary {
         self.previous = Some(self.position());
         self.replid = replid;
         self.writer.forget_db();
+        self.dismiss();
+    }
+
+    /// As [`change_id`](Self::change_id) for a replica whose primary did so: the stream goes on as it was,
+    /// its selected database included.
+    pub fn follow_id(&mut self, replid: ReplId) {
+        let selected = self.writer.selected();
+        self.change_id(replid);
+        if let Some(db) = selected {
+            self.writer.assume_db(db);
+        }
+    }
+
+    /// Lets go of everybody attached: their feeds end.
+    fn dismiss(&mut self) {
+        self.generation += 1;
+        self.holds.clear();
+        self.backlog.retain(None);
     }
 
     /// The history's id and the offset of everything appended.
     #[must_use]
     pub fn position(&self) -> Position {
         Position { replid: self.replid, offset: self.backlog.end() }
-    }
-
-    /// The database that the stream has selected, if any.
-    #[must_use]
-    pub fn stream_db(&self) -> Option<u32> {
-        self.writer.selected()
-    }
-
-    /// Makes the next command say its database.
-    pub fn forget_stream_db(&mut self) {
-        self.writer.forget_db();
     }
 
     /// The history before, and the offset up to which it is this one (INFO prints that plus one as
@@ -154,10 +220,17 @@ impl Primary {
         &self.backlog
     }
 
-    /// The next command will be preceded by a SELECT: a replica joins by a dump, in which no database
-    /// is selected.
-    pub(crate) fn forget_db(&mut self) {
-        self.writer.forget_db();
+    /// A replica joins here, by a dump that stands for the present position.
+    pub fn join(&mut self) -> Join {
+        let position = self.position();
+        Join { position, hold: self.hold(position.offset), generation: self.generation }
+    }
+
+    /// Lets go of a place that no feed has taken.
+    pub fn abandon(&mut self, join: &Join) {
+        if join.generation == self.generation {
+            self.move_hold(join.hold, None);
+        }
     }
 
     /// Keeps the backlog open from `offset` on.
@@ -206,7 +279,7 @@ mod tests {
     #[test]
     fn continues_from_the_backlogs_first_byte_to_one_past_the_present() {
         let mut primary = primary(20);
-        primary.append(&[b'x'; 50]);
+        primary.pass_on(&[b'x'; 50], 0);
         assert_eq!(from(&primary, A, 1031), Some(1030));
         assert_eq!(from(&primary, A, 1030), None);
         assert_eq!(from(&primary, A, 1051), Some(1050));
@@ -226,9 +299,9 @@ mod tests {
     #[test]
     fn the_previous_id_is_good_up_to_the_change() {
         let mut primary = primary(100);
-        primary.append(b"xxxxx");
+        primary.pass_on(b"xxxxx", 0);
         primary.change_id(ReplId::parse(B).unwrap());
-        primary.append(b"yyyyy");
+        primary.pass_on(b"yyyyy", 0);
         assert_eq!(from(&primary, A, 1006), Some(1005));
         assert_eq!(from(&primary, A, 1007), None);
         assert_eq!(from(&primary, &B.to_ascii_uppercase(), 1007), Some(1006));

@@ -16,6 +16,8 @@ use smallvec::SmallVec;
 
 /// Room for so many commands stays between transactions.
 const QUEUE_KEPT: usize = 1024;
+/// And room for so many of their bytes.
+const RAW_KEPT: usize = 64 * 1024;
 
 /// The state of the stream on one connection.
 #[derive(Debug)]
@@ -28,14 +30,14 @@ pub(crate) struct Stream {
     transaction: Option<Transaction>,
     /// The commands of the open transaction; kept for its memory.
     queue: Vec<Request>,
+    /// Its bytes from MULTI on.
+    raw: Vec<u8>,
     commands: u64,
 }
 
 /// An open MULTI.
 #[derive(Debug, Clone, Copy)]
 struct Transaction {
-    /// Wire length from MULTI on.
-    bytes: u64,
     /// What a SELECT inside has selected; it counts only from EXEC on.
     db: Option<u32>,
 }
@@ -64,6 +66,7 @@ impl Stream {
             db,
             transaction: None,
             queue: Vec::new(),
+            raw: Vec::new(),
             commands: 0,
         }
     }
@@ -125,12 +128,16 @@ impl Stream {
             Meaning::Data | Meaning::Exec | Meaning::Discard => {
                 self.commands += 1;
                 self.applied = end;
-                target.apply(Batch { db: self.db, commands: &[command], transaction: false, end });
+                let (db, raw) = (self.db, command.raw());
+                let commands = &[command];
+                target.apply(Batch { db, commands, transaction: false, end, selected: db, raw });
                 return Ok(true);
             }
             Meaning::Multi => {
                 // The applied offset stays before MULTI until EXEC.
-                self.transaction = Some(Transaction { bytes: length, db: None });
+                self.transaction = Some(Transaction { db: None });
+                self.raw.clear();
+                self.raw.extend_from_slice(command.raw());
                 return Ok(true);
             }
             Meaning::Select(db) => self.db = db,
@@ -139,7 +146,7 @@ impl Stream {
             Meaning::Nothing | Meaning::Life => {}
         }
         self.applied = end;
-        target.advance(end);
+        target.advance(end, self.db, command.raw());
         Ok(true)
     }
 
@@ -153,7 +160,7 @@ impl Stream {
         let offset = self.applied;
         let next = self.decoder.next().map_err(|error| LinkError::Stream { offset, error })?;
         let Some(command) = next else { return Ok(false) };
-        open.bytes += command.wire_len() as u64;
+        self.raw.extend_from_slice(command.raw());
         match Meaning::of(&command.as_ref()) {
             Meaning::Exec => {
                 self.execute(open, target);
@@ -161,7 +168,7 @@ impl Stream {
             }
             Meaning::Discard => {
                 self.queue.clear();
-                self.execute(Transaction { db: None, ..open }, target);
+                self.execute(Transaction { db: None }, target);
                 return Ok(true);
             }
             Meaning::Select(db) => {
@@ -179,20 +186,25 @@ impl Stream {
 
     /// Ends a transaction: its commands are one batch.
     fn execute<T: Target>(&mut self, open: Transaction, target: &mut T) {
-        let end = self.applied.after(open.bytes);
+        let end = self.applied.after(self.raw.len() as u64);
+        let selected = open.db.unwrap_or(self.db);
         self.applied = end;
         self.transaction = None;
         if self.queue.is_empty() {
-            return target.advance(end);
+            target.advance(end, self.db, &self.raw);
+        } else {
+            let commands: SmallVec<[RequestRef<'_>; 8]> = self.queue.iter().map(Request::as_ref).collect();
+            self.commands += commands.len() as u64;
+            let (db, raw) = (self.db, &self.raw[..]);
+            target.apply(Batch { db, commands: &commands, transaction: true, end, selected, raw });
+            drop(commands);
+            self.db = selected;
         }
-        let commands: SmallVec<[RequestRef<'_>; 8]> = self.queue.iter().map(Request::as_ref).collect();
-        self.commands += commands.len() as u64;
-        target.apply(Batch { db: self.db, commands: &commands, transaction: true, end });
-        drop(commands);
-        self.db = open.db.unwrap_or(self.db);
         self.queue.clear();
         // One large transaction must not hold its memory for ever.
         self.queue.shrink_to(QUEUE_KEPT);
+        self.raw.clear();
+        self.raw.shrink_to(RAW_KEPT);
     }
 }
 

@@ -17,6 +17,11 @@ pub struct Batch<'a> {
     pub transaction: bool,
     /// The offset after the batch, in bytes of the stream: publish it together with the effects.
     pub end: Offset,
+    /// The database that the stream has selected after the batch.
+    pub selected: u32,
+    /// The batch as it came, MULTI and EXEC and whatever stood between them included: what replicas of this
+    /// replica are sent, once it has been applied.
+    pub raw: &'a [u8],
 }
 
 /// Receives a full data set and then every later write, in order, from one task.
@@ -59,8 +64,8 @@ pub trait Target: Send {
     }
 
     /// The stream moved on without a command to apply (PING, REPLCONF GETACK, SELECT, an empty
-    /// transaction, a bare newline).
-    fn advance(&mut self, end: Offset) {
-        let _ = end;
+    /// transaction, a bare newline). `selected` and `raw` as in a [`Batch`].
+    fn advance(&mut self, end: Offset, selected: u32, raw: &[u8]) {
+        let _ = (end, selected, raw);
     }
 }

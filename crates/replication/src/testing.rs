@@ -39,6 +39,8 @@ pub struct Recorder {
     pub calls: Vec<Call>,
     /// Full syncs that began, finished or not.
     pub begun: usize,
+    /// The bytes of the stream, as they are passed on to replicas of this one.
+    pub raw: Vec<u8>,
 }
 
 impl Recorder {
@@ -112,6 +114,7 @@ impl Target for Recorder {
     }
 
     fn apply(&mut self, batch: Batch<'_>) {
+        self.raw.extend_from_slice(batch.raw);
         self.calls.push(Call::Apply {
             db: batch.db,
             commands: batch
@@ -124,7 +127,8 @@ impl Target for Recorder {
         });
     }
 
-    fn advance(&mut self, end: Offset) {
+    fn advance(&mut self, end: Offset, _: u32, raw: &[u8]) {
+        self.raw.extend_from_slice(raw);
         self.calls.push(Call::Advance(end));
     }
 }

@@ -76,6 +76,11 @@ impl StreamWriter {
         self.selected = None;
     }
 
+    /// The stream's readers have this database selected, by bytes that somebody else wrote.
+    pub fn assume_db(&mut self, db: u32) {
+        self.selected = Some(db);
+    }
+
     /// The database that the stream has selected.
     #[must_use]
     pub fn selected(&self) -> Option<u32> {

@@ -204,7 +204,7 @@ fn expect_sent(sent: &mut Vec<u8>, wanted: &[u8], place: &str) {
 }
 
 fn show(call: &Call) -> String {
-    let one = Recorder { calls: vec![call.clone()], begun: 0 };
+    let one = Recorder { calls: vec![call.clone()], begun: 0, raw: Vec::new() };
     one.lines().remove(0)
 }
 

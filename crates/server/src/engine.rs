@@ -154,6 +154,10 @@ pub struct Engine {
     pub(crate) link: RwLock<Option<watch::Receiver<LinkStatus>>>,
     pub(crate) following: crate::following::Following,
     pub(crate) sieve: crate::filter::Sieve,
+    pub(crate) serving: RwLock<crate::serving::Serving>,
+    pub(crate) syncs: crate::syncing::Syncs,
+    /// Grows with every ACK that says something new.
+    pub(crate) acks: watch::Sender<u64>,
     /// Grows with the history, so that feeds wake.
     pub(crate) stream_end: watch::Sender<u64>,
     position: RwLock<Option<Position>>,
@@ -193,6 +197,9 @@ impl Engine {
             link: RwLock::new(None),
             following: crate::following::Following::default(),
             sieve: crate::filter::Sieve::new(options.filter.clone()),
+            serving: RwLock::new(crate::serving::Serving::new(&options)),
+            syncs: crate::syncing::Syncs::default(),
+            acks: watch::Sender::new(0),
             stream_end: watch::Sender::new(0),
             position: RwLock::new(is_primary.then_some(position)),
             applied: AtomicU64::new(0),
@@ -311,6 +318,21 @@ impl Engine {
         Some(Position { offset: Offset(self.applied.load(Ordering::Acquire)), ..held })
     }
 
+    /// The offset of the history, without its id.
+    #[inline]
+    pub(crate) fn stream_offset(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
+    }
+
+    /// Asks every replica how far it is, as WAIT does.
+    pub(crate) fn ask_for_acks(&self) {
+        let mut writing = self.writing.lock();
+        if self.is_writable() {
+            writing.primary.getack();
+            self.publish_offset(writing.primary.position().offset);
+        }
+    }
+
     pub(crate) fn publish_offset(&self, offset: Offset) {
         self.publish_offset_quietly(offset);
         self.wake_followers();
@@ -332,6 +354,21 @@ impl Engine {
         self.loaded.store(true, Ordering::Release);
     }
 
+    /// Changes how replicas are treated.
+    pub(crate) fn change_serving(&self, change: impl FnOnce(&mut crate::serving::Serving)) {
+        let limits = {
+            let mut serving = self.serving.write();
+            change(&mut serving);
+            serving.limits()
+        };
+        self.writing.lock().primary.set_limits(limits);
+    }
+
+    /// Whether the stream of the primary flows.
+    pub(crate) fn link_is_up(&self) -> bool {
+        self.link.read().as_ref().is_some_and(|link| link.borrow().phase.is_streaming())
+    }
+
     /// Follows the state of a replication link, for INFO and ROLE.
     pub fn watch_link(&self, link: watch::Receiver<LinkStatus>) {
         *self.link.write() = Some(link);
@@ -350,7 +387,15 @@ impl Engine {
 
     /// Replaces the data set of a primary by a loaded one, as `--load` does. Replicas must resync.
     pub fn load(&self, loaded: Loaded) {
-        let old = self.keyspace.swap_contents(loaded, || self.everything_changed());
+        let mut writing = self.writing.lock();
+        let old = self.keyspace.swap_contents(loaded, || {
+            self.everything_changed();
+            // Nobody who has followed so far can go on from here.
+            let position = Position { replid: ReplId::random(), ..writing.primary.position() };
+            writing.primary.restart(position, None);
+            self.publish_position(position);
+        });
+        drop(writing);
         crate::functions::adopt(self);
         drop(old);
     }
@@ -441,6 +486,10 @@ impl Engine {
         writing.primary.command(0, args.all());
         self.publish_offset(writing.primary.position().offset);
         Ok(result)
+    }
+
+    pub(crate) fn ping_interval(&self) -> Duration {
+        self.serving.read().ping_interval
     }
 
     /// Tells replicas that the primary is alive.

@@ -6,31 +6,65 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use replication::{Feed, FeedEvent, FeedOptions, FeedState, Position};
+use replication::{Feed, FeedEvent, FeedOptions, FeedState};
 use resp::RequestDecoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::snapshot;
+use crate::syncing::{Piece, Start, Wanted};
 
-/// A replica of ours, for INFO and ROLE.
+/// A replica of ours, for INFO, ROLE and WAIT.
 #[derive(Debug, Clone)]
 pub(crate) struct AttachedReplica {
     pub(crate) ip: String,
     pub(crate) port: u16,
-    pub(crate) state: String,
-    pub(crate) online: bool,
+    pub(crate) state: FeedState,
     pub(crate) acked: u64,
     pub(crate) acked_at: Option<Instant>,
 }
 
+impl AttachedReplica {
+    pub(crate) fn is_online(&self) -> bool {
+        self.state == FeedState::Online
+    }
+
+    /// How long ago it said how far it is.
+    pub(crate) fn lag(&self) -> Duration {
+        self.acked_at.map_or(Duration::ZERO, |at| at.elapsed())
+    }
+}
+
 impl Engine {
     pub(crate) fn feed_options(&self) -> FeedOptions {
+        let serving = self.serving.read();
         let mut options = FeedOptions::default();
-        options.timeout = self.options.replication_timeout;
+        options.timeout = serving.timeout;
+        options.soft_limit = serving.output_soft;
+        options.soft_time = serving.output_soft_time;
         options
+    }
+
+    /// How many replicas have acknowledged everything up to `offset`.
+    pub(crate) fn count_acked(&self, offset: u64) -> usize {
+        self.replicas.iter().filter(|replica| replica.is_online() && replica.acked >= offset).count()
+    }
+
+    /// Whether writes have to be refused: `min-replicas-to-write` and `min-replicas-max-lag`.
+    pub(crate) fn lacks_replicas(&self) -> bool {
+        let (least, lag) = {
+            let serving = self.serving.read();
+            (serving.min_replicas, serving.max_lag)
+        };
+        least > 0 && lag > Duration::ZERO && self.is_writable() && self.good_replicas(lag) < least
+    }
+
+    /// Online replicas that have been heard of lately enough.
+    pub(crate) fn good_replicas(&self, lag: Duration) -> usize {
+        self.replicas.iter().filter(|replica| replica.is_online() && replica.lag() <= lag).count()
     }
 }
 
@@ -44,6 +78,32 @@ pub(crate) struct Feeding {
     pub(crate) stop: CancellationToken,
 }
 
+/// Where the dump is.
+enum Dump {
+    /// None is wanted, or it has been sent.
+    None,
+    /// It has been asked for.
+    Asked(oneshot::Receiver<Start>),
+    /// It comes in pieces; they are held back for a replica that must be told the length first.
+    Coming { pieces: mpsc::Receiver<Piece>, held: Option<Vec<Bytes>> },
+}
+
+/// What came of it.
+enum Next {
+    Start(Option<Start>),
+    Piece(Option<Piece>),
+}
+
+impl Dump {
+    async fn next(&mut self) -> Next {
+        match self {
+            Self::None => std::future::pending().await,
+            Self::Asked(start) => Next::Start(start.await.ok()),
+            Self::Coming { pieces, .. } => Next::Piece(pieces.recv().await),
+        }
+    }
+}
+
 impl Feeding {
     /// Serves the replica until either side ends it.
     pub(crate) async fn run(mut self, mut feed: Box<Feed>) {
@@ -51,22 +111,23 @@ impl Feeding {
         let reason = self.converse(&mut feed).await;
         self.engine.replicas.remove(&self.id);
         feed.detach(&mut self.engine.writing.lock().primary);
+        let _ = self.stream.shutdown().await;
         tracing::info!(peer = %self.peer, %reason, "replica detached");
     }
 
     async fn converse(&mut self, feed: &mut Box<Feed>) -> String {
         let mut stream_end = self.engine.stream_end.subscribe();
+        let mut dump = Dump::None;
+        let mut told = None;
         loop {
             while let Some(event) = feed.poll_event() {
-                if let Err(reason) = self.on_event(feed, &event).await {
-                    return reason;
-                }
+                self.on_event(feed, &event, &mut dump);
             }
             stream_end.borrow_and_update();
             if let Err(reason) = self.transmit(feed).await {
                 return reason;
             }
-            self.tell(feed);
+            self.tell(feed, &mut told);
             let now = self.engine.uptime();
             let wait = feed.poll_timeout().map_or(Duration::from_secs(1), |at| at.saturating_sub(now));
             tokio::select! {
@@ -77,8 +138,12 @@ impl Feeding {
                     Ok(_) => if let Err(reason) = self.listen(feed) { return reason },
                     Err(error) => return error.to_string(),
                 },
-                () = tokio::time::sleep(wait) => {
-                    if let Err(error) = feed.handle_timeout(self.engine.uptime()) {
+                next = dump.next() => if let Err(reason) = self.on_dump(feed, next, &mut dump) { return reason },
+                () = tokio::time::sleep(wait.min(Duration::from_secs(1))) => {
+                    let now = self.engine.uptime();
+                    let good = feed.handle_timeout(now);
+                    let good = good.and_then(|()| feed.check(now, &self.engine.writing.lock().primary));
+                    if let Err(error) = good {
                         return error.to_string();
                     }
                 }
@@ -90,6 +155,7 @@ impl Feeding {
     fn listen(&mut self, feed: &mut Feed) -> Result<(), String> {
         let now = self.engine.uptime();
         feed.handle_sign_of_life(now);
+        let acked = feed.acked().map(|(offset, _)| offset);
         while let Some(request) = self.decoder.next_ref().map_err(|error| error.to_string())? {
             let parts: Vec<&[u8]> = request.iter().collect();
             if parts.is_empty() {
@@ -98,70 +164,93 @@ impl Feeding {
             let mut writing = self.engine.writing.lock();
             feed.handle_request(now, &parts, &mut writing.primary).map_err(|error| error.to_string())?;
         }
+        if feed.acked().map(|(offset, _)| offset) != acked {
+            self.tell(feed, &mut None);
+            self.engine.acks.send_modify(|count| *count += 1);
+        }
         Ok(())
     }
 
     async fn transmit(&mut self, feed: &mut Feed) -> Result<(), String> {
         loop {
-            let next = feed.poll_transmit(&mut self.engine.writing.lock().primary);
-            let Some(bytes) = next.map_err(|error| error.to_string())? else { return Ok(()) };
-            self.stream.write_all(&bytes).await.map_err(|error| error.to_string())?;
+            let own = feed.poll_reply();
+            let next = match own {
+                Some(bytes) => Some(bytes),
+                None => {
+                    let next = feed.poll_transmit(&mut self.engine.writing.lock().primary);
+                    next.map_err(|error| error.to_string())?
+                }
+            };
+            let Some(bytes) = next else { return Ok(()) };
+            let patience = self.engine.serving.read().timeout;
+            match tokio::time::timeout(patience, self.stream.write_all(&bytes)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(error.to_string()),
+                Err(_) => return Err(format!("the replica took nothing for {} s", patience.as_secs())),
+            }
             self.engine.stats.bytes_out.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         }
     }
 
-    async fn on_event(&mut self, feed: &mut Box<Feed>, event: &FeedEvent) -> Result<(), String> {
+    fn on_event(&self, feed: &Feed, event: &FeedEvent, dump: &mut Dump) {
         match event {
             FeedEvent::SnapshotWanted => {
                 self.engine.stats.full_syncs_served.fetch_add(1, Ordering::Relaxed);
-                self.snapshot(feed).await
+                let replica = feed.replica();
+                let wanted = Wanted { version: snapshot::version_for(replica), filter: replica.filter };
+                *dump = Dump::Asked(self.engine.want_dump(wanted));
             }
             FeedEvent::Continued(_) => {
                 self.engine.stats.partial_syncs_served.fetch_add(1, Ordering::Relaxed);
-                Ok(())
             }
-            _ => Ok(()),
+            _ => {}
         }
     }
 
-    /// Cuts a snapshot and hands it over. Writes wait while it is encoded; the encoding happens on a
-    /// thread where it holds up no other connection.
-    async fn snapshot(&mut self, feed: &mut Box<Feed>) -> Result<(), String> {
-        let engine = Arc::clone(&self.engine);
-        let mut borrowed =
-            std::mem::replace(feed, Box::new(Feed::new(engine.uptime(), engine.feed_options())));
-        let made = tokio::task::spawn_blocking(move || {
-            let mut writing = engine.writing.lock();
-            let position: Position = borrowed.begin_snapshot(&mut writing.primary);
-            let dump = snapshot::dump(&engine.keyspace, Some(position));
-            (borrowed, dump)
-        });
-        let (returned, dump) = made.await.map_err(|error| error.to_string())?;
-        *feed = returned;
-        let dump: Vec<Bytes> = dump.map_err(|error| error.to_string())?;
-        let length: usize = dump.iter().map(Bytes::len).sum();
-        let eof = feed.replica().eof;
-        feed.announce((!eof).then_some(length as u64)).map_err(|error| error.to_string())?;
-        for bytes in dump {
-            feed.snapshot_bytes(bytes);
-            self.transmit(feed).await?;
+    fn on_dump(&self, feed: &mut Feed, next: Next, dump: &mut Dump) -> Result<(), String> {
+        match (next, &mut *dump) {
+            (Next::Start(Some(start)), _) => {
+                feed.begin_snapshot_at(start.join);
+                let by_mark = feed.replica().eof && self.engine.serving.read().diskless;
+                if by_mark {
+                    feed.announce(None).map_err(|error| error.to_string())?;
+                }
+                *dump = Dump::Coming { pieces: start.pieces, held: (!by_mark).then(Vec::new) };
+            }
+            (Next::Piece(Some(Piece::Bytes(bytes))), Dump::Coming { held, .. }) => match held {
+                Some(held) => held.push(bytes),
+                None => feed.snapshot_bytes(bytes),
+            },
+            (Next::Piece(Some(Piece::End(Ok(())))), Dump::Coming { held, .. }) => {
+                if let Some(held) = held.take() {
+                    let length = held.iter().map(Bytes::len).sum::<usize>();
+                    feed.announce(Some(length as u64)).map_err(|error| error.to_string())?;
+                    held.into_iter().for_each(|bytes| feed.snapshot_bytes(bytes));
+                }
+                feed.end_snapshot();
+                *dump = Dump::None;
+            }
+            (Next::Piece(Some(Piece::End(Err(reason)))), _) => return Err(reason.to_string()),
+            _ => return Err("the snapshot was given up".to_owned()),
         }
-        feed.end_snapshot();
         Ok(())
     }
 
-    /// Publishes the replica's state for INFO and ROLE.
-    fn tell(&self, feed: &Feed) {
+    /// Publishes the replica's state for INFO, ROLE and WAIT, where it has changed.
+    fn tell(&self, feed: &Feed, told: &mut Option<(FeedState, Option<(replication::Offset, Duration)>)>) {
+        let acked = feed.acked();
+        let state = (feed.state(), acked);
+        if told.replace(state) == Some(state) {
+            return;
+        }
         let said = feed.replica();
         let now = self.engine.uptime();
-        let acked = feed.acked();
         self.engine.replicas.insert(
             self.id,
             AttachedReplica {
                 ip: said.ip_address.clone().unwrap_or_else(|| self.peer.ip().to_string()),
                 port: said.listening_port.unwrap_or(0),
-                state: feed.state().to_string(),
-                online: feed.state() == FeedState::Online,
+                state: feed.state(),
                 acked: acked.map_or(0, |(offset, _)| offset.0),
                 acked_at: acked.and_then(|(_, at)| Instant::now().checked_sub(now.saturating_sub(at))),
             },

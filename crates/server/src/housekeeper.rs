@@ -22,7 +22,7 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
                 engine.expire_some();
                 expired = Instant::now();
             }
-            if !paused && pinged.elapsed() >= engine.options.ping_interval {
+            if !paused && pinged.elapsed() >= engine.ping_interval() {
                 engine.ping_replicas();
                 pinged = Instant::now();
             }

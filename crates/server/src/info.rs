@@ -245,8 +245,15 @@ fn replication(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "connected_slaves:{}", engine.replicas.len());
     let mut replicas: Vec<_> = engine.replicas.iter().map(|r| (*r.key(), r.value().clone())).collect();
     replicas.sort_by_key(|(id, _)| *id);
+    let (least, max_lag) = {
+        let serving = engine.serving.read();
+        (serving.min_replicas, serving.max_lag)
+    };
+    if least > 0 && max_lag > std::time::Duration::ZERO {
+        line!(out, "min_slaves_good_slaves:{}", engine.good_replicas(max_lag));
+    }
     for (n, (_, r)) in replicas.iter().enumerate() {
-        let lag = r.acked_at.map_or(0, |at| at.elapsed().as_secs());
+        let lag = r.lag().as_secs();
         line!(out, "slave{n}:ip={},port={},state={},offset={},lag={lag}", r.ip, r.port, r.state, r.acked);
     }
     let position = engine.position();
@@ -258,8 +265,10 @@ fn replication(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "master_replid2:{}", previous.map_or(replication::ReplId::ZERO, |p| p.replid));
     line!(out, "master_repl_offset:{}", position.map_or(0, |p| p.offset.0));
     line!(out, "second_repl_offset:{}", previous.map_or(-1, |p| i64::try_from(p.offset.0 + 1).unwrap_or(-1)));
-    line!(out, "repl_backlog_active:{}", u8::from(role == Role::Primary));
-    line!(out, "repl_backlog_size:{}", engine.options.backlog.size);
+    let active =
+        engine.is_loaded() && (role != Role::Primary || !engine.replicas.is_empty() || history.length > 0);
+    line!(out, "repl_backlog_active:{}", u8::from(active));
+    line!(out, "repl_backlog_size:{}", engine.serving.read().backlog);
     line!(out, "repl_backlog_first_byte_offset:{}", history.first_byte_offset);
     line!(out, "repl_backlog_histlen:{}", history.length);
     Ok(())

@@ -38,8 +38,10 @@ mod pubsub;
 mod reply;
 mod running;
 mod scripts;
+mod serving;
 mod session;
-pub mod snapshot;
+mod snapshot;
+mod syncing;
 mod target;
 mod watch;
 

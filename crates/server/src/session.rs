@@ -61,6 +61,8 @@ pub(crate) struct Session {
     /// What others have to say to this client.
     pub(crate) outbox: Arc<Outbox>,
     subscriptions: Option<Box<Subscriptions>>,
+    /// The offset after the client's last write, for WAIT.
+    pub(crate) written: u64,
 }
 
 /// The commands since MULTI.
@@ -157,6 +159,7 @@ impl Session {
             usage: None,
             outbox: Outbox::new(id, stop),
             subscriptions: None,
+            written: 0,
         }
     }
 
@@ -164,11 +167,17 @@ impl Session {
     pub(crate) fn execute(&mut self, request: &[&[u8]], out: &mut Vec<u8>) {
         let args = Args::new(request);
         let mut reply = RespReply::new(out, self.protocol, self.engine.compat().differences().doubles);
+        let before = self.engine.stream_offset();
         if let Err(error) = self.dispatch(args, &mut reply) {
             store::Reply::error(&mut reply, &error);
         }
         // What this very command made others say, or itself, comes behind its reply.
         self.outbox.drain_into(out);
+        // Another client's write may be taken for this one's: then WAIT waits for a little more.
+        let after = self.engine.stream_offset();
+        if after != before {
+            self.written = after;
+        }
         self.engine.stats.commands.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -225,6 +234,9 @@ impl Session {
             return Err(CommandError::coded(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
             ));
+        }
+        if found.is_write() && self.engine.lacks_replicas() {
+            return Err(CommandError::coded("NOREPLICAS Not enough good replicas to write."));
         }
         if !self.engine.is_loaded() && !found.flags().has(Flags::LOADING) {
             return Err(CommandError::coded("LOADING Redis is loading the dataset in memory"));

@@ -1,50 +1,64 @@
-//! The data set as a dump, for replicas.
+//! The data set as a dump: for replicas and for files.
 
 use bytes::Bytes;
-use rdb::{EncodeError, Version};
-use replication::Position;
-use store::{Family, Keyspace, save};
+use rdb::Version;
+use replication::{Position, Replica};
+use store::snapshot::{Snapshot, SnapshotError};
+use store::{Family, Keyspace, SnapshotOptions};
 
-use crate::engine::unix_ms;
+use crate::engine::{Writing, unix_ms};
 
-/// Encodes everything as it is at this moment. The caller holds the writer, so that nothing changes meanwhile.
-///
-/// # Errors
-/// A value that the dump's version cannot express.
-pub fn dump(keyspace: &Keyspace, position: Option<Position>) -> Result<Vec<Bytes>, EncodeError> {
-    // What Redis 7.0 and every later server can load; only fields with expiry and producers of streams need more.
-    let mut result = encode(keyspace, position, Version::REDIS_10);
-    for version in [Version::REDIS_12, Version::REDIS_13] {
-        if let Err(EncodeError::FieldExpiry(_) | EncodeError::Producers) = result {
-            result = encode(keyspace, position, version);
-        }
-    }
-    result
+/// The keyspace at a moment, and where it stands in its history.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) position: Position,
+    /// The database that the stream has selected there.
+    pub(crate) stream_db: Option<u32>,
 }
 
-fn encode(
-    keyspace: &Keyspace,
-    position: Option<Position>,
-    version: Version,
-) -> Result<Vec<Bytes>, EncodeError> {
-    let personality = keyspace.compat().differences();
-    let version_of = match personality.family {
-        Family::Redis => "redis-ver",
-        Family::Valkey => "valkey-ver",
-    };
-    let mut aux = vec![
-        (version_of, personality.version.to_owned()),
-        ("redis-bits", usize::BITS.to_string()),
-        ("ctime", (unix_ms() / 1000).to_string()),
-        ("used-mem", keyspace.counts().bytes.to_string()),
-    ];
-    if let Some(position) = position {
-        aux.push(("repl-stream-db", "0".to_owned()));
-        aux.push(("repl-id", position.replid.to_string()));
-        aux.push(("repl-offset", position.offset.to_string()));
+impl Cut {
+    /// Cuts, with the writer in hand. `None` while another snapshot is being taken.
+    pub(crate) fn make(writing: &mut Writing, options: SnapshotOptions) -> Option<Self> {
+        let snapshot = writing.writer.cut(options)?;
+        Some(Self { snapshot, position: writing.primary.position(), stream_db: writing.primary.stream_db() })
     }
-    aux.push(("aof-base", "0".to_owned()));
-    let mut pieces = Vec::new();
-    save::save(keyspace, version, &aux, |piece| pieces.push(Bytes::from(piece)))?;
-    Ok(pieces)
+
+    /// Writes the dump piece by piece.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]
+    pub(crate) fn write<E>(
+        self,
+        keyspace: &Keyspace,
+        mut sink: impl FnMut(Bytes) -> Result<(), E>,
+    ) -> Result<(), SnapshotError<E>> {
+        let personality = keyspace.compat().differences();
+        let version_of = match personality.family {
+            Family::Redis => "redis-ver",
+            Family::Valkey => "valkey-ver",
+        };
+        let aux = [
+            (version_of, personality.version.to_owned()),
+            ("redis-bits", usize::BITS.to_string()),
+            ("ctime", (unix_ms() / 1000).to_string()),
+            ("used-mem", keyspace.counts().bytes.to_string()),
+            ("repl-stream-db", self.stream_db.unwrap_or(0).to_string()),
+            ("repl-id", self.position.replid.to_string()),
+            ("repl-offset", self.position.offset.to_string()),
+            ("aof-base", "0".to_owned()),
+        ];
+        self.snapshot.write(&aux, |piece| sink(Bytes::from(piece)))
+    }
+}
+
+/// What a replica can load, by what it has said of itself. One that has said nothing is a Redis, 7.0 at least.
+pub(crate) fn version_for(replica: &Replica) -> Version {
+    let major = |version: &String| version.split('.').next().and_then(|n| n.parse::<u32>().ok());
+    match replica.version.as_ref().and_then(major) {
+        Some(9..) => Version::VALKEY_80,
+        Some(_) => Version::REDIS_11,
+        None if replica.rdb_channel => Version::REDIS_12,
+        None => Version::REDIS_10,
+    }
 }

@@ -56,6 +56,7 @@ impl Target for EngineTarget {
     fn finish_full_sync(&mut self, loader: Self::Loader, replid: ReplId, offset: Offset) {
         let loader = loader.into_inner();
         self.engine.follow_compat(loader.origin());
+        let selected = loader.stream_db().unwrap_or(0);
         let loaded = loader.finish();
         let mut writing = self.engine.writing.lock();
         if self.is_outdated() {
@@ -64,7 +65,10 @@ impl Target for EngineTarget {
         let publish = || {
             self.engine.sieve.forget();
             self.engine.everything_changed();
-            self.engine.publish_position(Position { replid, offset });
+            // Replicas of ours held another history: they go, and ask anew.
+            let position = Position { replid, offset };
+            writing.primary.restart(position, Some(selected));
+            self.engine.publish_position(position);
         };
         let old = self.engine.keyspace.swap_contents(loaded, publish);
         functions::adopt(&self.engine);
@@ -79,11 +83,12 @@ impl Target for EngineTarget {
     }
 
     fn replid_changed(&mut self, replid: ReplId) {
-        let _writing = self.engine.writing.lock();
+        let mut writing = self.engine.writing.lock();
         if self.is_outdated() {
             return;
         }
         if let Some(held) = self.engine.position() {
+            writing.primary.follow_id(replid);
             self.engine.publish_position(Position { replid, ..held });
         }
     }
@@ -142,7 +147,9 @@ impl Target for EngineTarget {
         });
         drop(txn);
         engine.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
-        // With the writer still in hand: whoever is promoted next knows of this batch.
+        // With the writer still in hand: whoever is promoted next knows of this batch, and a snapshot is cut
+        // before all of it or behind it.
+        writing.primary.pass_on(batch.raw, batch.selected);
         engine.publish_offset_quietly(batch.end);
         engine.serve_blocked(&mut writing);
         drop(writing);
@@ -157,9 +164,10 @@ impl Target for EngineTarget {
         std::mem::take(&mut self.overtaken)
     }
 
-    fn advance(&mut self, end: Offset) {
-        let _writing = self.engine.writing.lock();
+    fn advance(&mut self, end: Offset, selected: u32, raw: &[u8]) {
+        let mut writing = self.engine.writing.lock();
         if !self.is_outdated() {
+            writing.primary.pass_on(raw, selected);
             self.engine.publish_offset_quietly(end);
         }
     }

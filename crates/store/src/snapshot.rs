@@ -322,9 +322,11 @@ impl Records {
     fn add(&mut self, entry: EntryRef<'_>) {
         let Ok(done) = &mut self.done else { return };
         let mut attempt = Self::encode(&mut self.encoder, self.options.version, &self.options, entry);
-        if matches!(attempt, Err(EncodeError::FieldExpiry(_))) {
-            // Servers that know such hashes know them in a dump of any version.
-            attempt = Self::encode(&mut None, Version::REDIS_12, &self.options, entry);
+        for later in [Version::REDIS_12, Version::REDIS_13] {
+            if matches!(attempt, Err(EncodeError::FieldExpiry(_) | EncodeError::Producers)) {
+                // Servers that know such values know them in a dump of any version.
+                attempt = Self::encode(&mut None, later, &self.options, entry);
+            }
         }
         match attempt {
             Ok(record) if done.is_empty() => *done = record,

@@ -70,7 +70,7 @@ fn millis(value: &[u8]) -> Option<Duration> {
     std::str::from_utf8(value).ok()?.parse().ok().map(Duration::from_millis)
 }
 
-static OWN: [Own; 20] = [
+static OWN: [Own; 17] = [
     fixed("activedefrag", no),
     fixed("appendonly", no),
     fixed("cluster-enabled", no),
@@ -87,11 +87,6 @@ static OWN: [Own; 20] = [
     fixed("maxclients", |_| "10000".to_owned()),
     fixed("maxmemory-clients", zero),
     fixed("port", |engine| engine.options.port.to_string()),
-    fixed("repl-backlog-size", |engine| engine.options.backlog.size.to_string()),
-    renamed("repl-ping-replica-period", "repl-ping-slave-period", |engine| {
-        engine.options.ping_interval.as_secs().to_string()
-    }),
-    fixed("repl-timeout", |engine| engine.options.replication_timeout.as_secs().to_string()),
     renamed("replica-read-only", "slave-read-only", yes),
     Own {
         name: "requirepass",
@@ -148,6 +143,7 @@ fn all(engine: &Engine) -> Vec<(&'static str, String)> {
         all.push((own.name, value));
     }
     all.extend(engine.link_settings().list());
+    all.extend(engine.serving.read().list());
     all.sort_unstable_by_key(|(name, _)| *name);
     all
 }
@@ -194,6 +190,8 @@ enum What {
     Own(&'static Own),
     /// One of [`LinkSettings`](crate::LinkSettings).
     Link,
+    /// One of [`Serving`](crate::serving::Serving).
+    Serving,
 }
 
 impl What {
@@ -202,7 +200,9 @@ impl What {
         let setting = Limits::find(name).filter(|setting| setting.is_known_to(compat)).map(Self::Keyspace);
         let own = || OWN.iter().find(|own| own.name == name || own.old_name == Some(name)).map(Self::Own);
         let of_link = || engine.link_settings().list().iter().any(|(known, _)| *known == name);
-        setting.or_else(own).or_else(|| of_link().then_some(Self::Link))
+        let of_serving = || engine.serving.read().list().iter().any(|(known, _)| *known == name);
+        let other = || of_link().then_some(Self::Link).or_else(|| of_serving().then_some(Self::Serving));
+        setting.or_else(own).or_else(other)
     }
 }
 
@@ -245,6 +245,7 @@ fn set(
         changes.push(Pair { name, value, what });
     }
     let (mut values, mut link) = (Vec::new(), engine.link_settings());
+    let mut serving = engine.serving.read().clone();
     for change in &changes {
         let name = lower(change.name);
         match change.what {
@@ -258,6 +259,11 @@ fn set(
                     return Err(failed(name.as_bytes(), why));
                 }
             }
+            What::Serving => {
+                if let Some(Err(why)) = serving.set(&name, change.value) {
+                    return Err(failed(name.as_bytes(), &why));
+                }
+            }
             What::Own(Own { set: Some(Change { check, .. }), .. }) => {
                 check(change.value).map_err(|why| failed(name.as_bytes(), why))?;
             }
@@ -266,6 +272,9 @@ fn set(
     }
     if changes.iter().any(|change| matches!(change.what, What::Link)) {
         engine.change_link_settings(|settings| *settings = link);
+    }
+    if changes.iter().any(|change| matches!(change.what, What::Serving)) {
+        engine.change_serving(|settings| *settings = serving);
     }
     for (name, value) in values {
         engine.keyspace.limits().set(name, value);
@@ -313,7 +322,7 @@ fn read(kind: SettingKind, text: &[u8], like: &Differences) -> Result<i64, Strin
 }
 
 /// A number of bytes with an optional unit, as `512mb`.
-pub(super) fn memory(text: &[u8]) -> Option<i64> {
+pub(crate) fn memory(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?.to_ascii_lowercase();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit = match &text[digits..] {

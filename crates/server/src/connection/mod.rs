@@ -74,6 +74,7 @@ macro_rules! rows {
     (@since / $valkey:literal) => { store::Since::new(None, Some($valkey)) };
     (@since $redis:literal / $valkey:literal) => { store::Since::new(Some($redis), Some($valkey)) };
 }
+pub(crate) use config::memory;
 use rows;
 
 static GROUPS: [&[Row]; 12] = [
