@@ -130,9 +130,9 @@ async fn ours_behind_ours_and_a_replica_that_skips_a_generation() {
         real.line("SET after:moving 1").ok();
         wait_until_caught_up(&mut real, &mut end);
         assert_eq!(info(&mut real, "sync_full"), "1");
-        end
+        (last, end)
     });
-    let mut end = last;
+    let (_last, mut end) = last;
     blocking(|| {
         let mut ours = client_of(&second);
         wait_until_caught_up(&mut real, &mut ours);
@@ -183,7 +183,6 @@ async fn another_history_reaches_the_end_of_the_chain_and_no_link_means_no_maste
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writable_server_of_ours_is_a_complete_master() {
     for (compat, servers) in [
-        (replica::Compat::Redis70, [Server::R7_0, Server::R8_2]),
         (replica::Compat::Redis82, [Server::R8_2, Server::R8_2]),
         (replica::Compat::Valkey91, [Server::V9_1, Server::V9_1]),
     ] {
@@ -195,9 +194,7 @@ async fn a_writable_server_of_ours_is_a_complete_master() {
         blocking(|| {
             random_writes(&mut ours, seed, 1000);
             ours.line("HSET h f v").ok();
-            if compat != replica::Compat::Redis70 {
-                ours.line("HPEXPIREAT h 4102444800000 FIELDS 1 f").ok();
-            }
+            ours.line("HPEXPIREAT h 4102444800000 FIELDS 1 f").ok();
             let port = primary.local_addr().port();
             let replicas = servers.map(|server| behind(server, port));
             random_writes(&mut ours, seed + 1, 1500);
