@@ -1,5 +1,6 @@
 //! Every interleaving of reads without a lock and a writer, by a model checker: the store's own file, built on the
 //! checker's atomics.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 /// What `src/sync.rs` is to the store. Both barriers are full fences, which is what the kernel's make of them.
 mod sync {
