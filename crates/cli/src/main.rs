@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod commands;
 mod demo;
 mod filter;
 mod rdb;
@@ -34,6 +35,8 @@ enum Command {
     Rdb(rdb::Command),
     /// Compare two servers key by key.
     Verify(verify::Args),
+    /// List the commands that clients can call, as a page of Markdown.
+    Commands,
 }
 
 /// The allocator of the binary; the libraries leave the choice to the program that embeds them.
@@ -58,6 +61,10 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Rdb(command) => rdb::run(command),
         Command::Verify(args) => verify::run(&args),
+        Command::Commands => {
+            commands::run();
+            Ok(true)
+        }
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

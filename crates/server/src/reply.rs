@@ -77,8 +77,9 @@ impl Reply for RespReply<'_> {
 
     fn error(&mut self, error: &CommandError) {
         // Line ends that an argument brought along are trimmed, as the real servers do.
-        let text = error.to_string();
-        self.encoder().error(text.trim_end_matches(['\r', '\n']).as_bytes());
+        let text = error.bytes();
+        let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |at| at + 1);
+        self.encoder().error(&text[..end]);
     }
 
     fn verbatim(&mut self, format: &str, text: &[u8]) {

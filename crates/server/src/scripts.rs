@@ -417,7 +417,7 @@ impl Reply for LuaReply<'_, '_> {
         }
     }
     fn error(&mut self, error: &CommandError) {
-        self.0.error_display(error);
+        self.0.error(&error.bytes());
     }
     fn verbatim(&mut self, format: &str, text: &[u8]) {
         self.0.verbatim(format.as_bytes(), text);

@@ -184,6 +184,13 @@ impl Session {
     fn dispatch(&mut self, args: Args<'_>, out: &mut RespReply<'_>) -> CommandResult {
         let found = match self.admit(args) {
             Ok(found) => found,
+            Err(error) if args.is(0, "exec") => {
+                (self.transaction, self.watch) = (None, None);
+                let why = error.bytes();
+                let why = why.strip_prefix(b"ERR ").unwrap_or(&why);
+                let text = [b"EXECABORT Transaction discarded because of: ", why].concat();
+                return Err(CommandError::Raw(text.into()));
+            }
             Err(error) => {
                 if let Some(transaction) = &mut self.transaction {
                     transaction.broken = true;
@@ -203,7 +210,8 @@ impl Session {
 
     /// Everything that can refuse a command before it runs, in the order of the real server.
     fn admit(&self, args: Args<'_>) -> Result<Found, CommandError> {
-        let found = Found::named(self.engine.compat(), args).ok_or_else(|| command::unknown(args))?;
+        let compat = self.engine.compat();
+        let found = Found::named(compat, args).ok_or_else(|| connection::unknown(compat, args))?;
         found.check_arity(args)?;
         if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
             return Err(CommandError::coded("NOAUTH Authentication required."));
@@ -217,7 +225,7 @@ impl Session {
                 }));
             }
         }
-        if self.transaction.is_some() && found.flags().has(connection::NO_MULTI) {
+        if self.transaction.is_some() && found.flags().has(Flags::NO_MULTI) {
             return Err(CommandError::err("Command not allowed inside a transaction"));
         }
         if found.is_write() && !self.engine.is_writable() {

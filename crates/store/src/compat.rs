@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use crate::command::Flags;
 use crate::encoding::Embedded;
 use crate::number::DoubleFormat;
 
@@ -65,6 +66,12 @@ pub struct Differences {
     pub redis_version: &'static str,
     /// The version of the server itself: what HELLO says, and dumps.
     pub version: &'static str,
+    /// Rows of the command tables that are other here.
+    pub rows: &'static [&'static [RowChange]],
+    /// COMMAND tells of no subcommands by an empty set, where it tells of some by an array.
+    pub no_subcommands_is_a_set: bool,
+    /// COMMAND DOCS tells what a user sees for an argument.
+    pub arguments_have_display_texts: bool,
     /// How doubles are printed, scores above all.
     pub doubles: DoubleFormat,
     /// Which strings are called `embstr`.
@@ -102,8 +109,6 @@ pub struct Differences {
     pub timeouts_checked: bool,
     /// Whether a small list is called `listpack`.
     pub small_lists: bool,
-    /// What HELP says of itself.
-    pub help: &'static str,
     /// Whether the range of a setting that counts something is told from its lower end alone.
     pub open_ranges: bool,
     /// The most that `maxmemory-samples` may be.
@@ -162,6 +167,35 @@ pub enum ReadPlus {
     LastId,
 }
 
+impl Differences {
+    /// Arity and flags of a row here, given those of the table.
+    pub fn row(&self, name: &str, arity: i16, flags: Flags) -> (i16, Flags) {
+        let Some(change) = self.rows.iter().copied().flatten().find(|change| change.name == name) else {
+            return (arity, flags);
+        };
+        (change.arity.unwrap_or(arity), flags.with(change.plus).without(change.minus))
+    }
+}
+
+/// How a row of the command tables is different.
+#[derive(Debug)]
+pub struct RowChange {
+    name: &'static str,
+    arity: Option<i16>,
+    plus: Flags,
+    minus: Flags,
+}
+
+impl RowChange {
+    const fn arity(name: &'static str, arity: i16) -> Self {
+        Self { name, arity: Some(arity), plus: Flags::NONE, minus: Flags::NONE }
+    }
+
+    const fn plus(name: &'static str, plus: Flags) -> Self {
+        Self { name, arity: None, plus, minus: Flags::NONE }
+    }
+}
+
 // Each personality says what it does differently from the one that it came from.
 
 const REDIS_70: Differences = Differences {
@@ -169,6 +203,9 @@ const REDIS_70: Differences = Differences {
     family: Family::Redis,
     redis_version: "7.0.15",
     version: "7.0.15",
+    rows: &[&REDIS_70_ROWS],
+    no_subcommands_is_a_set: true,
+    arguments_have_display_texts: false,
     doubles: DoubleFormat::Digits17,
     embedded: Embedded::Short(44),
     drops_by: "DEL",
@@ -187,7 +224,6 @@ const REDIS_70: Differences = Differences {
     set_keeps_pxat: false,
     set_drops_past: false,
     small_lists: false,
-    help: "    Prints this help.",
     open_ranges: false,
     most_samples: i32::MAX as i64,
     small_sets: false,
@@ -207,10 +243,27 @@ const REDIS_70: Differences = Differences {
     geoadd_as: "zadd",
 };
 
+// Keys in scripts that wait, and ZRANK's WITHSCORE, came later.
+const REDIS_70_ROWS: [RowChange; 11] = [
+    RowChange::plus("blmove", Flags::NOSCRIPT),
+    RowChange::plus("blpop", Flags::NOSCRIPT),
+    RowChange::plus("brpop", Flags::NOSCRIPT),
+    RowChange::plus("brpoplpush", Flags::NOSCRIPT),
+    RowChange::plus("bzpopmax", Flags::NOSCRIPT),
+    RowChange::plus("bzpopmin", Flags::NOSCRIPT),
+    RowChange { name: "wait", arity: None, plus: Flags::NOSCRIPT, minus: Flags::BLOCKING },
+    RowChange::arity("command|getkeys", -4),
+    RowChange::arity("command|getkeysandflags", -4),
+    RowChange::arity("zrank", 3),
+    RowChange::arity("zrevrank", 3),
+];
+
 const REDIS_72: Differences = Differences {
     name: "redis-7.2",
     redis_version: "7.2.5",
     version: "7.2.5",
+    rows: &[],
+    arguments_have_display_texts: true,
     doubles: DoubleFormat::Shortest,
     strict_cursors: true,
     set_keeps_pxat: true,
@@ -219,7 +272,6 @@ const REDIS_72: Differences = Differences {
     timeouts_checked: true,
     bit_ranges_first: true,
     small_lists: true,
-    help: "    Print this help.",
     most_samples: 64,
     small_sets: true,
     pushes_first: false,
@@ -266,6 +318,7 @@ const VALKEY_81: Differences = Differences {
     drops_by: "UNLINK",
     set_if_equal: true,
     set_drops_past: true,
+    rows: &[&VALKEY_ROWS],
     ..REDIS_72
 };
 
@@ -282,8 +335,30 @@ const VALKEY_91: Differences = Differences {
     scan_knows_types: true,
     bitcount_unit_first: true,
     sort_numbers: SortNumbers::Decimal { empty: false, beyond: false },
+    rows: &[&VALKEY_ROWS, &VALKEY_91_ROWS],
+    no_subcommands_is_a_set: false,
     ..VALKEY_81
 };
+
+const VALKEY_ROWS: [RowChange; 8] = [
+    RowChange::plus("cluster|info", Flags::LOADING),
+    RowChange::plus("cluster|myid", Flags::LOADING),
+    RowChange::plus("cluster|myshardid", Flags::LOADING),
+    RowChange::plus("cluster|nodes", Flags::LOADING),
+    RowChange::plus("memory|malloc-stats", Flags::LOADING),
+    RowChange::plus("memory|purge", Flags::LOADING),
+    RowChange::plus("multi", Flags::NO_MULTI),
+    RowChange::plus("watch", Flags::NO_MULTI),
+];
+
+const VALKEY_91_ROWS: [RowChange; 6] = [
+    RowChange::arity("cluster|replicate", -3),
+    RowChange::arity("script|debug", -3),
+    RowChange::plus("script|exists", Flags::STALE),
+    RowChange::plus("script|flush", Flags::STALE),
+    RowChange::plus("script|show", Flags::STALE),
+    RowChange::plus("client|reply", Flags::NO_MULTI),
+];
 
 static ROWS: [Differences; 6] = [REDIS_70, REDIS_72, REDIS_74, REDIS_82, VALKEY_81, VALKEY_91];
 

@@ -26,6 +26,8 @@ pub enum CommandError {
     Err(Cow<'static, str>),
     /// Any other text, code included.
     Coded(Cow<'static, str>),
+    /// A text that repeats what a client sent, which may be any bytes; code included.
+    Raw(Box<[u8]>),
 }
 
 impl CommandError {
@@ -50,6 +52,23 @@ impl CommandError {
     pub const fn coded(text: &'static str) -> Self {
         Self::Coded(Cow::Borrowed(text))
     }
+
+    /// The exact bytes of the reply, without the leading `-`.
+    #[must_use]
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Raw(bytes) => Cow::Borrowed(bytes),
+            Self::Coded(text) => Cow::Borrowed(text.as_bytes()),
+            other => Cow::Owned(other.to_string().into_bytes()),
+        }
+    }
+}
+
+/// An argument as the real servers print it in an error: as a C string, cut at some length.
+#[must_use]
+pub fn as_c_string(arg: &[u8], most: usize) -> &[u8] {
+    let text = arg.split(|byte| *byte == 0).next().unwrap_or_default();
+    &text[..text.len().min(most)]
 }
 
 impl fmt::Display for CommandError {
@@ -66,6 +85,7 @@ impl fmt::Display for CommandError {
             Self::IndexOutOfRange => f.write_str("ERR index out of range"),
             Self::Err(text) => write!(f, "ERR {text}"),
             Self::Coded(text) => f.write_str(text),
+            Self::Raw(bytes) => f.write_str(&String::from_utf8_lossy(bytes)),
         }
     }
 }

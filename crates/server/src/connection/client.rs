@@ -3,13 +3,15 @@
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Null, Reply};
 
-use super::{rows, unknown_subcommand};
+use super::{container, help, rows};
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
 rows! { "connection";
     /// A container for client connection commands.
-    "client" -2 [Flags::CONTAINER], since "2.4.0", cost "Depends on subcommand." => unknown_subcommand;
+    "client" -2 [Flags::CONTAINER], since "2.4.0", cost "Depends on subcommand." => container;
+    /// Returns helpful text about the different subcommands.
+    "client|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0", cost "O(1)" => help;
     /// Returns the name of the connection.
     "client|getname" 2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.6.9", cost "O(1)" => getname;
     /// Returns the unique client ID of the connection.

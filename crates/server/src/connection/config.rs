@@ -9,7 +9,7 @@ use std::time::Duration;
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Differences, Limits, Reply, Setting, SettingKind};
 
-use super::{rows, unknown_subcommand};
+use super::{container, help, rows};
 use crate::engine::Engine;
 use crate::notify::Notifications;
 use crate::options::DebugCommand;
@@ -18,11 +18,11 @@ use crate::session::{Ground, Session};
 
 rows! { "server";
     /// A container for server configuration commands.
-    "config" -2 [Flags::CONTAINER], since "2.0.0", cost "Depends on subcommand." => unknown_subcommand;
-    /// Returns the effective values of configuration parameters.
-    "config|get" -3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.0.0", cost "O(N) when N is the number of configuration parameters provided" => get;
+    "config" -2 [Flags::CONTAINER], since "2.0.0", cost "Depends on subcommand." => container;
     /// Returns helpful text about the different subcommands.
     "config|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0", cost "O(1)" => help;
+    /// Returns the effective values of configuration parameters.
+    "config|get" -3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.0.0", cost "O(N) when N is the number of configuration parameters provided" => get;
     /// Resets the server's statistics.
     "config|resetstat" 2 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.0.0", cost "O(1)" => resetstat;
     /// Persists the effective configuration to file.
@@ -351,28 +351,4 @@ fn resetstat(
 
 fn rewrite(_: &mut Session, _: Args<'_>, _: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
     Err(CommandError::err("The server is running without a config file"))
-}
-
-fn help(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
-    super::write_help(
-        session,
-        out,
-        &[
-            "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            "GET <pattern>",
-            "    Return parameters matching the glob-like <pattern> and their values.",
-            "SET <directive> <value>",
-            "    Set the configuration <directive> to <value>.",
-            "RESETSTAT",
-            "    Reset statistics reported by the INFO command.",
-            "REWRITE",
-            "    Rewrite the configuration file.",
-        ],
-    );
-    Ok(())
 }

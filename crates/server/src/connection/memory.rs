@@ -5,14 +5,14 @@ use store::{
     Args, CommandError, CommandResult, Compat, EntryRef, Family, Null, Reply, ShardSet, View, Viewer,
 };
 
-use super::{rows, unknown_subcommand, write_help};
+use super::{container, help, rows};
 use crate::memory::{Usage, ratio};
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
 rows! { "server";
     /// A container for memory diagnostics commands.
-    "memory" -2 [Flags::CONTAINER], since "4.0.0", cost "Depends on subcommand." => unknown_subcommand;
+    "memory" -2 [Flags::CONTAINER], since "4.0.0", cost "Depends on subcommand." => container;
     /// Outputs a memory problems report.
     "memory|doctor" 2 [], since "4.0.0", cost "O(1)" => doctor;
     /// Returns helpful text about the different subcommands.
@@ -205,32 +205,5 @@ fn malloc_stats(
 /// Nothing is held back here that could be given to the system.
 fn purge(_: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
     out.simple("OK");
-    Ok(())
-}
-
-fn help(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
-    write_help(
-        session,
-        out,
-        &[
-            "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            "DOCTOR",
-            "    Return memory problems reports.",
-            "MALLOC-STATS",
-            "    Return internal statistics report from the memory allocator.",
-            "PURGE",
-            "    Attempt to purge dirty pages for reclamation by the allocator.",
-            "STATS",
-            "    Return information about the memory usage of the server.",
-            "USAGE <key> [SAMPLES <count>]",
-            "    Return memory in bytes used by <key> and its value. Nested values are",
-            "    sampled up to <count> times (default: 5, 0 means sample all).",
-        ],
-    );
     Ok(())
 }

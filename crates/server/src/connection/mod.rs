@@ -1,8 +1,9 @@
 //! Commands that concern the connection or the server, one row each, as the store has for data.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::OnceLock;
 
-use store::command::Flags;
+use store::command::{self as data, Flags, description};
 use store::{Args, CommandError, CommandResult, Compat, Since};
 
 use crate::reply::RespReply;
@@ -25,8 +26,6 @@ mod transaction;
 pub(crate) const NO_AUTH: Flags = Flags::server(0);
 /// Is not queued by MULTI.
 pub(crate) const CONTROLS_TRANSACTION: Flags = Flags::server(1);
-/// Is refused inside MULTI.
-pub(crate) const NO_MULTI: Flags = Flags::server(2);
 /// Runs a script, whose keys may be anywhere.
 pub(crate) const RUNS_SCRIPT: Flags = Flags::server(3);
 
@@ -41,32 +40,26 @@ pub(crate) type Handler =
     fn(&mut Session, Args<'_>, &mut RespReply<'_>, &mut Ground<'_, '_>) -> CommandResult;
 
 /// A row of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Row {
     /// Lower case; `container|sub` for a subcommand.
     pub(crate) name: &'static str,
-    pub(crate) group: &'static str,
     pub(crate) arity: i16,
     pub(crate) flags: Flags,
     pub(crate) since: Since,
-    pub(crate) cost: &'static str,
-    pub(crate) summary: &'static str,
     pub(crate) handler: Handler,
 }
 
-/// Declares a group's table: `"name" arity [FLAGS], since "x", cost "y" => handler;`, with `since "x" valkey "z"` or
+/// Declares a group's table: `"name" arity [FLAGS], since "x" => handler;`, with `since "x" valkey "z"` or
 /// `valkey "z"` as in the store's tables.
 macro_rules! rows {
-    ($group:literal; $($(#[doc = $summary:literal])+ $name:literal $arity:literal [$($flag:expr),*],
-        $(since $since:literal)? $(valkey $valkey:literal)?, cost $cost:literal => $handler:path;)*) => {
+    ($_group:literal; $($(#[doc = $_summary:literal])* $name:literal $arity:literal [$($flag:expr),*],
+        $(since $since:literal)? $(valkey $valkey:literal)? $(, cost $_cost:literal)? => $handler:path;)*) => {
         pub(super) const TABLE: &[$crate::connection::Row] = &[$($crate::connection::Row {
             name: $name,
-            group: $group,
             arity: $arity,
             flags: store::command::Flags::NONE$(.with($flag))*,
             since: $crate::connection::rows!(@since $($since)? / $($valkey)?),
-            cost: $cost,
-            summary: concat!($($summary),+),
             handler: $handler,
         }),*];
     };
@@ -97,20 +90,40 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().copied().flatten()
 }
 
-static INDEX: LazyLock<std::collections::HashMap<&'static str, &'static Row>> =
-    LazyLock::new(|| all().map(|row| (row.name, row)).collect());
+/// Rows by name: commands, and subcommands as `container|sub`.
+type Index = [HashMap<&'static str, Row>; 2];
 
-/// The row that `args` names, its subcommand's if it has one, among those that this personality has.
+/// The rows of a personality, as it has them.
+fn index(compat: Compat) -> &'static Index {
+    static INDEXES: [OnceLock<Index>; Compat::ALL.len()] = [const { OnceLock::new() }; Compat::ALL.len()];
+    INDEXES[compat as usize].get_or_init(|| {
+        let rows = all().filter(|row| row.since.includes(compat)).map(|row| {
+            let (arity, flags) = compat.differences().row(row.name, row.arity, row.flags);
+            (row.name, Row { arity, flags, ..row.clone() })
+        });
+        let (subcommands, commands) = rows.partition(|(name, _)| name.contains('|'));
+        [commands, subcommands]
+    })
+}
+
+/// The row that `args` names, its subcommand's if it has one, as this personality has it.
 pub(crate) fn find_for(compat: Compat, args: Args<'_>) -> Option<&'static Row> {
+    let [commands, subcommands] = index(compat);
     let name = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_ascii_lowercase);
     let container = name(args.at(0))?;
-    let get = |name: &str| INDEX.get(name).copied().filter(|row| row.since.includes(compat));
-    let row = get(&container)?;
+    let row = commands.get(container.as_str())?;
     if row.flags.has(Flags::CONTAINER) && args.len() > 1 {
-        let sub = name(args.at(1)).and_then(|sub| get(&format!("{container}|{sub}")));
-        return Some(sub.unwrap_or(row));
+        return name(args.at(1)).and_then(|sub| subcommands.get(format!("{container}|{sub}").as_str()));
     }
     Some(row)
+}
+
+/// The text for a command that neither table has.
+pub(crate) fn unknown(compat: Compat, args: Args<'_>) -> CommandError {
+    match find_for(compat, Args::new(&args.all()[..1])) {
+        Some(row) if row.flags.has(Flags::CONTAINER) => data::unknown_subcommand(row.name, args),
+        _ => data::unknown(args),
+    }
 }
 
 impl Row {
@@ -121,22 +134,25 @@ impl Row {
     }
 }
 
-/// What a container answers to a subcommand that it does not have.
-fn unknown_subcommand(
-    _: &mut Session,
+/// The handler of a container: nobody comes here, for a subcommand has its row or is unknown.
+fn container(
+    session: &mut Session,
     args: Args<'_>,
     _: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    let container = String::from_utf8_lossy(args.at(0)).to_ascii_uppercase();
-    let name = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]).into_owned();
-    Err(CommandError::Err(format!("unknown subcommand '{name}'. Try {container} HELP.").into()))
+    Err(unknown(session.engine.compat(), args))
 }
 
-/// Writes the help of a container: its own lines, and the two that all have.
-fn write_help(session: &Session, out: &mut RespReply<'_>, lines: &[&str]) {
-    out.encoder().array(lines.len() + 2);
+/// The handler of `container|help`.
+fn help(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    let lines = description::help(session.engine.compat(), args.at(0));
+    out.encoder().array(lines.len());
     lines.iter().for_each(|line| store::Reply::simple(out, line));
-    store::Reply::simple(out, "HELP");
-    store::Reply::simple(out, session.engine.keyspace.compat().differences().help);
+    Ok(())
 }

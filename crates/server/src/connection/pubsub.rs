@@ -3,7 +3,7 @@
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Null, Reply};
 
-use super::{LISTENS, rows, unknown_subcommand};
+use super::{LISTENS, container, help, rows};
 use crate::pubsub::Kind;
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
@@ -14,7 +14,9 @@ rows! { "pubsub";
     /// Posts a message to a channel.
     "publish" 3 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::MAY_REPLICATE], since "2.0.0", cost "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client)." => publish;
     /// A container for Pub/Sub commands.
-    "pubsub" -2 [Flags::CONTAINER], since "2.8.0", cost "Depends on subcommand." => unknown_subcommand;
+    "pubsub" -2 [Flags::CONTAINER], since "2.8.0", cost "Depends on subcommand." => container;
+    /// Returns helpful text about the different subcommands.
+    "pubsub|help" 2 [Flags::LOADING, Flags::STALE], since "6.2.0", cost "O(1)" => help;
     /// Returns the active channels.
     "pubsub|channels" -2 [Flags::LOADING, Flags::STALE], since "2.8.0", cost "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short channels and patterns)" => channels;
     /// Returns a count of unique pattern subscriptions.

@@ -6,16 +6,16 @@ use replication::Feed;
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Reply};
 
-use super::{NO_MULTI, rows};
+use super::rows;
 use crate::engine::{Engine, Role};
 use crate::reply::RespReply;
 use crate::session::{After, Ground, Session, Wait};
 
 rows! { "server";
     /// An internal command for configuring the replication stream.
-    "replconf" -1 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_MULTI], since "3.0.0", cost "O(1)" => replconf;
+    "replconf" -1 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, Flags::NO_MULTI], since "3.0.0", cost "O(1)" => replconf;
     /// An internal command used in replication.
-    "psync" -3 [Flags::ADMIN, Flags::NOSCRIPT, NO_MULTI], since "2.8.0", cost "O(1)" => replconf;
+    "psync" -3 [Flags::ADMIN, Flags::NOSCRIPT, Flags::NO_MULTI], since "2.8.0", cost "O(1)" => replconf;
     /// Configures a server as replica of another, or promotes it to a master.
     "replicaof" 3 [Flags::ADMIN, Flags::STALE, Flags::NOSCRIPT], since "5.0.0", cost "O(1)" => replicaof;
     /// Sets a server as a replica of another, or promotes it to being a master.

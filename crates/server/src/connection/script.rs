@@ -3,7 +3,7 @@
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Family, Reply};
 
-use super::{KILLS, RUNS_SCRIPT, rows, unknown_subcommand};
+use super::{KILLS, RUNS_SCRIPT, container, help, rows};
 use crate::reply::RespReply;
 use crate::scripts::{self, Mode, Refused, Script, Which};
 use crate::session::{Ground, Session};
@@ -18,7 +18,9 @@ rows! { "scripting";
     /// Executes a read-only server-side Lua script by SHA1 digest.
     "evalsha_ro" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0", cost "Depends on the script that is executed." => evalsha_ro;
     /// A container for Lua scripts management commands.
-    "script" -2 [Flags::CONTAINER], since "2.6.0", cost "Depends on subcommand." => unknown_subcommand;
+    "script" -2 [Flags::CONTAINER], since "2.6.0", cost "Depends on subcommand." => container;
+    /// Returns helpful text about the different subcommands.
+    "script|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0", cost "O(1)" => help;
     /// Sets the debug mode of server-side Lua scripts.
     "script|debug" 3 [Flags::NOSCRIPT], since "3.2.0" valkey "3.2.0", cost "O(1)" => debug;
     /// Determines whether server-side Lua scripts exist in the script cache.

@@ -1,7 +1,7 @@
 //! Commands on keys of any type, and on whole databases.
 
 use crate::args::{Args, in_text, is_word};
-use crate::command::{Keys, commands};
+use crate::command::{Keys, commands, container, help};
 use crate::entry::{Entry, EntryRef, ValueRef};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
@@ -30,13 +30,13 @@ commands! { Generic;
     /// Moves a key to another database.
     write "move" 3 [FAST LOCKS_ALL] Keys::one(1), since "1.0.0", cost "O(1)" => move_key;
     /// A container for object introspection commands.
-    read "object" -2 [CONTAINER] Keys::None, since "2.2.3", cost "Depends on subcommand." => object;
+    read "object" -2 [CONTAINER] Keys::None, since "2.2.3", cost "Depends on subcommand." => container;
     /// Returns the internal encoding of a Redis object.
     read "object|encoding" 3 [] Keys::one(2), since "2.2.3", cost "O(1)" => object_encoding;
     /// Returns the logarithmic access frequency counter of a Redis object.
     read "object|freq" 3 [] Keys::one(2), since "4.0.0", cost "O(1)" => object_freq;
     /// Returns helpful text about the different subcommands.
-    read "object|help" 2 [LOADING STALE] Keys::None, since "6.2.0", cost "O(1)" => object_help;
+    read "object|help" 2 [LOADING STALE] Keys::None, since "6.2.0", cost "O(1)" => help;
     /// Returns the time since the last access to a Redis object.
     read "object|idletime" 3 [] Keys::one(2), since "2.2.3", cost "O(1)" => object_idletime;
     /// Returns the reference count of a value of a key.
@@ -352,18 +352,6 @@ fn randomkey(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult
     Ok(())
 }
 
-fn object(_: &View<'_>, args: Args<'_>, _: &mut dyn Reply) -> CommandResult {
-    Err(unknown_subcommand("OBJECT", args))
-}
-
-/// What a container answers to a subcommand that it does not have.
-pub(crate) fn unknown_subcommand(container: &str, args: Args<'_>) -> CommandError {
-    // The real server prints C strings.
-    let name = args.at(1).split(|byte| *byte == 0).next().unwrap_or_default();
-    let name = String::from_utf8_lossy(&name[..name.len().min(128)]).into_owned();
-    CommandError::Err(format!("unknown subcommand '{name}'. Try {container} HELP.").into())
-}
-
 fn object_encoding(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     match view.entry(args.at(2)) {
         Some(entry) => out.bulk(entry.encoding(view.differences()).as_bytes()),
@@ -397,29 +385,4 @@ fn object_freq(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandR
     Err(CommandError::err(
         "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
     ))
-}
-
-fn object_help(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    const HELP: [&str; 13] = [
-        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "ENCODING <key>",
-        "    Return the kind of internal representation used in order to store the value",
-        "    associated with a <key>.",
-        "FREQ <key>",
-        "    Return the access frequency index of the <key>. The returned integer is",
-        "    proportional to the logarithm of the recent access frequency of the key.",
-        "IDLETIME <key>",
-        "    Return the idle time of the <key>, that is the approximated number of",
-        "    seconds elapsed since the last access to the key.",
-        "REFCOUNT <key>",
-        "    Return the number of references of the value associated with the specified",
-        "    <key>.",
-    ];
-    out.array(HELP.len() + 2);
-    for line in HELP {
-        out.simple(line);
-    }
-    out.simple("HELP");
-    out.simple(view.differences().help);
-    Ok(())
 }

@@ -1,13 +1,13 @@
 //! Every command, one row each: name, arity, flags, keys, handler. A group's file opens with its table;
 //! lookup, arity errors, the lock set, the READONLY refusal and COMMAND all derive from the row.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use hashbrown::HashMap;
 
 use crate::args::Args;
 use crate::compat::{Compat, Since};
-use crate::error::{CommandError, CommandResult};
+use crate::error::{CommandError, CommandResult, as_c_string};
 use crate::keyspace::Keyspace;
 use crate::lock::ShardSet;
 use crate::reply::Reply;
@@ -15,6 +15,7 @@ use crate::txn::Txn;
 use crate::view::View;
 
 mod bitmap;
+pub mod description;
 mod dump;
 mod expire;
 mod generic;
@@ -33,7 +34,7 @@ mod zset;
 pub use keys::Keys;
 
 /// A row of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Command {
     /// Lower case; `container|sub` for a subcommand.
     pub name: &'static str,
@@ -47,10 +48,6 @@ pub struct Command {
     pub keys: Keys,
     /// The first versions that had it, and with them the personalities that have it.
     pub since: Since,
-    /// Its complexity.
-    pub cost: &'static str,
-    /// One sentence.
-    pub summary: &'static str,
     /// What runs. Whether the command writes follows from it.
     pub handler: Handler,
 }
@@ -124,8 +121,10 @@ impl Flags {
     pub const LOCKS_ALL: Self = Self(1 << 8);
     /// Keys can stand elsewhere than the row says (SORT BY, GEORADIUS STORE).
     pub const MOVABLE_KEYS: Self = Self(1 << 9);
-    /// Answers none of its subcommands itself.
+    /// Its subcommands are rows of their own.
     pub const CONTAINER: Self = Self(1 << 10);
+    /// Is refused inside MULTI.
+    pub const NO_MULTI: Self = Self(1 << 12);
 
     /// A property that only the layer above knows; `n` is below 16.
     #[must_use]
@@ -139,6 +138,12 @@ impl Flags {
         Self(self.0 | other.0)
     }
 
+    /// These without the others.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether all of `other` are among these.
     #[must_use]
     pub const fn has(self, other: Self) -> bool {
@@ -148,13 +153,14 @@ impl Flags {
 
 /// Declares a group's table.
 ///
-/// `kind "name" arity [FLAGS] keys, since "x", cost "y" => handler;` with the summary as doc comment.
+/// `kind "name" arity [FLAGS] keys, since "x" => handler;` with a doc comment for who reads the code: what clients are
+/// told is what the real servers tell, see [`description`].
 ///
 /// `since` is the version of Redis. What came up to 7.2.4 Valkey has too; what came later it has if the row says
 /// `since "7.4.0" valkey "9.0.0"`, and what it has alone is `valkey "9.0.0"` without `since`.
 macro_rules! commands {
-    ($group:ident; $($(#[doc = $summary:literal])+ $kind:ident $name:literal $arity:literal [$($flag:ident)*] $keys:expr,
-        $(since $since:literal)? $(valkey $valkey:literal)?, cost $cost:literal => $handler:expr;)*) => {
+    ($group:ident; $($(#[doc = $_summary:literal])* $kind:ident $name:literal $arity:literal [$($flag:ident)*] $keys:expr,
+        $(since $since:literal)? $(valkey $valkey:literal)? $(, cost $_cost:literal)? => $handler:expr;)*) => {
         pub(super) const TABLE: &[$crate::command::Command] = &[$($crate::command::Command {
             name: $name,
             group: $crate::command::Group::$group,
@@ -162,8 +168,6 @@ macro_rules! commands {
             flags: $crate::command::Flags::NONE$(.with($crate::command::Flags::$flag))*,
             keys: $keys,
             since: $crate::command::commands!(@since $($since)? / $($valkey)?),
-            cost: $cost,
-            summary: concat!($($summary),+),
             handler: $crate::command::commands!(@$kind $handler),
         }),*];
     };
@@ -197,8 +201,34 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
     GROUPS.iter().copied().flatten()
 }
 
-static INDEX: LazyLock<HashMap<&'static [u8], &'static Command, foldhash::fast::FixedState>> =
-    LazyLock::new(|| all().map(|c| (c.name.as_bytes(), c)).collect());
+/// Rows by name.
+type Rows = HashMap<&'static [u8], &'static Command, foldhash::fast::FixedState>;
+
+/// Rows by name: nobody calls a subcommand without its container.
+#[derive(Debug)]
+struct Index {
+    commands: Rows,
+    /// As `container|sub`.
+    subcommands: Rows,
+}
+
+impl FromIterator<&'static Command> for Index {
+    fn from_iter<I: IntoIterator<Item = &'static Command>>(rows: I) -> Self {
+        let named = rows.into_iter().map(|row| (row.name.as_bytes(), row));
+        let (subcommands, commands) = named.partition(|(name, _)| name.contains(&b'|'));
+        Self { commands, subcommands }
+    }
+}
+
+/// The rows that the stream finds: all.
+static EVERYTHING: LazyLock<Index> = LazyLock::new(|| all().collect());
+
+/// The rows of a personality, as it has them.
+fn index(compat: Compat) -> &'static Index {
+    static INDEXES: [OnceLock<Index>; Compat::ALL.len()] = [const { OnceLock::new() }; Compat::ALL.len()];
+    INDEXES[compat as usize]
+        .get_or_init(|| all().filter(|row| row.since.includes(compat)).map(|row| row.as_in(compat)).collect())
+}
 
 /// The longest name, `container|sub` included.
 const LONGEST: usize = 40;
@@ -206,26 +236,27 @@ const LONGEST: usize = 40;
 /// The row that `args` names, its subcommand's if it has one, in whatever personality: for a primary's stream.
 #[must_use]
 pub fn find(args: Args<'_>) -> Option<&'static Command> {
-    look_up(args, |_| true)
+    look_up(&EVERYTHING, args)
 }
 
-/// The same among the commands that this personality has: for clients and their scripts.
+/// The same among the commands that this personality has, with the arity and the flags that they have there: for
+/// clients and their scripts.
 #[must_use]
 pub fn find_for(compat: Compat, args: Args<'_>) -> Option<&'static Command> {
-    look_up(args, |row| row.since.includes(compat))
+    look_up(index(compat), args)
 }
 
 #[inline]
-fn look_up(args: Args<'_>, has: impl Fn(&Command) -> bool) -> Option<&'static Command> {
-    let row = by_name(&[args.at(0)]).filter(|row| has(row))?;
+fn look_up(index: &'static Index, args: Args<'_>) -> Option<&'static Command> {
+    let row = by_name(&index.commands, &[args.at(0)])?;
     if row.flags.has(Flags::CONTAINER) && args.len() > 1 {
-        return by_name(&[args.at(0), args.at(1)]).filter(|row| has(row)).or(Some(row));
+        return by_name(&index.subcommands, &[args.at(0), args.at(1)]);
     }
     Some(row)
 }
 
 /// The row of a name in any case (or of a container and its subcommand).
-fn by_name(parts: &[&[u8]]) -> Option<&'static Command> {
+fn by_name(rows: &'static Rows, parts: &[&[u8]]) -> Option<&'static Command> {
     let mut name = [0; LONGEST];
     let mut length = 0;
     for (i, part) in parts.iter().enumerate() {
@@ -239,10 +270,20 @@ fn by_name(parts: &[&[u8]]) -> Option<&'static Command> {
         length = end;
     }
     name[..length].make_ascii_lowercase();
-    INDEX.get(&name[..length]).copied()
+    rows.get(&name[..length]).copied()
 }
 
 impl Command {
+    /// The row as a personality has it.
+    fn as_in(&'static self, compat: Compat) -> &'static Self {
+        let (arity, flags) = compat.differences().row(self.name, self.arity, self.flags);
+        if (arity, flags) == (self.arity, self.flags) {
+            return self;
+        }
+        // A few rows of each personality, once: they stay as long as the table does.
+        Box::leak(Box::new(Self { arity, flags, ..self.clone() }))
+    }
+
     /// Whether it may write.
     #[must_use]
     pub fn is_write(&self) -> bool {
@@ -300,27 +341,48 @@ impl Command {
     }
 }
 
-/// The text for a command that does not exist, as the real server words it (at most 128 bytes of
+/// The text for a command or a subcommand that does not exist, as the real server words it (at most 128 bytes of
 /// arguments are repeated).
 #[must_use]
 pub fn unknown(args: Args<'_>) -> CommandError {
-    let mut text = String::from("unknown command '");
-    text.push_str(&String::from_utf8_lossy(&args.at(0)[..args.at(0).len().min(128)]));
-    text.push_str("', with args beginning with: ");
-    let mut quoted = String::new();
+    if args.len() > 1
+        && let Some(row) = by_name(&EVERYTHING.commands, &[args.at(0)])
+        && row.flags.has(Flags::CONTAINER)
+    {
+        return unknown_subcommand(row.name, args);
+    }
+    let mut quoted = Vec::new();
     for arg in args.from(1) {
         if quoted.len() >= 128 {
             break;
         }
         let room = 128 - quoted.len();
-        quoted.push('\'');
-        // The real server prints C strings.
-        let shown = arg.split(|byte| *byte == 0).next().unwrap_or_default();
-        quoted.push_str(&String::from_utf8_lossy(&shown[..shown.len().min(room)]));
-        quoted.push_str("' ");
+        quoted.extend_from_slice(&[b"'", as_c_string(arg, room), b"' "].concat());
     }
-    text.push_str(&quoted);
-    CommandError::Err(text.into())
+    let name = as_c_string(args.at(0), 128);
+    let text = [b"ERR unknown command '", name, b"', with args beginning with: ", &quoted].concat();
+    CommandError::Raw(text.into())
+}
+
+/// What a container says that does not have the subcommand.
+#[must_use]
+pub fn unknown_subcommand(container: &str, args: Args<'_>) -> CommandError {
+    let (name, container) = (as_c_string(args.at(1), 128), container.to_ascii_uppercase());
+    let text = [b"ERR unknown subcommand '", name, b"'. Try ", container.as_bytes(), b" HELP."].concat();
+    CommandError::Raw(text.into())
+}
+
+/// The handler of a container: nobody comes here, for a subcommand has its row or is unknown.
+fn container(_: &View<'_>, args: Args<'_>, _: &mut dyn Reply) -> CommandResult {
+    Err(unknown(args))
+}
+
+/// The handler of `container|help`.
+fn help(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let lines = description::help(view.keyspace().compat(), args.at(0));
+    out.array(lines.len());
+    lines.iter().for_each(|line| out.simple(line));
+    Ok(())
 }
 
 #[cfg(test)]
@@ -339,7 +401,6 @@ mod tests {
             let parts: Vec<&[u8]> = upper.split('|').map(str::as_bytes).collect();
             assert_eq!(find(Args::new(&parts)).map(|c| c.name), Some(row.name));
             assert!(row.name.len() < LONGEST);
-            assert!(!row.summary.is_empty() && !row.cost.is_empty(), "{}", row.name);
         }
     }
 }

@@ -9,9 +9,9 @@ mod protocol;
 mod switches;
 
 use store::command::Flags;
-use store::{Args, CommandError, CommandResult, Compat, Reply, ShardSet, View, Viewer};
+use store::{Args, CommandError, CommandResult, Compat, ShardSet, View, Viewer};
 
-use super::rows;
+use super::{help, rows};
 use crate::options::DebugCommand;
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
@@ -112,26 +112,10 @@ fn allowed(session: &Session) -> bool {
 }
 
 fn unknown(args: Args<'_>) -> CommandError {
-    let name = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]);
-    let text = format!("unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP.");
-    CommandError::Err(text.into())
-}
-
-fn help(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
-    let text = match session.engine.keyspace.compat() {
-        Compat::Redis70 | Compat::Redis72 => include_str!("help/redis-7.0.txt"),
-        Compat::Redis74 | Compat::Redis82 => include_str!("help/redis-8.2.txt"),
-        Compat::Valkey81 => include_str!("help/valkey-8.1.txt"),
-        Compat::Valkey91 => include_str!("help/valkey-9.1.txt"),
-    };
-    out.encoder().array(text.lines().count());
-    text.lines().for_each(|line| out.simple(line));
-    Ok(())
+    let name = store::as_c_string(args.at(1), 128);
+    let text: [&[u8]; 3] =
+        [b"ERR unknown subcommand or wrong number of arguments for '", name, b"'. Try DEBUG HELP."];
+    CommandError::Raw(text.concat().into())
 }
 
 /// A number as C's `atoi` reads it: what is none counts as 0.

@@ -12,15 +12,15 @@ use crate::value::list::End;
 
 commands! { List;
     /// Pops an element from a list, pushes it to another list and returns it. Blocks until an element is available otherwise. Deletes the list if the last element was moved.
-    write "blmove" 6 [DENYOOM NOSCRIPT BLOCKING] Keys::two(1), since "6.2.0", cost "O(1)" => shift::blmove;
+    write "blmove" 6 [DENYOOM BLOCKING] Keys::two(1), since "6.2.0", cost "O(1)" => shift::blmove;
     /// Pops the first element from one of multiple lists. Blocks until an element is available otherwise. Deletes the list if the last element was popped.
     write "blmpop" -5 [BLOCKING MOVABLE_KEYS] Keys::Counted { count: 2, also: 0 }, since "7.0.0", cost "O(N+M) where N is the number of provided keys and M is the number of elements returned." => shift::blmpop;
     /// Removes and returns the first element in a list. Blocks until an element is available otherwise. Deletes the list if the last element was popped.
-    write "blpop" -3 [NOSCRIPT BLOCKING] Keys::Range { first: 1, last: -2, step: 1 }, since "2.0.0", cost "O(N) where N is the number of provided keys." => shift::blpop;
+    write "blpop" -3 [BLOCKING] Keys::Range { first: 1, last: -2, step: 1 }, since "2.0.0", cost "O(N) where N is the number of provided keys." => shift::blpop;
     /// Removes and returns the last element in a list. Blocks until an element is available otherwise. Deletes the list if the last element was popped.
-    write "brpop" -3 [NOSCRIPT BLOCKING] Keys::Range { first: 1, last: -2, step: 1 }, since "2.0.0", cost "O(N) where N is the number of provided keys." => shift::brpop;
+    write "brpop" -3 [BLOCKING] Keys::Range { first: 1, last: -2, step: 1 }, since "2.0.0", cost "O(N) where N is the number of provided keys." => shift::brpop;
     /// Pops an element from a list, pushes it to another list and returns it. Block until an element is available otherwise. Deletes the list if the last element was popped.
-    write "brpoplpush" 4 [DENYOOM NOSCRIPT BLOCKING] Keys::two(1), since "2.2.0", cost "O(1)" => shift::brpoplpush;
+    write "brpoplpush" 4 [DENYOOM BLOCKING] Keys::two(1), since "2.2.0", cost "O(1)" => shift::brpoplpush;
     /// Returns an element from a list by its index.
     read "lindex" 3 [] Keys::one(1), since "1.0.0", cost "O(N) where N is the number of nodes to traverse to get to the element at index. This makes asking for the first or the last element of the list O(1)." => look::lindex;
     /// Inserts an element before or after another element in a list.

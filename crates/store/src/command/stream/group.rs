@@ -8,7 +8,6 @@ use crate::reply::Reply;
 use crate::txn::Txn;
 use crate::value::Stream;
 use crate::value::stream::{Group, StreamId};
-use crate::view::View;
 
 /// The error for a group that is not there.
 pub(super) fn no_group(key: &[u8], group: &[u8], what: &str) -> CommandError {
@@ -45,10 +44,6 @@ pub(super) fn xack(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
     }
     out.count(done);
     Ok(())
-}
-
-pub(super) fn xgroup(_: &View<'_>, args: Args<'_>, _: &mut dyn Reply) -> CommandResult {
-    Err(crate::command::generic::unknown_subcommand("XGROUP", args))
 }
 
 /// An id or `$`.
@@ -168,30 +163,5 @@ pub(super) fn delete_consumer(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn R
         txn.changed(Class::Stream, "xgroup-delconsumer", args.at(2));
     }
     out.count(gone.unwrap_or(0));
-    Ok(())
-}
-
-pub(super) fn help(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    const HELP: [&str; 16] = [
-        "XGROUP <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "CREATE <key> <groupname> <id|$> [option]",
-        "    Create a new consumer group. Options are:",
-        "    * MKSTREAM",
-        "      Create the empty stream if it does not exist.",
-        "    * ENTRIESREAD entries_read",
-        "      Set the group's entries_read counter (internal use).",
-        "CREATECONSUMER <key> <groupname> <consumer>",
-        "    Create a new consumer in the specified group.",
-        "DELCONSUMER <key> <groupname> <consumer>",
-        "    Remove the specified consumer.",
-        "DESTROY <key> <groupname>",
-        "    Remove the specified group.",
-        "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
-        "    Set the current group ID and entries_read counter.",
-        "HELP",
-    ];
-    out.array(HELP.len() + 1);
-    HELP.iter().for_each(|line| out.simple(line));
-    out.simple(view.differences().help);
     Ok(())
 }

@@ -10,10 +10,6 @@ use crate::value::Stream;
 use crate::value::stream::{Group, MAX_ID, MIN_ID};
 use crate::view::View;
 
-pub(super) fn xinfo(_: &View<'_>, args: Args<'_>, _: &mut dyn Reply) -> CommandResult {
-    Err(crate::command::generic::unknown_subcommand("XINFO", args))
-}
-
 fn found<'v>(view: &'v View<'_>, key: &[u8]) -> Result<&'v Stream, CommandError> {
     view.typed::<Stream>(key)?.ok_or(CommandError::NoSuchKey)
 }
@@ -186,21 +182,4 @@ fn full_group(
             out.integer(i64::try_from(deliveries).unwrap_or(i64::MAX));
         }
     }
-}
-
-pub(super) fn help(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    const HELP: [&str; 8] = [
-        "XINFO <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "CONSUMERS <key> <groupname>",
-        "    Show consumers of <groupname>.",
-        "GROUPS <key>",
-        "    Show the stream consumer groups.",
-        "STREAM <key> [FULL [COUNT <count>]",
-        "    Show information about the stream.",
-        "HELP",
-    ];
-    out.array(HELP.len() + 1);
-    HELP.iter().for_each(|line| out.simple(line));
-    out.simple(view.differences().help);
-    Ok(())
 }

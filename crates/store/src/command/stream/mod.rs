@@ -12,7 +12,7 @@ mod read;
 mod settings;
 mod trim;
 
-use crate::command::{Keys, commands};
+use crate::command::{Keys, commands, container, help};
 
 commands! { Stream;
     /// Returns the number of messages that were successfully acknowledged by the consumer group member of a stream.
@@ -32,7 +32,7 @@ commands! { Stream;
     /// Deletes one or multiple entries from the stream.
     write "xdelex" -5 [FAST] Keys::one(1), since "8.2.0", cost "O(1) for each single item to delete in the stream, regardless of the stream size." => delete::xdelex;
     /// A container for consumer groups commands.
-    read "xgroup" -2 [CONTAINER] Keys::None, since "5.0.0", cost "Depends on subcommand." => group::xgroup;
+    read "xgroup" -2 [CONTAINER] Keys::None, since "5.0.0", cost "Depends on subcommand." => container;
     /// Creates a consumer group.
     write "xgroup|create" -5 [DENYOOM] Keys::one(2), since "5.0.0", cost "O(1)" => group::create;
     /// Creates a consumer in a consumer group.
@@ -42,19 +42,19 @@ commands! { Stream;
     /// Destroys a consumer group.
     write "xgroup|destroy" 4 [] Keys::one(2), since "5.0.0", cost "O(N) where N is the number of entries in the group's pending entries list (PEL)." => group::destroy;
     /// Returns helpful text about the different subcommands.
-    read "xgroup|help" 2 [LOADING STALE] Keys::None, since "5.0.0", cost "O(1)" => group::help;
+    read "xgroup|help" 2 [LOADING STALE] Keys::None, since "5.0.0", cost "O(1)" => help;
     /// Sets the last-delivered ID of a consumer group.
     write "xgroup|setid" -5 [] Keys::one(2), since "5.0.0", cost "O(1)" => group::set_id;
     /// An internal command for replicating the names that idempotent producers gave to entries.
     write "xidmprecord" 5 [FAST] Keys::one(1), since "8.6.2", cost "O(1)" => settings::xidmprecord;
     /// A container for stream introspection commands.
-    read "xinfo" -2 [CONTAINER] Keys::None, since "5.0.0", cost "Depends on subcommand." => info::xinfo;
+    read "xinfo" -2 [CONTAINER] Keys::None, since "5.0.0", cost "Depends on subcommand." => container;
     /// Returns a list of the consumers in a consumer group.
     read "xinfo|consumers" 4 [] Keys::one(2), since "5.0.0", cost "O(1)" => info::consumers;
     /// Returns a list of the consumer groups of a stream.
     read "xinfo|groups" 3 [] Keys::one(2), since "5.0.0", cost "O(1)" => info::groups;
     /// Returns helpful text about the different subcommands.
-    read "xinfo|help" 2 [LOADING STALE] Keys::None, since "5.0.0", cost "O(1)" => info::help;
+    read "xinfo|help" 2 [LOADING STALE] Keys::None, since "5.0.0", cost "O(1)" => help;
     /// Returns information about a stream.
     read "xinfo|stream" -3 [] Keys::one(2), since "5.0.0", cost "O(1)" => info::stream;
     /// Return the number of messages in a stream.

@@ -77,9 +77,9 @@ commands! { SortedSet;
     write "zmpop" -4 [MOVABLE_KEYS] Keys::Counted { count: 1, also: 0 }, since "7.0.0",
         cost "O(keys) + O(log n) a member" => pop::zmpop;
     /// Like ZPOPMIN with several keys, and waits if none is there.
-    write "bzpopmin" -3 [NOSCRIPT BLOCKING FAST] ALL_BUT_LAST, since "5.0.0", cost "O(log n)" => pop::bzpopmin;
+    write "bzpopmin" -3 [BLOCKING FAST] ALL_BUT_LAST, since "5.0.0", cost "O(log n)" => pop::bzpopmin;
     /// Like ZPOPMAX with several keys, and waits if none is there.
-    write "bzpopmax" -3 [NOSCRIPT BLOCKING FAST] ALL_BUT_LAST, since "5.0.0", cost "O(log n)" => pop::bzpopmax;
+    write "bzpopmax" -3 [BLOCKING FAST] ALL_BUT_LAST, since "5.0.0", cost "O(log n)" => pop::bzpopmax;
     /// Like ZMPOP, and waits if none of the keys is there.
     write "bzmpop" -5 [BLOCKING MOVABLE_KEYS] Keys::Counted { count: 2, also: 0 }, since "7.0.0",
         cost "O(keys) + O(log n) a member" => pop::bzmpop;
