@@ -63,7 +63,9 @@ mod view;
 pub use args::{Args, is_word};
 pub use blob::Blob;
 pub use clock::CoarseClock;
-pub use compat::{Compat, Differences, Family, Fields, ReadPlus, Release, RowChange, Since, SortNumbers, UnknownCompat};
+pub use compat::{
+    Compat, Differences, Family, Fields, ReadPlus, Release, RowChange, Since, SortNumbers, UnknownCompat,
+};
 pub use db::Db;
 pub use encoding::Embedded;
 pub use entry::{Entry, EntryRef, MAX_INLINE, MAX_KEY, ValueRef};

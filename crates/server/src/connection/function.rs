@@ -5,7 +5,7 @@ use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Reply};
 
 use super::script::{self, server_name};
-use super::{KILLS, RUNS_SCRIPT, rows, unknown_subcommand};
+use super::{KILLS, RUNS_SCRIPT, container, help, rows};
 use crate::functions;
 use crate::reply::RespReply;
 use crate::scripts::{Mode, Which};
@@ -17,7 +17,7 @@ rows! { "scripting";
     /// Invokes a read-only function.
     "fcall_ro" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0" valkey "7.0.0", cost "Depends on the function that is executed." => fcall_ro;
     /// A container for function commands.
-    "function" -2 [Flags::CONTAINER], since "7.0.0" valkey "7.0.0", cost "Depends on subcommand." => unknown_subcommand;
+    "function" -2 [Flags::CONTAINER], since "7.0.0" valkey "7.0.0", cost "Depends on subcommand." => container;
     /// Deletes a library and its functions.
     "function|delete" 3 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0", cost "O(1)" => delete;
     /// Dumps all libraries into a serialized binary payload.
@@ -251,15 +251,5 @@ fn kill(
 ) -> CommandResult {
     session.engine.scripts.running.kill(true, server_name(session))?;
     out.simple("OK");
-    Ok(())
-}
-
-fn help(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
-    script::help_lines(session, include_str!("help/function.txt"), out);
     Ok(())
 }

@@ -21,7 +21,7 @@ rows! { "server";
     /// Sets a server as a replica of another, or promotes it to being a master.
     "slaveof" 3 [Flags::ADMIN, Flags::STALE, Flags::NOSCRIPT], since "1.0.0", cost "O(1)" => replicaof;
     /// An internal command used in replication.
-    "sync" 1 [Flags::ADMIN, Flags::NOSCRIPT, NO_MULTI], since "1.0.0", cost "" => replconf;
+    "sync" 1 [Flags::ADMIN, Flags::NOSCRIPT, Flags::NO_MULTI], since "1.0.0", cost "" => replconf;
     /// Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.
     "wait" 3 [], since "3.0.0", cost "O(1)" => wait;
     /// Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the master and/or replicas.

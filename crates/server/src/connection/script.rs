@@ -27,8 +27,6 @@ rows! { "scripting";
     "script|exists" -3 [Flags::NOSCRIPT], since "2.6.0", cost "O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation)." => exists;
     /// Removes all server-side Lua scripts from the script cache.
     "script|flush" -2 [Flags::NOSCRIPT, Flags::MAY_REPLICATE], since "2.6.0", cost "O(N) with N being the number of scripts in cache" => flush;
-    /// Returns helpful text about the different subcommands.
-    "script|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0" valkey "5.0.0", cost "O(1)" => help;
     /// Terminates a server-side Lua script during execution.
     "script|kill" 2 [Flags::NOSCRIPT, KILLS], since "2.6.0", cost "O(1)" => kill;
     /// Loads a server-side Lua script to the script cache.
@@ -50,22 +48,6 @@ pub(super) fn server_name(session: &Session) -> &'static str {
         Family::Redis => "Redis",
         Family::Valkey => "Valkey",
     }
-}
-
-/// Lines of help. One that begins with a server's name and a colon is of that one only.
-pub(super) fn help_lines(session: &Session, text: &str, out: &mut RespReply<'_>) {
-    let own = session.engine.compat().name();
-    let lines: Vec<&str> = text
-        .lines()
-        .filter_map(|line| match line.split_once(": ") {
-            Some((names, rest)) if names.starts_with("redis-") || names.starts_with("valkey-") => {
-                names.split(',').any(|name| name == own).then_some(rest)
-            }
-            _ => Some(line),
-        })
-        .collect();
-    out.encoder().array(lines.len());
-    lines.into_iter().for_each(|line| out.simple(line));
 }
 
 /// Runs a script or function with the keys and arguments of the command.
@@ -211,14 +193,4 @@ fn debug(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Groun
     } else {
         Err(CommandError::err("Use SCRIPT DEBUG YES/SYNC/NO"))
     }
-}
-
-fn help(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
-    help_lines(session, include_str!("help/script.txt"), out);
-    Ok(())
 }
