@@ -298,6 +298,7 @@ impl Connection {
             match self.stream.read(&mut piece) {
                 Ok(0) => return b"<end>".to_vec(),
                 Ok(n) => self.unread.extend_from_slice(&piece[..n]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return format!("<nothing: {error}>, {:?}", self.unread).into_bytes(),
             }
         }

@@ -190,40 +190,7 @@ impl Nodes {
             };
             at += usize::from(from == End::Left && !gone);
         }
-        // Gaps leave small nodes; neighbours that fit well into one become one.
-        if removed > 0 {
-            self.merge_small();
-        }
         removed
-    }
-
-    /// Joins neighbours of less than a kilobyte each.
-    fn merge_small(&mut self) {
-        const SMALL: usize = 1024;
-        let small = |node: &Node| matches!(node, Node::Packed(list, count) if list.bytes_len() < SMALL && *count < 64);
-        if self.nodes.iter().zip(self.nodes.iter().skip(1)).all(|(a, b)| !(small(a) && small(b))) {
-            return;
-        }
-        let mut merged = Self::default();
-        for node in std::mem::take(&mut self.nodes) {
-            if small(&node)
-                && merged.nodes.back().is_some_and(small)
-                && let Node::Packed(list, _) = &node
-            {
-                let last = merged.nodes.len() - 1;
-                let joined = merged.change(last, |into| match into {
-                    Node::Packed(into, count) => list.iter().all(|item| {
-                        *count += 1;
-                        into.push_item(item).is_ok()
-                    }),
-                    Node::Plain(_) => false,
-                });
-                debug_assert!(joined, "two kilobytes fit");
-                continue;
-            }
-            merged.append(node);
-        }
-        *self = merged;
     }
 
     fn heap_of(&self, at: usize) -> usize {
