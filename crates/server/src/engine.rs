@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use replication::{LinkStatus, Offset, Position, Primary, ReplId};
 use store::command::{Command, Handler};
 use store::{
-    Args, CommandError, CommandResult, Compat, Effect, Keyspace, Loaded, Reply, ShardSet, Txn, View, Viewer,
-    Writer,
+    Args, CommandError, CommandResult, Compat, Effect, Family, Keyspace, Loaded, Reply, ShardSet, Txn, View,
+    Viewer, Writer,
 };
 use tokio::sync::watch;
 
@@ -427,7 +427,45 @@ impl Engine {
     pub(crate) fn read(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         let mut set = ShardSet::none();
         row.add_shards(&self.keyspace, db, args, &mut set);
-        row.read(&View::new(&self.keyspace, &set, Viewer::Client, db), args, out)
+        let mut view = View::until(&self.keyspace, &set, Viewer::Client, db, None);
+        while view.is_none() {
+            let end = Some(Instant::now() + self.patience());
+            view = View::until(&self.keyspace, &set, Viewer::Client, db, end);
+            if view.is_none() {
+                self.check_busy()?;
+            }
+        }
+        view.map_or(Ok(()), |view| row.read(&view, args, out))
+    }
+
+    /// How long one waits for a lock before one looks who has it.
+    fn patience(&self) -> Duration {
+        self.scripts.running.patience().max(Duration::from_millis(1))
+    }
+
+    /// An error if a script has had the data for itself for so long that nobody waits for it any more.
+    pub(crate) fn check_busy(&self) -> CommandResult {
+        let running = &self.scripts.running;
+        if running.is_somebody_alone() && !running.wait() {
+            return Err(running.busy(match self.compat().family() {
+                Family::Redis => "Redis",
+                Family::Valkey => "Valkey",
+            }));
+        }
+        Ok(())
+    }
+
+    /// The writer, for a client's command: an error instead of waiting for a script without an end.
+    pub(crate) fn lock_writing(&self) -> Result<MutexGuard<'_, Writing>, CommandError> {
+        if let Some(writing) = self.writing.try_lock() {
+            return Ok(writing);
+        }
+        loop {
+            match self.writing.try_lock_for(self.patience()) {
+                Some(writing) => return Ok(writing),
+                None => self.check_busy()?,
+            }
+        }
     }
 
     /// Runs a command that may write, as the primary, and hands its effects to the history.
@@ -437,7 +475,10 @@ impl Engine {
     pub fn write(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         let mut set = ShardSet::none();
         row.add_shards(&self.keyspace, db, args, &mut set);
-        self.transact(&set, db, |txn| row.write(txn, args, out))
+        let mut writing = self.lock_writing()?;
+        let result = self.transact_in(&mut writing, &set, db, |txn| row.write(txn, args, out));
+        self.serve_blocked(&mut writing);
+        result
     }
 
     /// Runs `f` as the only writer; its effects appear at once and go to the history as one.

@@ -9,7 +9,7 @@ use replication::Feed;
 use resp::Protocol;
 use smallvec::SmallVec;
 use store::command::{self, Command, Flags, Handler};
-use store::{Args, CommandError, CommandResult, Compat, Family, ShardSet, Txn};
+use store::{Args, CommandError, CommandResult, Compat, ShardSet, Txn};
 use tokio_util::sync::CancellationToken;
 
 use crate::blocked::{self, Waiter};
@@ -216,14 +216,8 @@ impl Session {
         if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
             return Err(CommandError::coded("NOAUTH Authentication required."));
         }
-        if self.engine.scripts.running.is_somebody_alone() && !found.is_heard_when_busy() {
-            let running = &self.engine.scripts.running;
-            if !running.wait() {
-                return Err(running.busy(match self.engine.compat().family() {
-                    Family::Redis => "Redis",
-                    Family::Valkey => "Valkey",
-                }));
-            }
+        if !found.is_heard_when_busy() {
+            self.engine.check_busy()?;
         }
         if self.transaction.is_some() && found.flags().has(Flags::NO_MULTI) {
             return Err(CommandError::err("Command not allowed inside a transaction"));
@@ -298,7 +292,7 @@ impl Session {
             }
             self.wait_for_keys(row, args, &nothing)
         } else {
-            let mut writing = engine.writing.lock();
+            let mut writing = engine.lock_writing()?;
             let mut set = ShardSet::none();
             row.add_shards(&engine.keyspace, self.db, args, &mut set);
             engine.transact_in(&mut writing, &set, self.db, |txn| row.write(txn, args, &mut reply))?;
@@ -383,8 +377,10 @@ impl Session {
         }
         let queued: Vec<SmallVec<[&[u8]; 8]>> =
             transaction.queued.iter().map(|parts| parts.iter().map(AsRef::as_ref).collect()).collect();
-        store::Reply::aggregate(out, store::Aggregate::Array, queued.len());
         let engine = Arc::clone(&self.engine);
+        let begin = |out: &mut RespReply<'_>| {
+            store::Reply::aggregate(out, store::Aggregate::Array, queued.len());
+        };
         if engine.is_writable() {
             let set = self.shards_of(&queued);
             let asks = |parts: &SmallVec<[&[u8]; 8]>| {
@@ -392,9 +388,15 @@ impl Session {
                 args.is(0, "info") || args.is(0, "memory")
             };
             self.usage = queued.iter().any(asks).then(|| Usage::of(&engine));
-            engine.transact(&set, self.db, |txn| self.run_queued(&queued, out, &mut Ground::Txn(txn)));
+            let mut writing = engine.lock_writing()?;
+            begin(out);
+            engine.transact_in(&mut writing, &set, self.db, |txn| {
+                self.run_queued(&queued, out, &mut Ground::Txn(txn));
+            });
+            engine.serve_blocked(&mut writing);
         } else {
             let _still = engine.keyspace.still();
+            begin(out);
             self.run_queued(&queued, out, &mut Ground::Still);
         }
         Ok(())

@@ -4,6 +4,9 @@
 //! set before its first write; readers of several keys take their set in the same order. So nobody who
 //! waits holds what another waits for.
 
+use std::cell::Cell;
+use std::time::Instant;
+
 use parking_lot::RwLockReadGuard;
 use smallvec::SmallVec;
 
@@ -74,6 +77,18 @@ pub(crate) struct Held<'k> {
 impl<'k> Held<'k> {
     pub(crate) fn shared(keyspace: &'k Keyspace, set: &ShardSet) -> Self {
         Self::take(keyspace, set, |db, shard| keyspace.db(db).map(|d| Guard::Shared(d.shard(shard).read())))
+    }
+
+    /// As [`shared`](Self::shared), but gives up where a lock cannot be had by a moment; at once if there is none.
+    pub(crate) fn shared_until(keyspace: &'k Keyspace, set: &ShardSet, end: Option<Instant>) -> Option<Self> {
+        let missed = Cell::new(false);
+        let held = Self::take(keyspace, set, |db, shard| {
+            let cell = keyspace.db(db)?.shard(shard);
+            let guard = if missed.get() { None } else { cell.read_until(end) };
+            missed.set(missed.get() || guard.is_none());
+            guard.map(Guard::Shared)
+        });
+        (!missed.get()).then_some(held)
     }
 
     pub(crate) fn exclusive(keyspace: &'k Keyspace, set: &ShardSet) -> Self {

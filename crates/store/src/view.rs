@@ -1,5 +1,7 @@
 //! A read: the shards it holds, the time, and whether what has expired is hidden.
 
+use std::time::Instant;
+
 use crate::compat::Differences;
 use crate::entry::{EntryRef, ValueRef};
 use crate::error::CommandError;
@@ -33,6 +35,19 @@ impl<'k> View<'k> {
     #[must_use]
     pub fn new(keyspace: &'k Keyspace, set: &ShardSet, viewer: Viewer, db: u32) -> Self {
         Self::with_held(keyspace, Held::shared(keyspace, set), viewer, db)
+    }
+
+    /// As [`new`](Self::new), but `None` if somebody writes there, or if a moment is given, until then.
+    #[must_use]
+    pub fn until(
+        keyspace: &'k Keyspace,
+        set: &ShardSet,
+        viewer: Viewer,
+        db: u32,
+        end: Option<Instant>,
+    ) -> Option<Self> {
+        let held = Held::shared_until(keyspace, set, end)?;
+        Some(Self::with_held(keyspace, held, viewer, db))
     }
 
     pub(crate) fn with_held(keyspace: &'k Keyspace, held: Held<'k>, viewer: Viewer, db: u32) -> Self {

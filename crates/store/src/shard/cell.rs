@@ -6,6 +6,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Instant;
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -41,6 +42,14 @@ impl Default for Cell {
 impl Cell {
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Shard> {
         self.lock.read()
+    }
+
+    /// As [`read`](Self::read), but not beyond a moment, if one is given, nor at all if somebody writes and none is.
+    pub(crate) fn read_until(&self, end: Option<Instant>) -> Option<RwLockReadGuard<'_, Shard>> {
+        match end {
+            None => self.lock.try_read(),
+            Some(end) => self.lock.try_read_until(end),
+        }
     }
 
     pub(crate) fn write(&self) -> Exclusive<'_> {
