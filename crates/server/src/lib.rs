@@ -36,6 +36,7 @@ mod options;
 mod outbox;
 mod page;
 mod pubsub;
+mod pulse;
 mod reply;
 mod running;
 mod scripts;

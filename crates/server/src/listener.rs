@@ -42,6 +42,7 @@ impl Listener {
         let socket = TcpListener::bind(addr).await?;
         let addr = socket.local_addr()?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        crate::pulse::spawn(&engine, stop.clone())?;
         tasks.spawn(accept(engine, socket, stop.clone(), tasks.clone()));
         tracing::info!(%addr, "listening");
         Ok(Self { addr, stop, tasks })
