@@ -12,7 +12,9 @@ use crate::raw::{Body, Frame, Kind, Raise};
 pub(crate) const FUNCTIONS: &[(&str, Body)] = &[
     ("loadstring", loadstring),
     ("compile", compile),
+    ("called", called),
     ("rep", rep),
+    ("unpack", unpack),
     ("random", random),
     ("randomseed", randomseed),
     ("find", pattern::find),
@@ -35,6 +37,20 @@ fn loadstring(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         _ => source.clone(),
     };
     compiled(frame, &source, &name)
+}
+
+/// By what name the prelude's function was called, two levels up (with a second argument: one), as C's functions tell
+/// it. The first argument is for a tail call, which leaves no name.
+fn called(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    let level = if frame.args() > 1 { 1 } else { 2 };
+    let name = frame.place(level).and_then(|place| place.name);
+    let is_tail = || frame.place(level + 1).is_some_and(|place| place.source == "=(tail call)");
+    match name {
+        Some(name) if !name.is_empty() => frame.push_bytes(name.as_bytes()),
+        _ if is_tail() => frame.push_bytes(frame.arg(1).unwrap_or_default()),
+        _ => frame.push_bytes(b"?"),
+    }
+    Ok(1)
 }
 
 /// For `load`: all the pieces, and the name.
@@ -72,6 +88,30 @@ fn rep(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         }
         _ => Err(Raise::text("resulting string too large")),
     }
+}
+
+/// `unpack`; C's takes no count for a small one when the bounds lie at both ends of what an `int` holds, and then
+/// writes far beyond its stack.
+fn unpack(frame: &mut Frame<'_>) -> Result<usize, Raise> {
+    if frame.args() == 0 || frame.kind(1) != Kind::Table {
+        return Err(frame.wrong_type(1, "unpack", "table"));
+    }
+    let bound = |position: usize| match frame.args() >= position && frame.kind(position as i32) != Kind::Nil {
+        // An `int`, as C cuts it.
+        true => frame.want_number(position, "unpack").map(|n| Some(number::truncate(n) as i32)),
+        false => Ok(None),
+    };
+    let first = bound(2)?.unwrap_or(1);
+    let last = match bound(3)? {
+        Some(last) => last,
+        None => i32::try_from(frame.len(1)).unwrap_or(i32::MAX),
+    };
+    let count = (i64::from(last) - i64::from(first) + 1).max(0) as usize;
+    frame.reserve(count).map_err(|_| Raise::text("too many results to unpack"))?;
+    for n in first..=last {
+        frame.get_at(1, n);
+    }
+    Ok(count)
 }
 
 fn random(frame: &mut Frame<'_>) -> Result<usize, Raise> {

@@ -37,10 +37,16 @@ struct Matcher<'a, 'f, 'l> {
     steps: u32,
 }
 
+/// To the original a pattern is a text of C's.
+fn until_nul(pattern: &[u8]) -> &[u8] {
+    &pattern[..memchr::memchr(0, pattern).unwrap_or(pattern.len())]
+}
+
 type Found = Result<Option<usize>, Raise>;
 
 impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
     fn new(frame: &'f Frame<'l>, text: &'a [u8], pattern: &'a [u8]) -> Self {
+        let pattern = until_nul(pattern);
         let captures = [Capture { start: 0, len: Length::Open }; MAX_CAPTURES];
         Self { frame, text, pattern, captures, level: 0, depth: 0, steps: 0 }
     }
@@ -328,7 +334,7 @@ pub(crate) fn find(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let (text, pattern) = (frame.want_text(1, "find")?, frame.want_text(2, "find")?);
     let from = start(frame, 3, "find", text.len())?;
     let plain = frame.args() >= 4 && frame.truth(4);
-    if plain || !pattern.iter().any(|byte| SPECIALS.contains(byte)) {
+    if plain || !until_nul(&pattern).iter().any(|byte| SPECIALS.contains(byte)) {
         let Some(at) = memchr::memmem::find(&text[from..], &pattern) else {
             frame.push_nil();
             return Ok(1);

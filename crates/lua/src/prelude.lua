@@ -8,8 +8,9 @@ local raw, host = ...
 local error, type, select, tostring = raw.error, raw.type, raw.select, raw.tostring
 local raw_next, raw_rawget, raw_rawset = raw.next, raw.rawget, raw.rawset
 local raw_setmetatable, raw_getmetatable, raw_pairs = raw.setmetatable, raw.getmetatable, raw.pairs
-local raw_pcall, raw_xpcall, raw_resume = raw.pcall, raw.xpcall, raw.coroutine.resume
-local raw_insert, raw_collect = raw.table.insert, raw.collectgarbage
+local raw_pcall, raw_xpcall, raw_resume = host.pcall, host.xpcall, raw.coroutine.resume
+local raw_insert, raw_getn, raw_collect = raw.table.insert, raw.table.getn, raw.collectgarbage
+local floor, ceil = raw.math.floor, raw.math.ceil
 local STOP = host.stop
 local READONLY = "Attempt to modify a readonly table"
 
@@ -28,7 +29,7 @@ end
 local function bad(position, name, expected, count, value)
   local got = position > count and "no value" or type(value)
   local detail = expected == "value" and "value expected" or expected .. " expected, got " .. got
-  error("bad argument #" .. position .. " to '" .. name .. "' (" .. detail .. ")", 3)
+  error("bad argument #" .. position .. " to '" .. host.called(name) .. "' (" .. detail .. ")", 3)
 end
 
 -- A script that was stopped must stay stopped: what stops it is raised again by whatever catches errors.
@@ -53,7 +54,7 @@ end
 
 local G = {_VERSION = raw._VERSION, assert = raw.assert, error = error, gcinfo = raw.gcinfo, ipairs = raw.ipairs,
   loadstring = host.loadstring, rawequal = raw.rawequal, select = select,
-  tonumber = raw.tonumber, tostring = tostring, type = type, unpack = raw.unpack}
+  tonumber = raw.tonumber, tostring = tostring, type = type, unpack = host.unpack}
 
 function G.pcall(...)
   if select("#", ...) == 0 then return false, "attempt to call a boolean value" end
@@ -154,7 +155,11 @@ end
 function G.collectgarbage(...)
   local what = ...
   if what == nil or what == "collect" or what == "count" or what == "step" then return raw_collect(what) end
-  return 0
+  if what == "setpause" or what == "setstepmul" then return 200 end
+  if what == "stop" or what == "restart" then return 0 end
+  local kind = type(what)
+  if kind ~= "string" and kind ~= "number" then bad(1, "collectgarbage", "string", 1, what) end
+  error("bad argument #1 to '" .. host.called("collectgarbage", true) .. "' (invalid option '" .. what .. "')", 2)
 end
 
 local function copy(from)
@@ -167,6 +172,14 @@ local coroutines = copy(raw.coroutine)
 function coroutines.resume(...) return settle(raw_resume(...)) end
 G.coroutine = freeze(coroutines)
 
+-- A place in a list as C cuts it to an int.
+local function int(n)
+  n = raw.tonumber(n)
+  if n ~= n or n < -2^53 or n > 2^53 then return 0 end
+  n = n < 0 and ceil(n) or floor(n)
+  return (n + 2^31) % 2^32 - 2^31
+end
+
 local tables = copy(raw.table)
 function tables.insert(...)
   local t, a, b = ...
@@ -176,7 +189,11 @@ function tables.insert(...)
   if count == 2 then return raw_insert(t, a) end
   if count ~= 3 then error("wrong number of arguments to 'insert'", 2) end
   if type(a) ~= "number" and not raw.tonumber(a) then bad(2, "insert", "number", count, a) end
-  return raw_insert(t, a, b)
+  local place, last = int(a), raw_getn(t) + 1
+  if last - place < 1000 then return raw_insert(t, a, b) end
+  -- What moves very many stays in Lua, where it can be stopped.
+  for i = last, place + 1, -1 do raw_rawset(t, i, raw_rawget(t, i - 1)) end
+  raw_rawset(t, place, b)
 end
 G.table = freeze(tables)
 
@@ -185,7 +202,7 @@ maths.random, maths.randomseed = host.random, host.randomseed
 G.math = freeze(maths)
 
 -- Sorting many without a function of the script's would stay inside C, where nothing stops it.
-local raw_sort, raw_getn = raw.table.sort, raw.table.getn
+local raw_sort = raw.table.sort
 function tables.sort(...)
   local t, less = ...
   if type(t) ~= "table" then bad(1, "sort", "table", select("#", ...), t) end
@@ -207,7 +224,7 @@ local function text(value, position, name, count)
   local kind = type(value)
   if kind ~= "string" and kind ~= "number" then
     local got = position > count and "no value" or kind
-    error("bad argument #" .. position .. " to '" .. name .. "' (string expected, got " .. got .. ")", 3)
+    error("bad argument #" .. position .. " to '" .. host.called(name) .. "' (string expected, got " .. got .. ")", 3)
   end
   return tostring(value)
 end

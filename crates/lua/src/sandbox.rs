@@ -54,6 +54,7 @@ fn push_host(frame: &mut Frame<'_>, world: World) -> Result<(), Raise> {
     let flavour = frame.host().options.flavour;
     frame.push_table(0, 16);
     frame.set_functions(library::FUNCTIONS);
+    frame.set_protected_calls();
     frame.set_functions(&[("note", note)]);
     frame.push_stop();
     frame.set_field(-2, b"stop");

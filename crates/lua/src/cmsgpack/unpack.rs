@@ -36,6 +36,7 @@ fn run(frame: &mut Frame<'_>, limit: i64, offset: i64, name: &str) -> Result<usi
         return Err(Raise::text(text));
     }
     let Some(rest) = bytes.get(offset as usize..) else {
+        let offset = offset as i32;
         return Err(Raise::text(format!("Start offset {offset} greater than input length {len}.")));
     };
     let all = limit == 0 && offset == 0;

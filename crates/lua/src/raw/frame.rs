@@ -8,7 +8,7 @@ use std::slice;
 
 use mlua::ffi;
 
-use super::state::{Ground, Kept, enter, stop_mark};
+use super::state::{Ground, Kept, enter, pcall, stop_mark, xpcall};
 use super::{Body, Memory, lua};
 use crate::host::Host;
 use crate::number;
@@ -383,9 +383,19 @@ impl<'l> Frame<'l> {
     /// Pushes `table[n]`.
     #[inline]
     pub(crate) fn get_index(&self, table: i32, n: usize) {
+        self.get_at(table, c_int::try_from(n).unwrap_or(c_int::MAX));
+    }
+
+    /// Pushes `table[n]`.
+    #[inline]
+    pub(crate) fn get_at(&self, table: i32, n: i32) {
         self.room();
-        let n = c_int::try_from(n).unwrap_or(c_int::MAX);
         lua!(lua_rawgeti_(self.state, table, n));
+    }
+
+    /// How long the table at `index` is.
+    pub(crate) fn len(&self, index: i32) -> usize {
+        lua!(lua_objlen(self.state, index))
     }
 
     /// Pushes `table[name]`.
@@ -521,6 +531,14 @@ impl<'l> Frame<'l> {
     /// Where the function stands that the script called: ours, or the prelude's function around it.
     fn called(&self) -> i32 {
         i32::from(self.place(1).is_some_and(|place| place.source == crate::sandbox::PRELUDE))
+    }
+
+    /// Puts `pcall` and `xpcall` into the table on top.
+    pub(crate) fn set_protected_calls(&mut self) {
+        for (name, call) in [(&b"pcall"[..], pcall as ffi::lua_CFunction), (b"xpcall", xpcall)] {
+            lua!(lua_pushcclosure(self.state, call, 0));
+            self.set_field(-2, name);
+        }
     }
 
     /// As luaL_argerror words it; `name` where the call does not tell one.

@@ -215,3 +215,33 @@ fn answer(state: *mut ffi::lua_State, ground: &Ground) -> Option<c_int> {
         }
     }
 }
+
+/// `pcall` with a function and its arguments. Lua's own asks for no room for what it puts before the results, which a
+/// Lua that checks its interface ends the process for.
+pub(super) unsafe extern "C-unwind" fn pcall(state: *mut ffi::lua_State) -> c_int {
+    let args = lua!(lua_gettop(state)) - 1;
+    let status = lua!(lua_pcall(state, args, ffi::LUA_MULTRET, 0));
+    told(state, status)
+}
+
+/// `xpcall` with a function and a handler; see [`pcall`].
+pub(super) unsafe extern "C-unwind" fn xpcall(state: *mut ffi::lua_State) -> c_int {
+    lua!(lua_settop(state, 2));
+    lua!(lua_insert(state, 1));
+    let status = lua!(lua_pcall(state, 0, ffi::LUA_MULTRET, 1));
+    lua!(lua_remove(state, 1));
+    told(state, status)
+}
+
+/// The results of a protected call, behind whether it went well.
+fn told(state: *mut ffi::lua_State, status: c_int) -> c_int {
+    let mut good = status == 0;
+    if lua!(lua_checkstack(state, 1)) == 0 {
+        good = false;
+        lua!(lua_settop(state, 0));
+        lua!(lua_pushlstring_(state, c"stack overflow".as_ptr(), 14));
+    }
+    lua!(lua_pushboolean(state, c_int::from(good)));
+    lua!(lua_insert(state, 1));
+    lua!(lua_gettop(state))
+}
