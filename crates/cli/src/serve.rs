@@ -28,6 +28,9 @@ pub struct Args {
     /// What clients must give to AUTH. (Other users of this machine see arguments: prefer the variable.)
     #[arg(long, value_name = "PASSWORD", env = "REPLICA_PASSWORD", hide_env_values = true)]
     requirepass: Option<String>,
+    /// The file of users (ACL LOAD and ACL SAVE), read at the start.
+    #[arg(long, value_name = "FILE")]
+    aclfile: Option<PathBuf>,
     #[command(flatten)]
     tls: crate::tls::Args,
     #[command(flatten)]
@@ -90,6 +93,9 @@ async fn follow(args: Args, master: String) -> Result<(), Failure> {
     if let Some(password) = args.requirepass {
         builder = builder.server_password(password);
     }
+    if let Some(path) = args.aclfile {
+        builder = builder.acl_file(path);
+    }
     if let Some(compat) = args.compat {
         builder = builder.compat(compat);
     }
@@ -130,10 +136,12 @@ async fn stand_alone(args: Args) -> Result<(), Failure> {
     options.databases = args.databases;
     options.compat = args.compat;
     options.password = args.requirepass;
+    options.acl_file = args.aclfile;
     options.allocator = "mimalloc";
     options.debug_command = args.enable_debug_command.into();
     options.port = listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0);
     let engine = Engine::new(Role::Primary, options);
+    engine.load_users()?;
     if let Some(path) = &args.load {
         load(&engine, path)?;
     }

@@ -19,6 +19,7 @@ pub struct Builder {
     master: Option<String>,
     listen: Option<String>,
     server_password: Option<String>,
+    acl_file: Option<std::path::PathBuf>,
     databases: u32,
     compat: Option<Compat>,
     priority: u32,
@@ -35,6 +36,7 @@ impl Default for Builder {
             master: None,
             listen: None,
             server_password: None,
+            acl_file: None,
             databases: 16,
             compat: None,
             priority: 0,
@@ -73,6 +75,13 @@ impl Builder {
     #[must_use]
     pub fn server_password(mut self, password: impl Into<String>) -> Self {
         self.server_password = Some(password.into());
+        self
+    }
+
+    /// The file of users (`aclfile`) that RESP clients may be; read at the start, and by ACL LOAD.
+    #[must_use]
+    pub fn acl_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+        self.acl_file = Some(path.into());
         self
     }
 
@@ -235,8 +244,10 @@ impl Builder {
         options.filter = self.filter;
         options.compat = self.compat;
         options.password = self.server_password;
+        options.acl_file = self.acl_file;
         let role = Role::Replica { host: address.host.clone(), port: address.port };
         let engine = Engine::new(role, options);
+        engine.load_users().map_err(|error| Error::Config(error.to_string()))?;
         engine.change_link_settings(|settings| {
             settings.priority = self.priority;
             settings.announced = self.announced;

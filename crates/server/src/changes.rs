@@ -30,6 +30,7 @@ impl Engine {
     pub(crate) fn everything_changed(&self) {
         self.watchers.touch_all();
         self.blocked.touch_all();
+        self.tracking.tell_everything(&self.clients);
     }
 
     /// A message from a client: told here, handed on to replicas, in its place among the writes around it.
@@ -63,8 +64,18 @@ impl Engine {
         }
     }
 
+    /// A client is to be told when what this command has read changes.
+    pub(crate) fn remember_reads(&self, client: u64, name: &str, args: Args<'_>) {
+        for key in store::command::description::keys(self.compat(), name, args).unwrap_or_default() {
+            self.tracking.remember(client, args.at(key.at), &self.clients);
+        }
+    }
+
     fn is_observed(&self) -> bool {
-        self.watchers.any() || self.blocked.any() || self.notifications.wanted(&self.pubsub)
+        self.watchers.any()
+            || self.blocked.any()
+            || self.tracking.any()
+            || self.notifications.wanted(&self.pubsub)
     }
 
     fn tell(&self, changes: &[Change]) {
@@ -73,5 +84,6 @@ impl Engine {
             self.blocked.touch(change.db, &change.key);
             self.notifications.tell(&self.pubsub, change);
         }
+        self.tracking.tell(changes, &self.clients);
     }
 }

@@ -1,11 +1,14 @@
 //! Who is connected.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
 use tokio_util::sync::CancellationToken;
+
+use crate::outbox::Outbox;
 
 /// What CLIENT LIST tells of a connection.
 #[derive(Debug, Clone)]
@@ -25,6 +28,11 @@ pub(crate) struct Client {
     /// Channels, patterns and shard channels it listens to.
     pub(crate) listens: (usize, usize, usize),
     pub(crate) is_replica: bool,
+    /// The user that it is.
+    pub(crate) user: Box<[u8]>,
+    /// Who is told of changes of what it reads, if anybody: 0 itself.
+    pub(crate) redirect: Option<u64>,
+    pub(crate) outbox: Option<Arc<Outbox>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -34,9 +42,13 @@ impl Client {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut flags = String::new();
         let listens = self.listens != (0, 0, 0);
-        for (letter, is_so) in
-            [('S', self.is_replica), ('P', listens), ('x', self.queued.is_some()), ('b', is_blocked)]
-        {
+        for (letter, is_so) in [
+            ('S', self.is_replica),
+            ('P', listens),
+            ('x', self.queued.is_some()),
+            ('b', is_blocked),
+            ('t', self.redirect.is_some()),
+        ] {
             flags.extend(is_so.then_some(letter));
         }
         if flags.is_empty() {
@@ -44,7 +56,7 @@ impl Client {
         }
         let (channels, patterns, shards) = self.listens;
         format!(
-            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
+            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd={} user={} redir={} resp={} lib-name={} lib-ver={}\n",
             self.id,
             self.addr,
             self.local,
@@ -54,6 +66,8 @@ impl Client {
             self.db,
             self.queued.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
             self.command,
+            text(&self.user),
+            self.redirect.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX)),
             self.resp,
             text(&self.library),
             text(&self.library_version),
@@ -89,6 +103,9 @@ impl Clients {
                 queued: None,
                 listens: (0, 0, 0),
                 is_replica: false,
+                user: b"default"[..].into(),
+                redirect: None,
+                outbox: None,
                 stop,
             },
         );
@@ -105,6 +122,16 @@ impl Clients {
 
     pub(crate) fn get(&self, id: u64) -> Option<Client> {
         self.all.get(&id).map(|c| c.clone())
+    }
+
+    /// Where to put what others have to say to a client, if it is there.
+    pub(crate) fn outbox(&self, id: u64) -> Option<Arc<Outbox>> {
+        self.all.get(&id).and_then(|client| client.outbox.clone())
+    }
+
+    /// Ends the connections of a user, but for one.
+    pub(crate) fn hang_up_on(&self, user: &[u8], but: u64) {
+        self.all.iter().filter(|c| *c.user == *user && c.id != but).for_each(|c| c.stop.cancel());
     }
 
     pub(crate) fn update(&self, id: u64, f: impl FnOnce(&mut Client)) {

@@ -14,6 +14,7 @@ use store::{
 };
 use tokio::sync::watch;
 
+use crate::acl::{Acl, UsersError};
 use crate::blocked::Blocked;
 use crate::clients::Clients;
 use crate::memory::Peak;
@@ -22,6 +23,7 @@ use crate::options::Options;
 use crate::pubsub::PubSub;
 use crate::scripts::Scripts;
 use crate::session::Ground;
+use crate::tracking::Tracking;
 use crate::watch::Watchers;
 
 /// Who decides what is written.
@@ -167,6 +169,9 @@ pub struct Engine {
     pub(crate) blocked: Blocked,
     pub(crate) pubsub: Arc<PubSub>,
     pub(crate) notifications: Notifications,
+    pub(crate) acl: Acl,
+    pub(crate) tracking: Arc<Tracking>,
+    /// The password of the default user, as it was set (`requirepass`).
     pub(crate) password: RwLock<Option<String>>,
     pub(crate) blocked_expiry: AtomicBool,
     /// DEBUG PAUSE-CRON: nothing happens by itself.
@@ -208,7 +213,9 @@ impl Engine {
             blocked: Blocked::default(),
             pubsub: Arc::default(),
             notifications: Notifications::default(),
-            password: RwLock::new(options.password.clone()),
+            acl: Acl::new(options.compat.unwrap_or_default(), options.acl_file.clone()),
+            tracking: Arc::default(),
+            password: RwLock::default(),
             blocked_expiry: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             expiry_cursor: AtomicUsize::new(0),
@@ -218,6 +225,7 @@ impl Engine {
             options,
         };
         engine.set_compat(engine.options.compat.unwrap_or_default());
+        engine.set_password(engine.options.password.clone());
         engine.tick();
         Arc::new(engine)
     }
@@ -235,6 +243,27 @@ impl Engine {
         }
         self.keyspace.set_compat(compat);
         self.scripts.set_compat(compat);
+        self.acl.compile(compat);
+    }
+
+    /// Gives the default user this password alone, or lets everybody be it (`requirepass`).
+    pub(crate) fn set_password(&self, password: Option<String>) {
+        let password = password.filter(|text| !text.is_empty());
+        let rules = match &password {
+            Some(text) => vec![b"resetpass".to_vec(), format!(">{text}").into_bytes()],
+            None => vec![b"nopass".to_vec()],
+        };
+        // None of these can be wrong.
+        let _ = self.acl.set(b"default", &rules, self.compat());
+        *self.password.write() = password;
+    }
+
+    /// Takes the users from their file (`aclfile`), if there is one.
+    ///
+    /// # Errors
+    /// The file, or all of its lines that are wrong; the users stay as they are then.
+    pub fn load_users(&self) -> Result<(), UsersError> {
+        self.acl.file().map_or(Ok(()), |path| self.acl.load(path, self.compat()))
     }
 
     /// A replica is what its primary is, unless it was told.

@@ -90,6 +90,7 @@ fn clients(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "connected_clients:{}", engine.clients.len().saturating_sub(engine.replicas.len()));
     line!(out, "maxclients:10000");
     let (blocked, keys) = engine.blocked.counts();
+    line!(out, "tracking_clients:{}", engine.tracking.counts().0);
     line!(out, "blocked_clients:{blocked}");
     line!(out, "pubsub_clients:{}", engine.pubsub.clients());
     line!(out, "total_blocking_keys:{keys}");
@@ -205,6 +206,10 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "sync_partial_err:0");
     line!(out, "pubsub_channels:{}", engine.pubsub.channels(Kind::Channel).len());
     line!(out, "pubsub_patterns:{}", engine.pubsub.channels(Kind::Pattern).len());
+    let (_, keys, prefixes) = engine.tracking.counts();
+    line!(out, "tracking_total_keys:{keys}");
+    line!(out, "tracking_total_items:{keys}");
+    line!(out, "tracking_total_prefixes:{prefixes}");
     // Ours: commands of the primary's stream, and those that could not be applied.
     line!(out, "replicated_commands_applied:{}", read(&s.applied));
     line!(out, "replicated_commands_diverged:{}", engine.divergence.total());

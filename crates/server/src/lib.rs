@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod acl;
 mod blocked;
 mod changes;
 mod clients;
@@ -45,8 +46,10 @@ mod session;
 mod snapshot;
 mod syncing;
 mod target;
+mod tracking;
 mod watch;
 
+pub use acl::UsersError;
 pub use engine::{Divergence, Engine, FilterStatus, Role, Stats, unix_ms};
 pub use filter::{Filter, InvalidFilter};
 pub use following::LinkSettings;

@@ -16,6 +16,8 @@ pub struct Options {
     pub compat: Option<Compat>,
     /// What clients must give to AUTH, if anything.
     pub password: Option<String>,
+    /// The file of users (`aclfile`): read by [`Engine::load_users`](crate::Engine::load_users), written by ACL SAVE.
+    pub acl_file: Option<std::path::PathBuf>,
     /// Size of the stream kept for replicas that come back.
     pub backlog: BacklogLimits,
     /// Time between the PINGs that a primary sends to its replicas.
@@ -52,6 +54,7 @@ impl Default for Options {
             databases: 16,
             compat: None,
             password: None,
+            acl_file: None,
             backlog: BacklogLimits::default(),
             ping_interval: Duration::from_secs(10),
             replication_timeout: Duration::from_secs(60),

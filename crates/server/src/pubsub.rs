@@ -106,6 +106,21 @@ impl PubSub {
         }
     }
 
+    /// Everything that a client listens to.
+    pub(crate) fn of_client(&self, client: u64) -> Vec<(Kind, Name)> {
+        let listens = |outboxes: &[Arc<Outbox>]| outboxes.iter().any(|outbox| outbox.id == client);
+        let of = |map: &DashMap<Name, Vec<Arc<Outbox>>>, kind| -> Vec<(Kind, Name)> {
+            map.iter().filter(|e| listens(e.value())).map(|e| (kind, e.key().clone())).collect()
+        };
+        let mut all = of(&self.channels, Kind::Channel);
+        all.extend(of(&self.shards, Kind::Shard));
+        let patterns = self.patterns.read();
+        all.extend(
+            patterns.iter().filter(|(_, o)| listens(o)).map(|(name, _)| (Kind::Pattern, name.clone())),
+        );
+        all
+    }
+
     fn add(&self, kind: Kind, name: &[u8], outbox: &Arc<Outbox>) {
         let outbox = Arc::clone(outbox);
         match kind {

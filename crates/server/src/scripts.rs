@@ -9,11 +9,13 @@ use resp::{DoubleFormat, format_f64};
 use store::command::{self, Command, Flags};
 use store::{Aggregate, Args, CommandError, CommandResult, Compat, Null, Release, Reply, ShardSet, Txn};
 
+use crate::acl::User;
+use crate::connection;
 use crate::engine::Engine;
 use crate::functions;
 use crate::reply::RespReply;
 use crate::running::{Running, Turn};
-use crate::session::Ground;
+use crate::session::{Found, Ground};
 
 /// Interpreters that wait for work, and the scripts and functions that they share.
 #[derive(Debug)]
@@ -130,6 +132,12 @@ pub(crate) struct Script<'a> {
     pub(crate) keys: &'a [&'a [u8]],
     pub(crate) argv: &'a [&'a [u8]],
     pub(crate) mode: Mode,
+    /// Whose rights it has; `None`: those of the primary, which are all.
+    pub(crate) user: Option<&'a User>,
+    /// The client that called it; 0 if none did.
+    pub(crate) client: u64,
+    /// Whether that client is told of changes of what it reads.
+    pub(crate) tracks: bool,
     /// The whole command, as FUNCTION STATS shows it.
     pub(crate) command: &'a [&'a [u8]],
 }
@@ -224,11 +232,12 @@ pub(crate) fn run_on(
     out: &mut dyn ScriptReply,
     ground: &mut Ground<'_, '_>,
 ) -> Result<(), lua::Error> {
-    let Script { which, keys, argv, mode, command } = script;
+    let Script { which, keys, argv, mode, user, client, tracks, command } = script;
     engine.scripts.with(|interpreter| {
         let function = matches!(which, Which::Function(_)).then_some(command);
         let turn = engine.scripts.running.begin(interpreter.kill_switch(), function);
-        let mut call = DataCall { engine, db, mode, ground, turn: &turn, told: true };
+        let user = user.filter(|user| !user.is_unlimited());
+        let mut call = DataCall { engine, db, mode, user, client, tracks, ground, turn: &turn, told: true };
         match which {
             Which::Source(source) => interpreter.eval(source, keys, argv, &mut call, out),
             Which::Digest(hex) => interpreter.eval_sha(hex, keys, argv, &mut call, out),
@@ -281,7 +290,16 @@ pub(crate) fn apply(engine: &Engine, txn: &mut Txn<'_>, db: u32, args: Args<'_>)
         () if args.is(0, "evalsha") => Which::Digest(args.at(1)),
         () => Which::Function(args.at(1)),
     };
-    let script = Script { which, keys, argv, mode: Mode::May, command: args.all() };
+    let script = Script {
+        which,
+        keys,
+        argv,
+        mode: Mode::May,
+        user: None,
+        client: 0,
+        tracks: false,
+        command: args.all(),
+    };
     match run_on(engine, script, db, &mut Nobody, &mut Ground::Txn(txn)) {
         // It failed at the primary too, at the same place.
         Ok(()) | Err(lua::Error::Script(_)) => Ok(()),
@@ -294,6 +312,10 @@ struct DataCall<'c, 'a, 'k> {
     engine: &'c Engine,
     db: u32,
     mode: Mode,
+    /// Whose rights it has, if not all.
+    user: Option<&'c User>,
+    client: u64,
+    tracks: bool,
     ground: &'c mut Ground<'a, 'k>,
     turn: &'c Turn<'c>,
     /// Whether replicas are told of writes.
@@ -321,6 +343,9 @@ impl DataCall<'_, '_, '_> {
         if let Err(error) = result {
             reply.error(&error);
         }
+        if self.tracks && !row.is_write() {
+            self.engine.remember_reads(self.client, row.name, args);
+        }
     }
 
     /// Commands of the connection that a script may use.
@@ -346,7 +371,7 @@ impl DataCall<'_, '_, '_> {
             out.array(2);
             out.bulk((micros / 1_000_000).to_string().as_bytes());
             out.bulk((micros % 1_000_000).to_string().as_bytes());
-        } else if crate::connection::find_for(self.engine.compat(), args).is_some() {
+        } else if connection::find_for(self.engine.compat(), args).is_some() {
             out.refuse(Refusal::NotAllowed);
         } else {
             out.refuse(Refusal::UnknownCommand);
@@ -354,9 +379,29 @@ impl DataCall<'_, '_, '_> {
     }
 }
 
+impl DataCall<'_, '_, '_> {
+    /// Whether the user may run this; the refusal goes to `out`.
+    fn permits(&self, args: Args<'_>, out: &mut ReplyBuilder<'_>) -> bool {
+        let Some(user) = self.user else { return true };
+        let compat = self.engine.compat();
+        let Some(found) = Found::named(compat, args) else { return true };
+        if found.check_arity(args).is_err() || found.flags().has(Flags::NOSCRIPT) {
+            return true;
+        }
+        let Err(denied) = user.check(compat, found.name(), args, self.db) else { return true };
+        self.engine.log_refusal(self.client, "lua", user, found.name(), args, denied);
+        let text = connection::acl::script_denial(compat, user, found.name(), denied);
+        out.error(text.as_bytes());
+        false
+    }
+}
+
 impl Call for DataCall<'_, '_, '_> {
     fn call(&mut self, args: &[&[u8]], out: &mut ReplyBuilder<'_>) {
         let args = Args::new(args);
+        if !self.permits(args, out) {
+            return;
+        }
         let Some(row) = command::find_for(self.engine.compat(), args) else {
             return self.connection(args, out);
         };
@@ -379,9 +424,9 @@ impl Call for DataCall<'_, '_, '_> {
 
     fn may_call(&mut self, args: &[&[u8]]) -> Verdict {
         let (compat, args) = (self.engine.compat(), Args::new(args));
-        let known =
-            command::find_for(compat, args).is_some() || crate::connection::find_for(compat, args).is_some();
-        if known { Verdict::Yes } else { Verdict::Unknown }
+        let Some(found) = Found::named(compat, args) else { return Verdict::Unknown };
+        let denied = self.user.is_some_and(|user| user.check(compat, found.name(), args, self.db).is_err());
+        if denied { Verdict::No } else { Verdict::Yes }
     }
 }
 

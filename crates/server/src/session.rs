@@ -12,6 +12,7 @@ use store::command::{self, Command, Flags, Handler};
 use store::{Args, CommandError, CommandResult, Compat, ShardSet, Txn};
 use tokio_util::sync::CancellationToken;
 
+use crate::acl::User;
 use crate::blocked::{self, Waiter};
 use crate::connection::{self, Row};
 use crate::engine::Engine;
@@ -19,6 +20,7 @@ use crate::memory::Usage;
 use crate::outbox::Outbox;
 use crate::pubsub::Subscriptions;
 use crate::reply::RespReply;
+use crate::tracking::{self, Mode, Tracked};
 use crate::watch::Watch;
 
 /// What the connection does after a request.
@@ -61,6 +63,13 @@ pub(crate) struct Session {
     /// What others have to say to this client.
     pub(crate) outbox: Arc<Outbox>,
     subscriptions: Option<Box<Subscriptions>>,
+    /// Who it is, as of so many changes of users.
+    user: Arc<User>,
+    acl_changes: u64,
+    /// How it is told of changes of what it reads, if it asked for that.
+    pub(crate) tracking: Option<Tracked>,
+    /// CLIENT CACHING was its last command, or the last before MULTI.
+    caching_asked: bool,
     /// The offset after the client's last write, for WAIT.
     pub(crate) written: u64,
 }
@@ -89,32 +98,32 @@ pub(crate) enum Ground<'a, 'k> {
 }
 
 /// A row of either table.
-enum Found {
+pub(crate) enum Found {
     Data(&'static Command),
     Connection(&'static Row),
 }
 
 impl Found {
-    fn named(compat: Compat, args: Args<'_>) -> Option<Self> {
+    pub(crate) fn named(compat: Compat, args: Args<'_>) -> Option<Self> {
         let connection = || connection::find_for(compat, args).map(Self::Connection);
         command::find_for(compat, args).map(Self::Data).or_else(connection)
     }
 
-    fn flags(&self) -> Flags {
+    pub(crate) fn flags(&self) -> Flags {
         match self {
             Self::Data(row) => row.flags,
             Self::Connection(row) => row.flags,
         }
     }
 
-    fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Data(row) => row.name,
             Self::Connection(row) => row.name,
         }
     }
 
-    fn check_arity(&self, args: Args<'_>) -> CommandResult {
+    pub(crate) fn check_arity(&self, args: Args<'_>) -> CommandResult {
         match self {
             Self::Data(row) => row.check_arity(args),
             Self::Connection(row) => row.check_arity(args),
@@ -145,20 +154,26 @@ impl Found {
 
 impl Session {
     pub(crate) fn new(engine: Arc<Engine>, id: u64, stop: CancellationToken) -> Self {
-        let authenticated = engine.password.read().is_none();
+        let (user, acl_changes) = (engine.acl.default_user(), engine.acl.changes());
+        let outbox = Outbox::new(id, stop);
+        engine.clients.update(id, |client| client.outbox = Some(Arc::clone(&outbox)));
         Self {
             engine,
             id,
             db: 0,
             protocol: Protocol::Resp2,
-            authenticated,
+            authenticated: user.is_open(),
             after: After::Nothing,
             feed: None,
             transaction: None,
             watch: None,
             usage: None,
-            outbox: Outbox::new(id, stop),
+            outbox,
             subscriptions: None,
+            user,
+            acl_changes,
+            tracking: None,
+            caching_asked: false,
             written: 0,
         }
     }
@@ -168,8 +183,13 @@ impl Session {
         let args = Args::new(request);
         let mut reply = RespReply::new(out, self.protocol, self.engine.compat().differences().doubles);
         let before = self.engine.stream_offset();
+        tracking::speaks(self.id);
         if let Err(error) = self.dispatch(args, &mut reply) {
             store::Reply::error(&mut reply, &error);
+        }
+        tracking::speaks(0);
+        if self.caching_asked && self.transaction.is_none() && !args.is(0, "client") {
+            self.caching_asked = false;
         }
         // What this very command made others say, or itself, comes behind its reply.
         self.outbox.drain_into(out);
@@ -182,7 +202,7 @@ impl Session {
     }
 
     fn dispatch(&mut self, args: Args<'_>, out: &mut RespReply<'_>) -> CommandResult {
-        let found = match self.admit(args) {
+        let found = match self.admit(args, false) {
             Ok(found) => found,
             Err(error) if args.is(0, "exec") => {
                 (self.transaction, self.watch) = (None, None);
@@ -209,7 +229,7 @@ impl Session {
     }
 
     /// Everything that can refuse a command before it runs, in the order of the real server.
-    fn admit(&self, args: Args<'_>) -> Result<Found, CommandError> {
+    fn admit(&mut self, args: Args<'_>, executes: bool) -> Result<Found, CommandError> {
         let compat = self.engine.compat();
         let found = Found::named(compat, args).ok_or_else(|| connection::unknown(compat, args))?;
         found.check_arity(args)?;
@@ -222,6 +242,7 @@ impl Session {
         if self.transaction.is_some() && found.flags().has(Flags::NO_MULTI) {
             return Err(CommandError::err("Command not allowed inside a transaction"));
         }
+        self.check_permissions(found.name(), args, executes)?;
         if found.is_write() && !self.engine.is_writable() {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));
         }
@@ -248,6 +269,24 @@ impl Session {
 
     /// Runs an admitted command on the ground that is held already.
     fn run(
+        &mut self,
+        found: &Found,
+        args: Args<'_>,
+        out: &mut RespReply<'_>,
+        ground: &mut Ground<'_, '_>,
+    ) -> CommandResult {
+        let tracks = self.tracks_reads() && matches!(found, Found::Data(row) if !row.is_write());
+        if tracks {
+            self.engine.remember_reads(self.id, found.name(), args);
+        }
+        let result = self.run_untracked(found, args, out, ground);
+        if tracks {
+            self.engine.remember_reads(self.id, found.name(), args);
+        }
+        result
+    }
+
+    fn run_untracked(
         &mut self,
         found: &Found,
         args: Args<'_>,
@@ -330,6 +369,67 @@ impl Session {
             row,
             args: blocked::settled(&self.engine, row, self.db, args),
             nothing: nothing.to_vec(),
+        })
+    }
+
+    /// Who it is, as of now.
+    pub(crate) fn current_user(&mut self) -> &Arc<User> {
+        let changes = self.engine.acl.changes();
+        if changes != self.acl_changes {
+            self.acl_changes = changes;
+            // One who is gone is about to be hung up on.
+            if let Some(user) = self.engine.acl.get(&self.user.name) {
+                self.user = user;
+            }
+        }
+        &self.user
+    }
+
+    pub(crate) fn become_user(&mut self, user: Arc<User>) {
+        self.engine.clients.update(self.id, |client| client.user = user.name.clone());
+        self.acl_changes = self.engine.acl.changes();
+        self.user = user;
+    }
+
+    /// Is who everybody is at first; whether that needs no password.
+    pub(crate) fn become_default(&mut self) -> bool {
+        self.become_user(self.engine.acl.default_user());
+        self.user.is_open()
+    }
+
+    /// Is told, or is no longer told, of changes of what it reads.
+    pub(crate) fn track(&mut self, mode: Option<Mode>) {
+        let redirect = mode.as_ref().map(|mode| mode.redirect.unwrap_or(0));
+        if mode.is_none() && self.tracking.is_none() {
+            return;
+        }
+        match (&mut self.tracking, mode) {
+            (Some(tracked), Some(mode)) => tracked.change(&self.outbox, mode),
+            (tracked, mode) => {
+                *tracked = mode.map(|mode| Tracked::begin(&self.engine.tracking, &self.outbox, mode));
+            }
+        }
+        self.engine.clients.update(self.id, |client| client.redirect = redirect);
+    }
+
+    /// CLIENT CACHING: about the command that comes next.
+    pub(crate) fn cache_next(&mut self) {
+        self.caching_asked = true;
+    }
+
+    pub(crate) fn caching_asked(&self) -> bool {
+        self.caching_asked
+    }
+
+    /// Whether nobody is there any more who would be told.
+    pub(crate) fn tracking_broken(&self, redirect: u64) -> bool {
+        self.engine.clients.outbox(redirect).is_none()
+    }
+
+    pub(crate) fn tracks_reads(&self) -> bool {
+        self.tracking.as_ref().is_some_and(|mode| {
+            let asked = self.caching_asked;
+            !mode.broadcast && (!mode.opt_in || asked) && !(mode.opt_out && asked)
         })
     }
 
@@ -440,7 +540,7 @@ impl Session {
     ) {
         for parts in queued {
             let args = Args::new(parts);
-            let result = self.admit(args).and_then(|found| self.run(&found, args, out, ground));
+            let result = self.admit(args, true).and_then(|found| self.run(&found, args, out, ground));
             if let Err(error) = result {
                 store::Reply::error(out, &error);
             }

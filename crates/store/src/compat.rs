@@ -143,6 +143,36 @@ pub struct Differences {
     pub geo_names_member: bool,
     /// The name under which replicas get GEOADD.
     pub geoadd_as: &'static str,
+    /// Users may be kept to some databases.
+    pub acl_databases: bool,
+    /// Whether users' flags tell who may RESTORE unchecked payloads.
+    pub acl_sanitizing: Sanitizing,
+    /// The texts of denials.
+    pub acl_texts: AclTexts,
+    /// Who says HELLO too early is told where in it the protocol stands.
+    pub hello_hints_at_protocol: bool,
+    /// Entries of ACL LOG have an id and times.
+    pub acl_log_ids: bool,
+}
+
+/// Whether users' flags tell who may RESTORE unchecked payloads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sanitizing {
+    /// Always.
+    Told,
+    /// Where somebody has said it.
+    ToldIfSet,
+    /// Never.
+    Gone,
+}
+
+/// How denials are worded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AclTexts {
+    /// As in Redis 7.0.
+    Old,
+    /// With the user's name.
+    Named,
 }
 
 /// Whose commands on the fields of hashes.
@@ -241,6 +271,11 @@ const REDIS_70: Differences = Differences {
     geo_polygons: false,
     geo_names_member: false,
     geoadd_as: "zadd",
+    acl_databases: false,
+    acl_sanitizing: Sanitizing::ToldIfSet,
+    acl_texts: AclTexts::Old,
+    hello_hints_at_protocol: false,
+    acl_log_ids: false,
 };
 
 // Keys in scripts that wait, and ZRANK's WITHSCORE, came later.
@@ -279,6 +314,10 @@ const REDIS_72: Differences = Differences {
     rank_withscore: true,
     consumers_exist_when_named: true,
     setid_minds_deleted: true,
+    acl_sanitizing: Sanitizing::Told,
+    acl_texts: AclTexts::Named,
+    acl_log_ids: true,
+    hello_hints_at_protocol: true,
     ..REDIS_70
 };
 
@@ -330,6 +369,8 @@ const VALKEY_91: Differences = Differences {
     geo_polygons: true,
     geo_names_member: true,
     geoadd_as: "ZADD",
+    acl_databases: true,
+    acl_sanitizing: Sanitizing::Gone,
     bitcount_from: true,
     getex_time_first: true,
     scan_knows_types: true,

@@ -64,7 +64,8 @@ pub use args::{Args, is_word};
 pub use blob::Blob;
 pub use clock::CoarseClock;
 pub use compat::{
-    Compat, Differences, Family, Fields, ReadPlus, Release, RowChange, Since, SortNumbers, UnknownCompat,
+    AclTexts, Compat, Differences, Family, Fields, ReadPlus, Release, RowChange, Sanitizing, Since,
+    SortNumbers, UnknownCompat,
 };
 pub use db::Db;
 pub use encoding::Embedded;

@@ -70,7 +70,8 @@ fn millis(value: &[u8]) -> Option<Duration> {
     std::str::from_utf8(value).ok()?.parse().ok().map(Duration::from_millis)
 }
 
-static OWN: [Own; 17] = [
+static OWN: [Own; 18] = [
+    fixed("aclfile", |engine| engine.acl.file().map(|path| path.display().to_string()).unwrap_or_default()),
     fixed("activedefrag", no),
     fixed("appendonly", no),
     fixed("cluster-enabled", no),
@@ -96,7 +97,7 @@ static OWN: [Own; 17] = [
             check: |_| Ok(()),
             set: |engine, value| {
                 let text = String::from_utf8_lossy(value).into_owned();
-                *engine.password.write() = (!text.is_empty()).then_some(text);
+                engine.set_password(Some(text));
             },
         }),
     },

@@ -3,7 +3,6 @@
 use resp::Protocol;
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Family, Reply};
-use subtle::ConstantTimeEq as _;
 
 use super::{CONTROLS_TRANSACTION, NO_AUTH, rows};
 use crate::reply::RespReply;
@@ -30,16 +29,17 @@ const WRONGPASS: CommandError =
     CommandError::coded("WRONGPASS invalid username-password pair or user is disabled.");
 
 fn log_in(session: &mut Session, user: &[u8], password: &[u8]) -> CommandResult {
-    let wanted = session.engine.password.read().clone();
-    let good = match &wanted {
-        None => user == b"default",
-        Some(wanted) => user == b"default" && bool::from(wanted.as_bytes().ct_eq(password)),
-    };
-    if !good {
-        return Err(WRONGPASS);
+    match session.engine.acl.get(user).filter(|user| user.enabled && user.has_password(password)) {
+        Some(user) => {
+            session.become_user(user);
+            session.authenticated = true;
+            Ok(())
+        }
+        None => {
+            session.engine.log_denial(session.id, "auth", "toplevel", b"AUTH".to_vec(), user);
+            Err(WRONGPASS)
+        }
     }
-    session.authenticated = true;
-    Ok(())
 }
 
 fn auth(
@@ -49,7 +49,7 @@ fn auth(
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     match args.len() {
-        2 if session.engine.password.read().is_none() => {
+        2 if session.engine.acl.get(b"default").is_some_and(|user| user.no_password) => {
             return Err(CommandError::err(
                 "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
             ));
@@ -109,7 +109,8 @@ fn reset(
     session.speak(Protocol::Resp2);
     session.forget_subscriptions();
     out.set_protocol(Protocol::Resp2);
-    session.authenticated = session.engine.password.read().is_none();
+    session.authenticated = session.become_default();
+    session.track(None);
     session.engine.clients.update(session.id, |client| client.name.clear());
     out.simple("RESET");
     Ok(())
@@ -160,9 +161,12 @@ fn hello(
         }
     }
     if !session.authenticated {
-        return Err(CommandError::coded(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
-        ));
+        let hints = session.engine.compat().differences().hello_hints_at_protocol;
+        let text = format!(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO {}AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+            if hints { "<proto> " } else { "" }
+        );
+        return Err(CommandError::Coded(text.into()));
     }
     if let Some(name) = name {
         session.engine.clients.update(session.id, |client| client.name = name);

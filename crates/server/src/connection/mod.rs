@@ -9,6 +9,7 @@ use store::{Args, CommandError, CommandResult, Compat, Since};
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
+pub(crate) mod acl;
 mod client;
 mod command;
 mod config;
@@ -20,6 +21,7 @@ mod pubsub;
 mod replication;
 mod script;
 mod server;
+mod tracking;
 mod transaction;
 
 /// Runs before AUTH.
@@ -34,6 +36,11 @@ pub(crate) const LISTENS: Flags = Flags::server(4);
 
 /// Is heard while a script has the data for itself.
 pub(crate) const KILLS: Flags = Flags::server(5);
+
+/// What looks at the connection or the server and is run at any time, but by no script.
+const LOOK: Flags = Flags::LOADING.with(Flags::STALE).with(Flags::NOSCRIPT);
+/// The same for who keeps the server.
+const ADMIN: Flags = LOOK.with(Flags::ADMIN);
 
 /// What a row runs.
 pub(crate) type Handler =
@@ -70,7 +77,8 @@ macro_rules! rows {
 pub(crate) use config::memory;
 use rows;
 
-static GROUPS: [&[Row]; 12] = [
+static GROUPS: [&[Row]; 14] = [
+    acl::TABLE,
     client::TABLE,
     command::TABLE,
     config::TABLE,
@@ -82,6 +90,7 @@ static GROUPS: [&[Row]; 12] = [
     replication::TABLE,
     script::TABLE,
     server::TABLE,
+    tracking::TABLE,
     transaction::TABLE,
 ];
 

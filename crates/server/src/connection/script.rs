@@ -52,7 +52,7 @@ pub(super) fn server_name(session: &Session) -> &'static str {
 
 /// Runs a script or function with the keys and arguments of the command.
 pub(super) fn run(
-    session: &Session,
+    session: &mut Session,
     which: Which<'_>,
     args: Args<'_>,
     mode: Mode,
@@ -75,7 +75,17 @@ pub(super) fn run(
     }
     let keys = usize::try_from(keys).map_err(|_| CommandError::err("Number of keys can't be negative"))?;
     let (keys, argv) = args.from(3).split_at(keys);
-    let script = Script { which, keys, argv, mode, command: args.all() };
+    let user = std::sync::Arc::clone(session.current_user());
+    let script = Script {
+        which,
+        keys,
+        argv,
+        mode,
+        user: Some(&user),
+        client: session.id,
+        tracks: session.tracks_reads(),
+        command: args.all(),
+    };
     scripts::run(&session.engine, script, session.db, out, ground).map_err(|refused| match refused {
         Refused::Script(error) => refuse(session, &error),
         Refused::Line(line) => CommandError::coded(line),

@@ -16,6 +16,16 @@ pub const JUDGES: [(Server, Compat); 4] = [
     (Server::V9_1, Compat::Valkey91),
 ];
 
+/// The words of a command line; what is quoted is one word.
+pub fn words(line: &str) -> Vec<&[u8]> {
+    let pieces = line.split('"').enumerate();
+    let all = pieces.flat_map(|(i, piece)| match i % 2 {
+        0 => piece.split_ascii_whitespace().collect(),
+        _ => vec![piece],
+    });
+    all.map(str::as_bytes).collect()
+}
+
 /// A writable server of ours with this personality.
 pub async fn ours(compat: Compat) -> (Arc<Engine>, Listener) {
     let mut options = Options::default();

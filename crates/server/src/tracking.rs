@@ -1,0 +1,291 @@
+//! CLIENT TRACKING: telling clients that keep copies of values when those are no longer true.
+//!
+//! ```text
+//! a read of a tracking client   -> keys: key -> clients          told once, then forgotten
+//! BCAST                         -> prefixes: prefix -> clients   told of every change
+//! ```
+//!
+//! A key is remembered before it is read and again behind it. So a write that comes between them either finds it in
+//! the table, or what it made was read; and the telling goes out behind the reply.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use parking_lot::RwLock;
+use store::Change;
+
+use crate::clients::Clients;
+use crate::outbox::Outbox;
+
+type Key = Box<[u8]>;
+
+/// Keys remembered at most (`tracking-table-max-keys`); for one more, another is told as changed.
+const MOST_KEYS: usize = 1_000_000;
+/// Where those who are told on another connection's behalf listen.
+const CHANNEL: &[u8] = b"__redis__:invalidate";
+
+/// What a client asked for by CLIENT TRACKING ON.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Mode {
+    pub(crate) broadcast: bool,
+    pub(crate) prefixes: Vec<Key>,
+    pub(crate) opt_in: bool,
+    pub(crate) opt_out: bool,
+    pub(crate) no_loop: bool,
+    /// The client that is told instead.
+    pub(crate) redirect: Option<u64>,
+}
+
+#[derive(Debug, Clone)]
+struct Tracker {
+    outbox: Arc<Outbox>,
+    redirect: Option<u64>,
+    no_loop: bool,
+}
+
+/// Who is to be told of what.
+#[derive(Debug, Default)]
+pub(crate) struct Tracking {
+    count: AtomicUsize,
+    clients: DashMap<u64, Tracker>,
+    keys: DashMap<Key, Vec<u64>>,
+    prefixes: RwLock<BTreeMap<Key, Vec<u64>>>,
+}
+
+/// A client that is told. Dropping it ends that.
+#[derive(Debug)]
+pub(crate) struct Tracked {
+    tracking: Arc<Tracking>,
+    client: u64,
+    mode: Mode,
+}
+
+impl Tracked {
+    pub(crate) fn begin(tracking: &Arc<Tracking>, outbox: &Arc<Outbox>, mode: Mode) -> Self {
+        tracking.begin(outbox, &mode);
+        Self { tracking: Arc::clone(tracking), client: outbox.id, mode }
+    }
+
+    /// Goes on in another way.
+    pub(crate) fn change(&mut self, outbox: &Arc<Outbox>, mode: Mode) {
+        self.tracking.begin(outbox, &mode);
+        self.mode = mode;
+    }
+}
+
+impl Deref for Tracked {
+    type Target = Mode;
+
+    fn deref(&self) -> &Mode {
+        &self.mode
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.tracking.end(self.client, &self.mode);
+    }
+}
+
+thread_local! {
+    /// The client whose command runs on this thread.
+    static SPEAKER: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Names the client whose command this thread runs from now on; 0: nobody's.
+pub(crate) fn speaks(client: u64) {
+    SPEAKER.set(client);
+}
+
+impl Tracking {
+    /// Whether anybody is to be told of anything.
+    pub(crate) fn any(&self) -> bool {
+        self.count.load(Ordering::Acquire) != 0
+    }
+
+    /// Clients that track, keys remembered, prefixes.
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        (self.count.load(Ordering::Acquire), self.keys.len(), self.prefixes.read().len())
+    }
+
+    /// Begins, or goes on in another way.
+    pub(crate) fn begin(&self, outbox: &Arc<Outbox>, mode: &Mode) {
+        let tracker = Tracker { outbox: Arc::clone(outbox), redirect: mode.redirect, no_loop: mode.no_loop };
+        if self.clients.insert(outbox.id, tracker).is_none() {
+            self.count.fetch_add(1, Ordering::AcqRel);
+        }
+        if mode.broadcast {
+            let mut prefixes = self.prefixes.write();
+            for prefix in &mode.prefixes {
+                let clients = prefixes.entry(prefix.clone()).or_default();
+                if !clients.contains(&outbox.id) {
+                    clients.push(outbox.id);
+                }
+            }
+        }
+    }
+
+    /// Ends a client's tracking.
+    pub(crate) fn end(&self, client: u64, mode: &Mode) {
+        if self.clients.remove(&client).is_some() {
+            self.count.fetch_sub(1, Ordering::AcqRel);
+        }
+        if mode.broadcast {
+            self.prefixes.write().retain(|_, clients| {
+                clients.retain(|id| *id != client);
+                !clients.is_empty()
+            });
+        }
+    }
+
+    /// A client reads a key.
+    pub(crate) fn remember(&self, client: u64, key: &[u8], clients: &Clients) {
+        if let Some(mut known) = self.keys.get_mut(key) {
+            if !known.contains(&client) {
+                known.push(client);
+            }
+            return;
+        }
+        self.keys.entry(key.into()).or_default().push(client);
+        if self.keys.len() > MOST_KEYS {
+            let other = self.keys.iter().map(|entry| entry.key().clone()).find(|other| **other != *key);
+            if let Some(other) = other {
+                self.forget(&other, clients);
+            }
+        }
+    }
+
+    /// Keys changed.
+    pub(crate) fn tell(&self, changes: &[Change], clients: &Clients) {
+        if !self.any() {
+            return;
+        }
+        for change in changes {
+            self.forget(&change.key, clients);
+        }
+        let prefixes = self.prefixes.read();
+        for (prefix, ids) in prefixes.iter() {
+            let mut keys: Vec<&[u8]> = Vec::new();
+            for change in changes {
+                if change.key.starts_with(prefix) && !keys.contains(&&*change.key) {
+                    keys.push(&change.key);
+                }
+            }
+            if !keys.is_empty() {
+                ids.iter().for_each(|id| self.tell_one(*id, Some(&keys), clients));
+            }
+        }
+    }
+
+    /// Any key may have changed.
+    pub(crate) fn tell_everything(&self, clients: &Clients) {
+        if !self.any() {
+            return;
+        }
+        self.keys.clear();
+        let ids: Vec<u64> = self.clients.iter().map(|entry| *entry.key()).collect();
+        for id in ids {
+            self.tell_one(id, None, clients);
+        }
+    }
+
+    fn forget(&self, key: &[u8], clients: &Clients) {
+        let Some((_, ids)) = self.keys.remove(key) else { return };
+        for id in ids {
+            self.tell_one(id, Some(&[key]), clients);
+        }
+    }
+
+    fn tell_one(&self, id: u64, keys: Option<&[&[u8]]>, clients: &Clients) {
+        let Some(tracker) = self.clients.get(&id).map(|tracker| tracker.clone()) else { return };
+        if tracker.no_loop && SPEAKER.get() == id {
+            return;
+        }
+        let Some(redirect) = tracker.redirect else {
+            if tracker.outbox.is_resp3() {
+                invalidate(&tracker.outbox, keys);
+            }
+            return;
+        };
+        match clients.outbox(redirect) {
+            Some(outbox) if outbox.is_resp3() => invalidate(&outbox, keys),
+            Some(outbox) => outbox.push(|encoder| {
+                encoder.push(3);
+                encoder.bulk(b"message");
+                encoder.bulk(CHANNEL);
+                list(encoder, keys);
+            }),
+            None if tracker.outbox.is_resp3() => tracker.outbox.push(|encoder| {
+                encoder.push(2);
+                encoder.bulk(b"tracking-redir-broken");
+                encoder.integer(i64::try_from(redirect).unwrap_or(i64::MAX));
+            }),
+            None => {}
+        }
+    }
+}
+
+fn invalidate(outbox: &Outbox, keys: Option<&[&[u8]]>) {
+    outbox.push(|encoder| {
+        encoder.push(2);
+        encoder.bulk(b"invalidate");
+        list(encoder, keys);
+    });
+}
+
+fn list(encoder: &mut resp::Encoder<'_>, keys: Option<&[&[u8]]>) {
+    match keys {
+        Some(keys) => {
+            encoder.array(keys.len());
+            keys.iter().for_each(|key| encoder.bulk(key));
+        }
+        None => encoder.null(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Class;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    fn change(key: &[u8]) -> Change {
+        Change { db: 0, key: key.into(), class: Class::String, event: "set" }
+    }
+
+    #[test]
+    fn a_key_is_told_once_to_those_who_read_it_and_always_to_its_prefix() {
+        let (tracking, clients) = (Tracking::default(), Clients::default());
+        let outbox = |id| {
+            let outbox = Outbox::new(id, CancellationToken::new());
+            outbox.set_protocol(resp::Protocol::Resp3);
+            outbox
+        };
+        let told = |outbox: &Outbox| {
+            let mut bytes = Vec::new();
+            outbox.drain_into(&mut bytes);
+            String::from_utf8(bytes).unwrap()
+        };
+        let (reader, listener) = (outbox(1), outbox(2));
+        tracking.begin(&reader, &Mode::default());
+        let mode = Mode { broadcast: true, prefixes: vec![b"u:"[..].into()], ..Mode::default() };
+        tracking.begin(&listener, &mode);
+        tracking.remember(1, b"u:1", &clients);
+        tracking.remember(1, b"u:1", &clients);
+        for told_reader in ["$10\r\ninvalidate\r\n*1\r\n$3\r\nu:1\r\n", ""] {
+            tracking.tell(&[change(b"u:1"), change(b"x"), change(b"u:1")], &clients);
+            assert!(told(&reader).ends_with(told_reader));
+            assert_eq!(told(&listener), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nu:1\r\n");
+        }
+        tracking.tell_everything(&clients);
+        assert_eq!(told(&reader), ">2\r\n$10\r\ninvalidate\r\n_\r\n");
+        tracking.end(2, &mode);
+        tracking.end(1, &Mode::default());
+        assert_eq!((tracking.any(), tracking.counts()), (false, (0, 0, 0)));
+    }
+}
