@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use replica::Replica;
-use server::{DebugCommand, Engine, Listener, Options, Role, housekeeper};
+use server::{Close, DebugCommand, Engine, Listener, Options, Role, housekeeper};
 use store::Compat;
 
 use crate::{Failure, runtime};
@@ -25,6 +26,25 @@ pub struct Args {
     /// A dump file to begin with.
     #[arg(long, value_name = "FILE", requires = "standalone")]
     load: Option<PathBuf>,
+    /// Where SAVE and BGSAVE write, and where a dump is looked for at the start. Default: the working directory,
+    /// and no dump is looked for.
+    #[arg(long, value_name = "DIR", requires = "standalone")]
+    dir: Option<PathBuf>,
+    /// The name of the dump in that directory.
+    #[arg(long, value_name = "NAME", default_value = "dump.rdb", requires = "standalone")]
+    dbfilename: String,
+    /// Saves by itself: pairs of seconds and changes, as "3600 1 300 100".
+    #[arg(long, value_name = "POINTS", default_value = "", value_parser = save_points, requires = "standalone")]
+    save: SavePoints,
+    /// Who may set `dir` and `dbfilename`.
+    #[arg(long, value_enum, default_value_t = Debug::No, value_name = "WHO")]
+    enable_protected_configs: Debug,
+    /// Keeps the copy in this file: the next start serves it at once and asks the primary for the rest only.
+    #[arg(long, value_name = "FILE", requires = "master")]
+    persist: Option<PathBuf>,
+    /// Seconds between two savings of it while it changes; 0: only at the end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, requires = "persist")]
+    persist_interval: f64,
     /// What clients must give to AUTH. (Other users of this machine see arguments: prefer the variable.)
     #[arg(long, value_name = "PASSWORD", env = "REPLICA_PASSWORD", hide_env_values = true)]
     requirepass: Option<String>,
@@ -77,6 +97,15 @@ impl From<Debug> for DebugCommand {
     }
 }
 
+/// Pairs of seconds and changes.
+#[derive(Debug, Clone)]
+struct SavePoints(Vec<(u64, u64)>);
+
+fn save_points(text: &str) -> Result<SavePoints, String> {
+    let points = server::parse_save_points(text).ok_or("pairs of seconds and changes are wanted")?;
+    Ok(SavePoints(points))
+}
+
 /// Runs until it is told to stop.
 pub fn run(args: Args) -> Result<(), Failure> {
     runtime()?.block_on(async {
@@ -107,17 +136,29 @@ async fn follow(args: Args, master: String) -> Result<(), Failure> {
     if tls {
         builder = builder.tls(args.tls.build()?);
     }
+    if let Some(file) = args.persist {
+        let interval = Duration::try_from_secs_f64(args.persist_interval)?;
+        builder = builder.persist(file).persist_every(Some(interval).filter(|time| !time.is_zero()));
+    }
     let replica = builder.start().await?;
+    let mut shutdown = replica.engine().watch_stop();
     if let Some(addr) = replica.local_addr() {
         println!("serving on {addr}");
     }
+    let ended = async {
+        tokio::select! {
+            () = stop() => {}
+            _ = shutdown.wait_for(|stop| *stop) => {}
+        }
+    };
+    tokio::pin!(ended);
     tokio::select! {
-        () = stop() => {}
+        () = &mut ended => {}
         ready = replica.ready() => match ready {
             Ok(()) => {
                 let keys: usize = (0..args.databases).map(|db| replica.db(db).len()).sum();
                 tracing::info!(keys, "synced");
-                stop().await;
+                ended.await;
             }
             Err(error) => {
                 let _ = replica.shutdown().await;
@@ -140,25 +181,36 @@ async fn stand_alone(args: Args) -> Result<(), Failure> {
     options.allocator = "mimalloc";
     options.debug_command = args.enable_debug_command.into();
     options.port = listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0);
+    options.protected_configs = args.enable_protected_configs.into();
+    let dir = std::fs::canonicalize(args.dir.as_deref().unwrap_or(Path::new(".")))?;
+    options.dbfilename = args.dbfilename;
+    options.save_points = args.save.0;
+    let dump = dir.join(&options.dbfilename);
+    options.dir = Some(dir);
     let engine = Engine::new(Role::Primary, options);
     engine.load_users()?;
-    if let Some(path) = &args.load {
-        load(&engine, path)?;
+    let begin = args.load.or_else(|| args.dir.is_some().then_some(dump).filter(|dump| dump.exists()));
+    if let Some(path) = begin {
+        let keys = engine.load_file(&path)?;
+        tracing::info!(keys, path = %path.display(), "loaded");
     }
+    let mut shutdown = engine.watch_stop();
     housekeeper::spawn(&engine)?;
     let listener = Listener::bind(Arc::clone(&engine), listen.as_str()).await?;
     println!("serving on {}", listener.local_addr());
-    stop().await;
-    tracing::info!("stopping");
+    loop {
+        tokio::select! {
+            () = stop() => {}
+            _ = shutdown.wait_for(|stop| *stop) => break,
+        }
+        tracing::info!("stopping");
+        match engine.close(Close::default()).await {
+            Ok(()) => break,
+            // As the real servers: what would be lost is worth another signal.
+            Err(error) => tracing::error!(%error, "going on"),
+        }
+    }
     listener.shutdown().await;
-    Ok(())
-}
-
-fn load(engine: &Arc<Engine>, path: &Path) -> Result<(), Failure> {
-    let mut loader = store::Loader::new(engine.keyspace());
-    crate::rdb::read(path, &mut loader, false)?;
-    tracing::info!(keys = loader.keys(), path = %path.display(), "loaded");
-    engine.load(loader.finish());
     Ok(())
 }
 

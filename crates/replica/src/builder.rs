@@ -1,5 +1,7 @@
 //! Settings, and the start.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use replication::{Backoff, Credentials, DriverConfig};
@@ -19,13 +21,15 @@ pub struct Builder {
     master: Option<String>,
     listen: Option<String>,
     server_password: Option<String>,
-    acl_file: Option<std::path::PathBuf>,
+    acl_file: Option<PathBuf>,
     databases: u32,
     compat: Option<Compat>,
     priority: u32,
     announced: bool,
     announce_port: u16,
     filter: Filter,
+    persist: Option<PathBuf>,
+    persist_every: Option<Duration>,
     /// All that concerns the link; the address comes at the start.
     link: DriverConfig,
 }
@@ -43,6 +47,8 @@ impl Default for Builder {
             announced: false,
             announce_port: 0,
             filter: Filter::new(),
+            persist: None,
+            persist_every: Some(Duration::from_secs(60)),
             link: DriverConfig::new("", 0),
         }
     }
@@ -80,7 +86,7 @@ impl Builder {
 
     /// The file of users (`aclfile`) that RESP clients may be; read at the start, and by ACL LOAD.
     #[must_use]
-    pub fn acl_file(mut self, path: impl Into<std::path::PathBuf>) -> Self {
+    pub fn acl_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.acl_file = Some(path.into());
         self
     }
@@ -209,6 +215,27 @@ impl Builder {
         self
     }
 
+    /// Keeps the data set in this file, so that the next start goes on where this one ended: by
+    /// [`Replica::shutdown`], by [`Replica::save`], and from time to time
+    /// ([`persist_every`](Self::persist_every)). A start loads it, serves it at once
+    /// ([`Status::is_stale`](crate::Status::is_stale) until the primary is there) and asks the primary for what
+    /// has come since; a file that is damaged, or of another filter, is refused and a full sync follows
+    /// ([`Status::warm_start`](crate::Status::warm_start)). It is a plain dump, which real servers load as well. One
+    /// replica a file.
+    #[must_use]
+    pub fn persist(mut self, file: impl Into<PathBuf>) -> Self {
+        self.persist = Some(file.into());
+        self
+    }
+
+    /// How often to save while it runs, if anything has changed. Default 60 s; `None`: only at the end and on
+    /// demand.
+    #[must_use]
+    pub fn persist_every(mut self, interval: Option<Duration>) -> Self {
+        self.persist_every = interval;
+        self
+    }
+
     /// The connection's name in the primary's CLIENT LIST.
     #[must_use]
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
@@ -245,6 +272,16 @@ impl Builder {
         options.compat = self.compat;
         options.password = self.server_password;
         options.acl_file = self.acl_file;
+        if let Some(file) = &self.persist {
+            let name = file.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+            options.dbfilename =
+                name.ok_or_else(|| Error::Config(format!("{} names no file", file.display())))?;
+            let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let dir = std::fs::canonicalize(dir);
+            options.dir = Some(dir.map_err(|source| Error::Io { what: "the directory to save to", source })?);
+            options.persist = true;
+            options.persist_every = self.persist_every;
+        }
         let role = Role::Replica { host: address.host.clone(), port: address.port };
         let engine = Engine::new(role, options);
         engine.load_users().map_err(|error| Error::Config(error.to_string()))?;
@@ -271,6 +308,9 @@ impl Builder {
             let user = address.user;
             config.link.credentials = address.password.map(|password| Credentials { user, password });
         }
+        let saved = Arc::clone(&engine);
+        let restored = tokio::task::spawn_blocking(move || saved.restore()).await;
+        config.resume = restored.map_err(|error| Error::Config(error.to_string()))?;
         config.link.listening_port = listener.as_ref().map_or(0, |l| l.local_addr().port());
         #[cfg(feature = "tls")]
         if address.tls && config.tls.is_none() {

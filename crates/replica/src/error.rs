@@ -40,6 +40,9 @@ pub enum Error {
         /// What was waited for.
         what: &'static str,
     },
+    /// The data set could not be saved.
+    #[error("not saved: {0}")]
+    Save(#[from] server::SaveError),
     /// A command's error.
     #[error("{0}")]
     Command(CommandError),

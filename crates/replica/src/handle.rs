@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use replication::{Buffered, Failures, LinkStatus, Phase, Position, Recovery};
-use server::{Engine, FilterStatus, Listener};
+use server::{Engine, FilterStatus, Listener, WarmStart};
 
 use crate::address::Address;
 use crate::builder::Builder;
@@ -65,6 +65,8 @@ pub struct Status {
     pub failures: Failures,
     /// Full syncs whose dump came over a connection of its own, so that the primary buffered nothing.
     pub two_channel_syncs: u64,
+    /// How it began: with a saved data set ([`Builder::persist`]), or why not.
+    pub warm_start: WarmStart,
     /// What is kept of the primary's data, and what that did to the stream; `None`: everything is kept.
     pub filter: Option<FilterStatus>,
 }
@@ -74,6 +76,13 @@ impl Status {
     #[must_use]
     pub fn synced(&self) -> bool {
         self.position.is_some()
+    }
+
+    /// Whether the data may be behind the primary by more than what is on its way: they are there, and the
+    /// stream does not flow.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.synced() && !self.is_connected()
     }
 
     /// Whether the stream flows.
@@ -136,7 +145,8 @@ impl Replica {
         followed.map_err(|source| Error::Io { what: "starting a thread", source })
     }
 
-    /// Waits until the first data set is complete. Dropping the future is harmless.
+    /// Waits until there is a complete data set: a saved one is there at the start, and
+    /// [stale](Status::is_stale) until the primary is. Dropping the future is harmless.
     ///
     /// # Errors
     /// What waiting will not cure: a wrong password, a dump that cannot be understood, a shutdown. A
@@ -198,6 +208,7 @@ impl Replica {
             buffered: link.buffered,
             failures: link.failures,
             two_channel_syncs: link.counters.two_channel_syncs,
+            warm_start: self.inner.engine.warm_start(),
             filter: self.inner.engine.filter_status(),
             phase: link.phase,
         }
@@ -228,10 +239,19 @@ impl Replica {
         self.inner.listener.as_ref().map(Listener::local_addr)
     }
 
-    /// Stops following and serving, in order; the data stay readable through the handles that exist.
+    /// Saves the data set to the file of [`Builder::persist`]; others read and write on meanwhile.
     ///
     /// # Errors
-    /// [`Error::Closed`] if it was shut down before.
+    /// [`Error::Save`]; the file is what it was before.
+    pub async fn save(&self) -> Result<(), Error> {
+        Ok(self.inner.engine.save().await?)
+    }
+
+    /// Stops following and serving, in order, and saves the data set if it has a file; the data stay readable
+    /// through the handles that exist.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] if it was shut down before, [`Error::Save`].
     pub async fn shutdown(&self) -> Result<(), Error> {
         if self.inner.closed.swap(true, Ordering::AcqRel) {
             return Err(Error::Closed);
@@ -240,6 +260,9 @@ impl Replica {
             listener.shutdown().await;
         }
         self.inner.engine.unfollow().await;
+        if self.inner.engine.is_unsaved() && self.inner.engine.is_loaded() {
+            self.save().await?;
+        }
         Ok(())
     }
 }

@@ -44,7 +44,7 @@ pub use replication::{
 };
 #[cfg(feature = "tls")]
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
-pub use server::{Filter, FilterStatus, InvalidFilter};
+pub use server::{Filter, FilterStatus, InvalidFilter, SaveError, WarmStart};
 pub use standalone::Standalone;
 pub use store::value::Kind;
 pub use store::value::stream::StreamId;

@@ -9,8 +9,8 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use replication::{LinkStatus, Offset, Position, Primary, ReplId};
 use store::command::{Command, Handler};
 use store::{
-    Args, CommandError, CommandResult, Compat, Effect, Family, Keyspace, Loaded, Reply, ShardSet, Txn, View,
-    Viewer, Writer,
+    Args, CommandError, CommandResult, Compat, Effect, Family, Keyspace, Reply, ShardSet, Txn, View, Viewer,
+    Writer,
 };
 use tokio::sync::watch;
 
@@ -158,6 +158,8 @@ pub struct Engine {
     pub(crate) sieve: crate::filter::Sieve,
     pub(crate) serving: RwLock<crate::serving::Serving>,
     pub(crate) syncs: crate::syncing::Syncs,
+    pub(crate) saving: crate::saving::Saving,
+    pub(crate) stopping: crate::stopping::Stopping,
     /// Grows with every ACK that says something new.
     pub(crate) acks: watch::Sender<u64>,
     /// Grows with the history, so that feeds wake.
@@ -204,6 +206,8 @@ impl Engine {
             sieve: crate::filter::Sieve::new(options.filter.clone()),
             serving: RwLock::new(crate::serving::Serving::new(&options)),
             syncs: crate::syncing::Syncs::default(),
+            saving: crate::saving::Saving::new(&options),
+            stopping: crate::stopping::Stopping::default(),
             acks: watch::Sender::new(0),
             stream_end: watch::Sender::new(0),
             position: RwLock::new(is_primary.then_some(position)),
@@ -414,21 +418,6 @@ impl Engine {
         self.keyspace.clock().set(unix_ms());
     }
 
-    /// Replaces the data set of a primary by a loaded one, as `--load` does. Replicas must resync.
-    pub fn load(&self, loaded: Loaded) {
-        let mut writing = self.writing.lock();
-        let old = self.keyspace.swap_contents(loaded, || {
-            self.everything_changed();
-            // Nobody who has followed so far can go on from here.
-            let position = Position { replid: ReplId::random(), ..writing.primary.position() };
-            writing.primary.restart(position, None);
-            self.publish_position(position);
-        });
-        drop(writing);
-        crate::functions::adopt(self);
-        drop(old);
-    }
-
     /// Runs a data command as a client's, from inside the process.
     ///
     /// # Errors
@@ -486,15 +475,14 @@ impl Engine {
 
     /// The writer, for a client's command: an error instead of waiting for a script without an end.
     pub(crate) fn lock_writing(&self) -> Result<MutexGuard<'_, Writing>, CommandError> {
-        if let Some(writing) = self.writing.try_lock() {
-            return Ok(writing);
-        }
-        loop {
-            match self.writing.try_lock_for(self.patience()) {
-                Some(writing) => return Ok(writing),
+        let writing = loop {
+            match self.writing.try_lock().or_else(|| self.writing.try_lock_for(self.patience())) {
+                Some(writing) => break writing,
                 None => self.check_busy()?,
             }
-        }
+        };
+        self.stopping.check()?;
+        Ok(writing)
     }
 
     /// Runs a command that may write, as the primary, and hands its effects to the history.
@@ -534,6 +522,7 @@ impl Engine {
         drop(txn);
         append(primary, &effects);
         if !effects.is_empty() {
+            self.saving.changed(effects.len());
             self.publish_offset(primary.position().offset);
         }
         result

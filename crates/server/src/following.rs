@@ -156,6 +156,10 @@ impl Engine {
         let (host, port) = (config.host.clone(), config.port);
         *self.following.template.lock() = Some(config);
         self.replicate(&host, port)?;
+        // Where it stood at the start is no place to go on from later.
+        if let Some(template) = &mut *self.following.template.lock() {
+            template.resume = None;
+        }
         Ok(self.link.read().clone().unwrap_or_else(|| unreachable!("`replicate` has just made a link")))
     }
 
@@ -173,11 +177,13 @@ impl Engine {
             let held = if was_primary {
                 self.blocked.unblock_writes();
                 // What was written here is a history like any other: the new primary may know it.
-                Some(Some((writing.primary.position(), writing.primary.stream_db().unwrap_or(0))))
+                let held = (writing.primary.position(), writing.primary.stream_db().unwrap_or(0));
+                writing.primary.forget_stream_db();
+                Some(Some(held))
             } else {
+                // The database that the stream has selected stays selected: a dump taken now has to say so.
                 None
             };
-            writing.primary.forget_stream_db();
             (self.next_term(), held)
         };
         match &*driver {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use lua::Policy;
-use rdb::{EntryMeta, Reject, Version, Visitor, Want};
-use store::{Args, CommandError, CommandResult, Compat};
+use rdb::{EntryMeta, Reject, Visitor, Want};
+use store::{Args, CommandError, CommandResult};
 
 use crate::engine::Engine;
 
@@ -44,13 +44,7 @@ pub(crate) fn flush(engine: &Engine) -> CommandResult {
 pub(crate) fn dump(engine: &Engine) -> Result<Vec<u8>, CommandError> {
     let libraries = engine.scripts.functions().libraries();
     let codes = libraries.iter().map(|library| &*library.code);
-    let version = match engine.compat() {
-        Compat::Redis70 => Version::REDIS_10,
-        Compat::Redis72 | Compat::Valkey81 => Version::REDIS_11,
-        Compat::Redis74 | Compat::Redis82 => Version::REDIS_12,
-        Compat::Valkey91 => Version::VALKEY_80,
-    };
-    rdb::payload::encode_functions(version, codes)
+    rdb::payload::encode_functions(crate::snapshot::version_of(engine.compat()), codes)
         .map_err(|error| CommandError::Err(error.to_string().into()))
 }
 

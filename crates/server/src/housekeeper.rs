@@ -1,4 +1,4 @@
-//! What must happen though nobody asks: the clock, expiry, PINGs.
+//! What must happen though nobody asks: the clock, expiry, PINGs, saves.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -14,7 +14,7 @@ use crate::engine::Engine;
 pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
     let engine: Weak<Engine> = Arc::downgrade(engine);
     std::thread::Builder::new().name("housekeeper".to_owned()).spawn(move || {
-        let (mut expired, mut pinged) = (Instant::now(), Instant::now());
+        let (mut expired, mut pinged, mut looked) = (Instant::now(), Instant::now(), Instant::now());
         while let Some(engine) = engine.upgrade() {
             engine.tick();
             let paused = engine.paused.load(Ordering::Relaxed);
@@ -25,6 +25,10 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
             if !paused && pinged.elapsed() >= engine.ping_interval() {
                 engine.ping_replicas();
                 pinged = Instant::now();
+            }
+            if !paused && looked.elapsed() >= Duration::from_millis(50) {
+                engine.save_if_due();
+                looked = Instant::now();
             }
             drop(engine);
             std::thread::sleep(Duration::from_millis(1));

@@ -9,6 +9,7 @@ use store::{Compat, Family};
 use crate::engine::{Engine, Role};
 use crate::memory::{Usage, of_the_machine, ratio};
 use crate::pubsub::Kind;
+use crate::saving::WarmStart;
 
 /// What the sections tell of: the engine, and what had to be counted beforehand.
 struct Subject<'a> {
@@ -185,10 +186,42 @@ fn persistence(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let syncing = matches!(phase(engine), Some(Phase::Transfer { .. }));
     line!(out, "loading:{}", u8::from(!engine.is_loaded()));
     line!(out, "async_loading:{}", u8::from(engine.is_loaded() && syncing));
-    line!(out, "rdb_changes_since_last_save:0");
-    line!(out, "rdb_bgsave_in_progress:0");
-    line!(out, "rdb_last_bgsave_status:ok");
+    // No process is forked, so that none has pages of its own.
+    for name in ["current_cow_peak", "current_cow_size", "current_cow_size_age"] {
+        line!(out, "{name}:0");
+    }
+    line!(out, "current_fork_perc:0.00");
+    line!(out, "current_save_keys_processed:0");
+    line!(out, "current_save_keys_total:0");
+    let saving = engine.saving.figures();
+    let seconds = |time: Option<std::time::Duration>| {
+        time.map_or(-1, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+    };
+    line!(out, "rdb_changes_since_last_save:{}", saving.changes);
+    line!(out, "rdb_bgsave_in_progress:{}", u8::from(saving.background.is_some()));
+    line!(out, "rdb_last_save_time:{}", saving.last_save);
+    line!(out, "rdb_last_bgsave_status:{}", if saving.last_good { "ok" } else { "err" });
+    line!(out, "rdb_last_bgsave_time_sec:{}", seconds(saving.last_took));
+    line!(out, "rdb_current_bgsave_time_sec:{}", seconds(saving.background));
+    line!(out, "rdb_saves:{}", saving.saves);
+    line!(out, "rdb_last_cow_size:0");
+    line!(out, "rdb_last_load_keys_expired:0");
+    line!(out, "rdb_last_load_keys_loaded:{}", saving.keys_loaded);
     line!(out, "aof_enabled:0");
+    line!(out, "aof_rewrite_in_progress:0");
+    line!(out, "aof_rewrite_scheduled:0");
+    line!(out, "aof_last_rewrite_time_sec:-1");
+    line!(out, "aof_current_rewrite_time_sec:-1");
+    line!(out, "aof_last_bgrewrite_status:ok");
+    line!(out, "aof_rewrites:0");
+    line!(out, "aof_rewrites_consecutive_failures:0");
+    line!(out, "aof_last_write_status:ok");
+    line!(out, "aof_last_cow_size:0");
+    line!(out, "module_fork_in_progress:0");
+    line!(out, "module_fork_last_cow_size:0");
+    if engine.compat() == Compat::Valkey91 {
+        line!(out, "slot_migration_fork_in_progress:0");
+    }
     Ok(())
 }
 
@@ -313,6 +346,22 @@ fn replica_part(engine: &Engine, host: &str, port: u16, out: &mut String) -> std
     }
     if let (false, Some(link)) = (up, &link) {
         line!(out, "master_link_down_since_seconds:{}", link.phase_since.elapsed().as_secs());
+    }
+    if engine.options.persist {
+        // Ours: how it began.
+        match engine.warm_start() {
+            WarmStart::None => line!(out, "replica_warm_start:none"),
+            WarmStart::Restored { position, keys } => {
+                line!(out, "replica_warm_start:restored");
+                line!(out, "replica_warm_start_offset:{}", position.offset);
+                line!(out, "replica_warm_start_keys:{keys}");
+            }
+            WarmStart::Refused(reason) => {
+                line!(out, "replica_warm_start:refused");
+                line!(out, "replica_warm_start_reason:{}", reason.replace(['\r', '\n'], " "));
+            }
+        }
+        line!(out, "replica_stale:{}", u8::from(engine.is_loaded() && !up));
     }
     let settings = engine.link_settings();
     line!(out, "slave_priority:{}", settings.priority);

@@ -1,5 +1,6 @@
 //! Settings of an engine.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use replication::BacklogLimits;
@@ -17,7 +18,7 @@ pub struct Options {
     /// What clients must give to AUTH, if anything.
     pub password: Option<String>,
     /// The file of users (`aclfile`): read by [`Engine::load_users`](crate::Engine::load_users), written by ACL SAVE.
-    pub acl_file: Option<std::path::PathBuf>,
+    pub acl_file: Option<PathBuf>,
     /// Size of the stream kept for replicas that come back.
     pub backlog: BacklogLimits,
     /// Time between the PINGs that a primary sends to its replicas.
@@ -32,11 +33,27 @@ pub struct Options {
     pub script_time_limit: Duration,
     /// Who may use DEBUG (`enable-debug-command`).
     pub debug_command: DebugCommand,
+    /// Who may change `dir` and `dbfilename` (`enable-protected-configs`).
+    pub protected_configs: DebugCommand,
     /// The name of the program's allocator, for INFO.
     pub allocator: &'static str,
+    /// Where dumps are saved (`dir`); none: nothing is saved.
+    pub dir: Option<PathBuf>,
+    /// The dump's name (`dbfilename`).
+    pub dbfilename: String,
+    /// So many seconds and changes after which the data set is saved by itself (`save`).
+    pub save_points: Vec<(u64, u64)>,
+    /// Whether strings in dumps are compressed (`rdbcompression`).
+    pub rdb_compression: bool,
+    /// Whether dumps have a checksum (`rdbchecksum`).
+    pub rdb_checksum: bool,
+    /// A replica: the data set is saved at the end, and the next run goes on from there.
+    pub persist: bool,
+    /// And while it runs, whenever it has changed and so much time has passed.
+    pub persist_every: Option<Duration>,
 }
 
-/// Who may use DEBUG.
+/// Who may use DEBUG, or change protected settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DebugCommand {
     /// Nobody.
@@ -46,6 +63,17 @@ pub enum DebugCommand {
     Yes,
     /// Clients on this machine.
     Local,
+}
+
+impl DebugCommand {
+    /// The word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::Yes => "yes",
+            Self::Local => "local",
+        }
+    }
 }
 
 impl Default for Options {
@@ -62,7 +90,15 @@ impl Default for Options {
             port: 0,
             script_time_limit: Duration::from_secs(5),
             debug_command: DebugCommand::No,
+            protected_configs: DebugCommand::No,
             allocator: "libc",
+            dir: None,
+            dbfilename: "dump.rdb".to_owned(),
+            save_points: Vec::new(),
+            rdb_compression: true,
+            rdb_checksum: true,
+            persist: false,
+            persist_every: None,
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::blocked::{self, Waiter};
 use crate::connection::{self, Row};
 use crate::engine::Engine;
 use crate::memory::Usage;
+use crate::options::DebugCommand;
 use crate::outbox::Outbox;
 use crate::pubsub::Subscriptions;
 use crate::reply::RespReply;
@@ -228,6 +229,17 @@ impl Session {
         }
     }
 
+    /// Whether this client is one of those.
+    pub(crate) fn may(&self, who: DebugCommand) -> bool {
+        match who {
+            DebugCommand::No => false,
+            DebugCommand::Yes => true,
+            DebugCommand::Local => {
+                self.engine.clients.get(self.id).is_none_or(|client| client.addr.ip().is_loopback())
+            }
+        }
+    }
+
     /// Everything that can refuse a command before it runs, in the order of the real server.
     fn admit(&mut self, args: Args<'_>, executes: bool) -> Result<Found, CommandError> {
         let compat = self.engine.compat();
@@ -240,7 +252,12 @@ impl Session {
             self.engine.check_busy()?;
         }
         if self.transaction.is_some() && found.flags().has(Flags::NO_MULTI) {
-            return Err(CommandError::err("Command not allowed inside a transaction"));
+            return Err(match compat.differences().multi_names_what_it_refuses {
+                true => CommandError::Err(
+                    format!("Command '{}' not allowed inside a transaction", found.name()).into(),
+                ),
+                false => CommandError::err("Command not allowed inside a transaction"),
+            });
         }
         self.check_permissions(found.name(), args, executes)?;
         if found.is_write() && !self.engine.is_writable() {
@@ -257,6 +274,9 @@ impl Session {
             return Err(CommandError::coded(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
             ));
+        }
+        if (found.is_write() || found.name() == "ping") && self.engine.saving.refuses_writes() {
+            self.engine.check_saved()?;
         }
         if found.is_write() && self.engine.lacks_replicas() {
             return Err(CommandError::coded("NOREPLICAS Not enough good replicas to write."));

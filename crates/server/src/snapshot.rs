@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rdb::Version;
 use replication::{Position, Replica};
 use store::snapshot::{Snapshot, SnapshotError};
-use store::{Family, Keyspace, SnapshotOptions};
+use store::{Compat, Family, Keyspace, SnapshotOptions};
 
 use crate::engine::{Writing, unix_ms};
 
@@ -24,13 +24,14 @@ impl Cut {
         Some(Self { snapshot, position: writing.primary.position(), stream_db: writing.primary.stream_db() })
     }
 
-    /// Writes the dump piece by piece.
+    /// Writes the dump piece by piece, with some fields more than every dump has.
     ///
     /// # Errors
     /// [`SnapshotError`]
     pub(crate) fn write<E>(
         self,
         keyspace: &Keyspace,
+        notes: &[(&'static str, String)],
         mut sink: impl FnMut(Bytes) -> Result<(), E>,
     ) -> Result<(), SnapshotError<E>> {
         let personality = keyspace.compat().differences();
@@ -38,7 +39,7 @@ impl Cut {
             Family::Redis => "redis-ver",
             Family::Valkey => "valkey-ver",
         };
-        let aux = [
+        let mut aux = vec![
             (version_of, personality.version.to_owned()),
             ("redis-bits", usize::BITS.to_string()),
             ("ctime", (unix_ms() / 1000).to_string()),
@@ -48,7 +49,18 @@ impl Cut {
             ("repl-offset", self.position.offset.to_string()),
             ("aof-base", "0".to_owned()),
         ];
+        aux.extend_from_slice(notes);
         self.snapshot.write(&aux, |piece| sink(Bytes::from(piece)))
+    }
+}
+
+/// How a server of this personality writes its own dumps.
+pub(crate) fn version_of(compat: Compat) -> Version {
+    match compat {
+        Compat::Redis70 => Version::REDIS_10,
+        Compat::Redis72 | Compat::Valkey81 => Version::REDIS_11,
+        Compat::Redis74 | Compat::Redis82 => Version::REDIS_12,
+        Compat::Valkey91 => Version::VALKEY_80,
     }
 }
 

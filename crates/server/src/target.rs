@@ -147,6 +147,7 @@ impl Target for EngineTarget {
         });
         drop(txn);
         engine.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
+        engine.saving.changed(batch.commands.len());
         // With the writer still in hand: whoever is promoted next knows of this batch, and a snapshot is cut
         // before all of it or behind it.
         writing.primary.pass_on(batch.raw, batch.selected);

@@ -60,6 +60,14 @@ pub enum SortNumbers {
 pub struct Differences {
     /// The name that `--compat` takes.
     pub name: &'static str,
+    /// BGSAVE knows CANCEL.
+    pub bgsave_cancel: bool,
+    /// `dbfilename` may not be empty.
+    pub dumps_need_a_name: bool,
+    /// A DEBUG RELOAD that fails says where to look.
+    pub reload_tells_of_logs: bool,
+    /// Whether MULTI says which command it does not queue.
+    pub multi_names_what_it_refuses: bool,
     /// The family.
     pub family: Family,
     /// `redis_version` of INFO and `REDIS_VERSION` of scripts (a Valkey claims to be a Redis 7.2.4 there).
@@ -230,6 +238,10 @@ impl RowChange {
 
 const REDIS_70: Differences = Differences {
     name: "redis-7.0",
+    bgsave_cancel: false,
+    dumps_need_a_name: false,
+    reload_tells_of_logs: false,
+    multi_names_what_it_refuses: false,
     family: Family::Redis,
     redis_version: "7.0.15",
     version: "7.0.15",
@@ -295,6 +307,7 @@ const REDIS_70_ROWS: [RowChange; 11] = [
 
 const REDIS_72: Differences = Differences {
     name: "redis-7.2",
+    reload_tells_of_logs: true,
     redis_version: "7.2.5",
     version: "7.2.5",
     rows: &[],
@@ -347,6 +360,8 @@ const REDIS_82: Differences = Differences {
 // Valkey left at Redis 7.2.4.
 const VALKEY_81: Differences = Differences {
     name: "valkey-8.1",
+    bgsave_cancel: true,
+    dumps_need_a_name: true,
     family: Family::Valkey,
     redis_version: "7.2.4",
     version: "8.1.8",
@@ -363,6 +378,7 @@ const VALKEY_81: Differences = Differences {
 
 const VALKEY_91: Differences = Differences {
     name: "valkey-9.1",
+    multi_names_what_it_refuses: true,
     version: "9.1.2",
     embedded: Embedded::WithKey { header: 8, expiry: 0, room: 128 },
     fields: Fields::Valkey,

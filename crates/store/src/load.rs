@@ -129,7 +129,13 @@ pub struct Loader {
     stream_db: Option<u32>,
     origin: Option<Compat>,
     keys: u64,
+    /// AUX fields, if they are wanted.
+    notes: Option<Vec<Note>>,
+    merging: bool,
 }
+
+/// An AUX field: its name and its value.
+type Note = (Box<[u8]>, Box<[u8]>);
 
 impl Loader {
     /// A loader whose data set can be swapped into `keyspace`.
@@ -146,7 +152,27 @@ impl Loader {
             stream_db: None,
             origin: None,
             keys: 0,
+            notes: None,
+            merging: false,
         }
+    }
+
+    /// Keeps the AUX fields, to be asked for by [`notes`](Self::notes).
+    #[must_use]
+    pub fn keeping_notes(self) -> Self {
+        Self { notes: Some(Vec::new()), ..self }
+    }
+
+    /// Of a key that comes again, takes the later value.
+    #[must_use]
+    pub fn merging(self) -> Self {
+        Self { merging: true, ..self }
+    }
+
+    /// The AUX fields, if they were to be kept.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        self.notes.as_deref().unwrap_or_default()
     }
 
     /// The data set. Complete only after the decoder's `end`.
@@ -185,6 +211,7 @@ impl Loader {
                 self.keys += 1;
                 Ok(())
             }
+            Some(_) if self.merging => Ok(()),
             Some(_) => Err(Reject("the key stands twice in its database")),
         }
     }
@@ -192,6 +219,9 @@ impl Loader {
 
 impl Visitor for Loader {
     fn aux(&mut self, name: &[u8], value: &[u8]) {
+        if let Some(notes) = &mut self.notes {
+            notes.push((name.into(), value.into()));
+        }
         if name.eq_ignore_ascii_case(b"repl-stream-db") {
             self.stream_db = crate::number::parse_i64(value).and_then(|n| u32::try_from(n).ok());
             return;
@@ -210,7 +240,9 @@ impl Visitor for Loader {
     }
 
     fn function(&mut self, code: &[u8]) -> Result<(), Reject> {
-        self.loaded.functions.push(code.into());
+        if !(self.merging && self.loaded.functions.iter().any(|known| **known == *code)) {
+            self.loaded.functions.push(code.into());
+        }
         Ok(())
     }
 

@@ -12,8 +12,8 @@ use store::{Args, CommandError, CommandResult, Differences, Limits, Reply, Setti
 use super::{container, help, rows};
 use crate::engine::Engine;
 use crate::notify::Notifications;
-use crate::options::DebugCommand;
 use crate::reply::RespReply;
+use crate::saving::Settings;
 use crate::session::{Ground, Session};
 
 rows! { "server";
@@ -76,14 +76,8 @@ static OWN: [Own; 18] = [
     fixed("appendonly", no),
     fixed("cluster-enabled", no),
     fixed("databases", |engine| engine.keyspace.databases().to_string()),
-    fixed("enable-debug-command", |engine| {
-        match engine.options.debug_command {
-            DebugCommand::No => "no",
-            DebugCommand::Yes => "yes",
-            DebugCommand::Local => "local",
-        }
-        .to_owned()
-    }),
+    fixed("enable-debug-command", |engine| engine.options.debug_command.name().to_owned()),
+    fixed("enable-protected-configs", |engine| engine.options.protected_configs.name().to_owned()),
     fixed("list-compress-depth", zero),
     fixed("maxclients", |_| "10000".to_owned()),
     fixed("maxmemory-clients", zero),
@@ -115,7 +109,6 @@ static OWN: [Own; 18] = [
             },
         }),
     },
-    fixed("save", |_| String::new()),
     fixed("tcp-keepalive", zero),
     fixed("timeout", zero),
     Own {
@@ -145,6 +138,7 @@ fn all(engine: &Engine) -> Vec<(&'static str, String)> {
     }
     all.extend(engine.link_settings().list());
     all.extend(engine.serving.read().list());
+    all.extend(engine.saving.settings.read().list());
     all.sort_unstable_by_key(|(name, _)| *name);
     all
 }
@@ -193,6 +187,8 @@ enum What {
     Link,
     /// One of [`Serving`](crate::serving::Serving).
     Serving,
+    /// One of [`Settings`].
+    Saving,
 }
 
 impl What {
@@ -202,7 +198,11 @@ impl What {
         let own = || OWN.iter().find(|own| own.name == name || own.old_name == Some(name)).map(Self::Own);
         let of_link = || engine.link_settings().list().iter().any(|(known, _)| *known == name);
         let of_serving = || engine.serving.read().list().iter().any(|(known, _)| *known == name);
-        let other = || of_link().then_some(Self::Link).or_else(|| of_serving().then_some(Self::Serving));
+        let of_saving = || engine.saving.settings.read().list().iter().any(|(known, _)| *known == name);
+        let other = || {
+            let known = [(of_link(), Self::Link), (of_serving(), Self::Serving), (of_saving(), Self::Saving)];
+            known.into_iter().find_map(|(is, what)| is.then_some(what))
+        };
         setting.or_else(own).or_else(other)
     }
 }
@@ -240,6 +240,9 @@ fn set(
         {
             return Err(failed(name, "can't set immutable config"));
         }
+        if Settings::is_protected(&lower(name)) && !session.may(engine.options.protected_configs) {
+            return Err(failed(name, "can't set protected config"));
+        }
         if changes.iter().any(|change| change.name.eq_ignore_ascii_case(name)) {
             return Err(failed(name, "duplicate parameter"));
         }
@@ -247,6 +250,7 @@ fn set(
     }
     let (mut values, mut link) = (Vec::new(), engine.link_settings());
     let mut serving = engine.serving.read().clone();
+    let mut saving = engine.saving.settings.read().clone();
     for change in &changes {
         let name = lower(change.name);
         match change.what {
@@ -265,6 +269,11 @@ fn set(
                     return Err(failed(name.as_bytes(), &why));
                 }
             }
+            What::Saving => {
+                if let Some(Err(why)) = saving.set(&name, change.value, compat.differences()) {
+                    return Err(failed(name.as_bytes(), &why));
+                }
+            }
             What::Own(Own { set: Some(Change { check, .. }), .. }) => {
                 check(change.value).map_err(|why| failed(name.as_bytes(), why))?;
             }
@@ -276,6 +285,9 @@ fn set(
     }
     if changes.iter().any(|change| matches!(change.what, What::Serving)) {
         engine.change_serving(|settings| *settings = serving);
+    }
+    if changes.iter().any(|change| matches!(change.what, What::Saving)) {
+        *engine.saving.settings.write() = saving;
     }
     for (name, value) in values {
         engine.keyspace.limits().set(name, value);

@@ -19,6 +19,7 @@ mod handshake;
 mod memory;
 mod pubsub;
 mod replication;
+mod saving;
 mod script;
 mod server;
 mod tracking;
@@ -77,7 +78,7 @@ macro_rules! rows {
 pub(crate) use config::memory;
 use rows;
 
-static GROUPS: [&[Row]; 14] = [
+static GROUPS: [&[Row]; 15] = [
     acl::TABLE,
     client::TABLE,
     command::TABLE,
@@ -88,6 +89,7 @@ static GROUPS: [&[Row]; 14] = [
     memory::TABLE,
     pubsub::TABLE,
     replication::TABLE,
+    saving::TABLE,
     script::TABLE,
     server::TABLE,
     tracking::TABLE,

@@ -4,7 +4,6 @@ use store::command::Flags;
 use store::{Args, CommandResult, Reply};
 
 use super::rows;
-use crate::engine::unix_ms;
 use crate::info;
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
@@ -12,8 +11,6 @@ use crate::session::{Ground, Session};
 rows! { "server";
     /// Returns information and statistics about the server.
     "info" -1 [Flags::LOADING, Flags::STALE], since "1.0.0", cost "O(1)" => info;
-    /// Returns the Unix timestamp of the last successful save to disk.
-    "lastsave" 1 [Flags::FAST, Flags::LOADING, Flags::STALE], since "1.0.0", cost "O(1)" => lastsave;
     /// Returns the server time.
     "time" 1 [Flags::FAST, Flags::LOADING, Flags::STALE], since "2.6.0", cost "O(1)" => time;
 }
@@ -36,16 +33,5 @@ fn time(_: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_
     out.encoder().array(2);
     out.bulk((micros / 1_000_000).to_string().as_bytes());
     out.bulk((micros % 1_000_000).to_string().as_bytes());
-    Ok(())
-}
-
-fn lastsave(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
-    let uptime = i64::try_from(session.engine.uptime().as_secs()).unwrap_or(0);
-    out.integer(unix_ms() / 1000 - uptime);
     Ok(())
 }

@@ -80,6 +80,11 @@ impl Sieve {
         self.lost.lock().clear();
     }
 
+    /// These were lost when the data set was saved.
+    pub(crate) fn lose_again(&self, keys: Vec<(u32, Box<[u8]>)>) {
+        self.lost.lock().extend(keys);
+    }
+
     /// Whether a command can matter at all: before any lock is taken for it.
     pub(crate) fn concerns(&self, db: u32, row: Option<&Command>, args: Args<'_>) -> bool {
         if !self.filter.keeps_command(args.at(0)) {

@@ -12,7 +12,6 @@ use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Compat, ShardSet, View, Viewer};
 
 use super::{help, rows};
-use crate::options::DebugCommand;
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
@@ -44,7 +43,7 @@ const fn form(name: &'static str, args: (usize, usize), known: fn(Compat) -> boo
 
 const MANY: usize = usize::MAX;
 
-static FORMS: [Form; 26] = [
+static FORMS: [Form; 27] = [
     form("change-repl-id", (0, 0), ALL, switches::change_repl_id),
     form("dict-resizing", (1, 1), NOT_70, switches::dict_resizing),
     form("digest", (0, 0), ALL, digest::digest),
@@ -65,6 +64,7 @@ static FORMS: [Form; 26] = [
     form("protocol", (1, 1), ALL, protocol::protocol),
     form("quicklist", (1, 2), ALL, inspect::quicklist),
     form("quicklist-packed-threshold", (1, 1), ALL, switches::packed_threshold),
+    form("reload", (0, MANY), ALL, switches::reload),
     form("replicate", (1, MANY), ALL, switches::replicate),
     form("sdslen", (1, 1), ALL, inspect::sdslen),
     form("set-active-expire", (1, 1), ALL, switches::set_active_expire),
@@ -83,7 +83,7 @@ fn debug(
     out: &mut RespReply<'_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    if !allowed(session) {
+    if !session.may(session.engine.options.debug_command) {
         return Err(CommandError::err(
             "DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
         ));
@@ -97,17 +97,6 @@ fn debug(
     match form {
         Some(form) => (form.run)(session, args, out, ground),
         None => Err(unknown(args)),
-    }
-}
-
-/// Whether this client may use DEBUG at all.
-fn allowed(session: &Session) -> bool {
-    match session.engine.options.debug_command {
-        DebugCommand::No => false,
-        DebugCommand::Yes => true,
-        DebugCommand::Local => {
-            session.engine.clients.get(session.id).is_none_or(|client| client.addr.ip().is_loopback())
-        }
     }
 }
 

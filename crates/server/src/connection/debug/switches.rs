@@ -1,5 +1,6 @@
 //! DEBUG forms that change something.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use store::{Args, CommandError, CommandResult, Expiry, Reply, ShardSet};
 use super::lenient;
 use crate::connection::config::memory;
 use crate::reply::RespReply;
-use crate::session::{Ground, Session};
+use crate::saving::{Reload, ReloadError};
+use crate::session::{After, Ground, Session, Wait};
 
 /// Answers OK.
 fn ok(out: &mut RespReply<'_>) -> CommandResult {
@@ -193,4 +195,52 @@ pub(super) fn populate(
         session.engine.transact(&set, session.db, |txn| portion.clone().try_for_each(|n| make(txn, n)))?;
     }
     ok(out)
+}
+
+/// Through a dump and back, with no write in between.
+pub(super) fn reload(
+    session: &mut Session,
+    args: Args<'_>,
+    _: &mut RespReply<'_>,
+    ground: &mut Ground<'_, '_>,
+) -> CommandResult {
+    let mut how = Reload { save: true, flush: true, merge: false };
+    for option in args.from(2) {
+        match option.to_ascii_lowercase().as_slice() {
+            b"merge" => how.merge = true,
+            b"noflush" => how.flush = false,
+            b"nosave" => how.save = false,
+            _ => {
+                return Err(CommandError::err(
+                    "DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    if !matches!(ground, Ground::Free) {
+        return Err(CommandError::err("DEBUG RELOAD cannot be part of a transaction here"));
+    }
+    let engine = Arc::clone(&session.engine);
+    if !how.save && !engine.is_writable() {
+        return Err(CommandError::err("DEBUG RELOAD NOSAVE would make this replica differ from its primary"));
+    }
+    session.after = After::Wait(Wait(Box::pin(async move {
+        let Ok(turn) = Arc::clone(&engine.syncs.turn).acquire_owned().await else { return Vec::new() };
+        let tells_of_logs = engine.compat().differences().reload_tells_of_logs;
+        let reloaded = tokio::task::spawn_blocking(move || {
+            let reloaded = engine.reload(how);
+            drop(turn);
+            reloaded
+        });
+        match reloaded.await {
+            Ok(Ok(())) => b"+OK\r\n".to_vec(),
+            Ok(Err(error @ ReloadError::Save(_))) => format!("-ERR {error}\r\n").into_bytes(),
+            failed => {
+                tracing::error!(?failed, "no reload");
+                let logs = if tells_of_logs { ", check server logs." } else { "" };
+                format!("-ERR Error trying to load the RDB dump{logs}\r\n").into_bytes()
+            }
+        }
+    })));
+    Ok(())
 }
