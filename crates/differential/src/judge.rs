@@ -37,6 +37,7 @@ const ROWS: &[(&str, Judge)] = &[
     ("config", Judge::Free),
     ("debug", Judge::Free),
     ("expiretime", Judge::Near(2)),
+    ("function", Judge::Unordered(1)),
     ("hgetall", Judge::Unordered(2)),
     ("hkeys", Judge::Unordered(1)),
     ("hrandfield", Judge::Shape),

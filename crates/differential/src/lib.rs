@@ -18,6 +18,7 @@
 //! ```
 
 mod atoms;
+mod body;
 pub mod command;
 mod contents;
 pub mod families;

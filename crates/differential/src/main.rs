@@ -24,6 +24,9 @@ struct Arguments {
     /// Runs this list of commands instead, as a difference was printed.
     #[arg(long)]
     replay: Option<std::path::PathBuf>,
+    /// Prints a difference with all the commands before it.
+    #[arg(long)]
+    whole: bool,
     /// Goes on with the next family after a difference.
     #[arg(long)]
     keep_going: bool,
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
                     return ExitCode::FAILURE;
                 }
             };
+            soak.shrinks = !arguments.whole;
             match soak.run(seed, arguments.commands) {
                 Ok(done) => {
                     let rate = done as f64 / started.elapsed().as_secs_f64();

@@ -20,6 +20,8 @@ pub struct Soak {
     server: Server,
     family: &'static Family,
     pair: Pair,
+    /// Whether a difference is made short.
+    pub shrinks: bool,
 }
 
 impl Soak {
@@ -28,7 +30,7 @@ impl Soak {
     /// # Errors
     /// A socket or thread that cannot be had.
     pub fn new(server: Server, family: &'static Family) -> io::Result<Self> {
-        Ok(Self { server, family, pair: Pair::start(server)? })
+        Ok(Self { server, family, pair: Pair::start(server)?, shrinks: true })
     }
 
     /// Runs rounds until `commands` have run; the seeds are `seed` and those that follow from it. Answers how many
@@ -70,12 +72,19 @@ impl Soak {
                 *pair = Pair::start(server).ok()?;
             }
             let found = pair.run(round).err();
-            if found.as_ref().is_some_and(|found| found.what.starts_with("our replica")) {
+            // A server that has died would fail whatever comes next, too.
+            let needs_others = |found: &Box<Difference>| {
+                found.what.starts_with("our replica")
+                    || found.ours.contains("Connection")
+                    || found.index == round.commands.len()
+            };
+            if found.as_ref().is_some_and(needs_others) {
                 *pair = Pair::start(server).ok()?;
             }
             found
         };
-        let (round, difference) = shrink(round, difference, &mut fails);
+        let (round, difference) =
+            if self.shrinks { shrink(round, difference, &mut fails) } else { (round, difference) };
         Failure { server: self.server, family: self.family.name, seed, round, difference }
     }
 }

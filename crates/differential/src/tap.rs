@@ -68,7 +68,9 @@ impl Tap {
             }
             // Servers keep the name as the client wrote it.
             command[0] = name;
-            command.insert(0, self.db.clone());
+            // MULTI is of no database: SELECT comes before it or behind it.
+            let is_multi = command.first().is_some_and(|name| name.eq_ignore_ascii_case(b"MULTI"));
+            command.insert(0, if is_multi { Vec::new() } else { self.db.clone() });
             all.push(command);
         }
         // Whoever is silent for a minute is dropped.

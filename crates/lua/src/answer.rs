@@ -86,12 +86,17 @@ fn line(frame: &mut Frame<'_>, field: &str) -> Option<Vec<u8>> {
     line
 }
 
+/// What is left of a text where the servers take it as one of C's.
+pub(crate) fn until_nul(text: &[u8]) -> &[u8] {
+    text.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
 fn write_table(frame: &mut Frame<'_>, resp3: bool, out: &mut dyn ScriptReply, depth: usize) {
     if let Some(line) = line(frame, "err") {
-        return out.error(&line);
+        return out.error(until_nul(&line));
     }
     if let Some(status) = line(frame, "ok") {
-        return out.simple(&status);
+        return out.simple(until_nul(&status));
     }
     frame.get_field(-1, "double");
     if let Some(n) = frame.number(-1) {
@@ -106,14 +111,17 @@ fn write_table(frame: &mut Frame<'_>, resp3: bool, out: &mut dyn ScriptReply, de
         frame.pop(1);
     }
     if let Some(digits) = line(frame, "big_number") {
-        return out.big_number(&digits);
+        let cut = frame.host().options.flavour.cuts_big_numbers;
+        return out.big_number(if cut { until_nul(&digits) } else { &digits });
     }
     frame.get_field(-1, "verbatim_string");
     if frame.kind(-1) == Kind::Table {
         frame.get_field(-1, "string");
         frame.get_field(-2, "format");
         if let (Some(text), Some(format)) = (frame.text(-2), frame.text(-1)) {
-            return out.verbatim(format, text);
+            let format = until_nul(format);
+            let format = std::array::from_fn::<u8, 3, _>(|at| format.get(at).copied().unwrap_or(b' '));
+            return out.verbatim(&format, text);
         }
         frame.pop(2);
     }

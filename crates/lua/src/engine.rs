@@ -17,13 +17,13 @@ use crate::limit::KillSwitch;
 use crate::options::Options;
 use crate::raw::{Failed, Frame, Kept, State};
 use crate::sandbox::{self, Sandbox, World};
-use crate::script::{Digest, DigestHasher, Script, Scripts, Stats};
+use crate::script::{Digest, DigestHasher, Origin, Script, Scripts, Stats};
 
 /// Runs scripts, one at a time. `Send`, so that a pool can hand it around.
 ///
 /// Building one costs a few hundred microseconds; a cached script runs in well under one.
 pub struct Engine {
-    options: Options,
+    pub(crate) options: Options,
     scripts: Arc<Scripts>,
     pub(crate) functions: Arc<Functions>,
     pub(crate) loaded: Option<Loaded>,
@@ -101,7 +101,7 @@ impl Engine {
         call: &mut dyn Call,
         out: &mut dyn ScriptReply,
     ) -> Result<(), Error> {
-        let digest = self.prepare(source)?;
+        let digest = self.prepare(source, Origin::Eval)?;
         self.run_compiled(digest, keys, args, call, out)
     }
 
@@ -121,13 +121,13 @@ impl Engine {
 
     /// The script of `source`, compiled; for callers that look at its [`Script::flags`] before they run it.
     pub fn script(&mut self, source: &[u8]) -> Result<Arc<Script>, Error> {
-        let digest = self.prepare(source)?;
+        let digest = self.prepare(source, Origin::Eval)?;
         self.compiled.get(&digest).map(|compiled| Arc::clone(&compiled.script)).ok_or(Error::NoScript)
     }
 
     /// SCRIPT LOAD: compiles and keeps `source`; answers its digest in hexadecimal.
     pub fn load(&mut self, source: &[u8]) -> Result<String, Error> {
-        Ok(self.prepare(source)?.to_hex())
+        Ok(self.prepare(source, Origin::Load)?.to_hex())
     }
 
     /// SCRIPT EXISTS, for one digest.
@@ -148,17 +148,30 @@ impl Engine {
         self.scripts.stats()
     }
 
-    /// Bytes that the interpreter holds.
+    /// Bytes that the interpreter of scripts holds.
     pub fn used_memory(&self) -> usize {
-        let functions = self.loaded.as_ref().map_or(0, |loaded| loaded.sandbox.state.memory().used());
-        self.sandbox.state.memory().used() + functions
+        self.sandbox.state.memory().used()
     }
 
-    fn prepare(&mut self, source: &[u8]) -> Result<Digest, Error> {
+    /// Bytes that the interpreter of functions holds; there is none until a function is first needed.
+    pub fn used_by_functions(&self) -> usize {
+        self.loaded.as_ref().map_or(0, |loaded| loaded.sandbox.state.memory().used())
+    }
+
+    /// Lets go of the interpreter of functions, for instance after FUNCTION FLUSH: the next call makes another.
+    pub fn release_functions(&mut self) {
+        self.loaded = None;
+    }
+
+    fn prepare(&mut self, source: &[u8], origin: Origin) -> Result<Digest, Error> {
         self.drop_dead_scripts();
         let digest = Digest::of(source);
-        if !self.compiled.contains_key(&digest) {
-            let script = self.scripts.insert(digest, source, &self.options.flavour)?;
+        if let Some(compiled) = self.compiled.get(&digest) {
+            if origin == Origin::Load {
+                self.scripts.hold(&compiled.script);
+            }
+        } else {
+            let script = self.scripts.insert(digest, source, origin, &self.options.flavour)?;
             self.compile(script)?;
             // The insertion may have evicted what another of ours stood for.
             self.drop_dead_scripts();

@@ -31,7 +31,7 @@ impl Engine {
     /// # Errors
     /// What is wrong with it. Nothing has changed then.
     pub fn load_library(&mut self, code: &[u8], replace: bool) -> Result<String, Error> {
-        let (name, _) = functions::parse(code)?;
+        let (name, _) = functions::parse(code, &self.options.flavour)?;
         if !replace && self.functions.has_library(&name) {
             return Err(Error::Function(format!("Library '{name}' already exists")));
         }
@@ -46,7 +46,7 @@ impl Engine {
     pub fn load_libraries(&mut self, codes: &[&[u8]], policy: Policy) -> Result<(), Error> {
         let mut libraries = Vec::with_capacity(codes.len());
         for code in codes {
-            let (name, _) = functions::parse(code)?;
+            let (name, _) = functions::parse(code, &self.options.flavour)?;
             let id = self.functions.next_id();
             let registered = self.run_library(code)?;
             if registered.is_empty() {
@@ -118,7 +118,7 @@ impl Engine {
 
     /// Runs a library's source in the little world of loading; what it registered.
     fn run_library(&mut self, code: &[u8]) -> Result<Vec<Registered>, Error> {
-        let (_, body) = functions::parse(code)?;
+        let (_, body) = functions::parse(code, &self.options.flavour)?;
         self.drop_dead_libraries();
         self.arm(Some(LOAD_LIMIT));
         self.loaded()?;

@@ -14,6 +14,12 @@ pub struct Flavour {
     pub shortest_numbers: bool,
     /// A runtime error names the script's digest (Valkey 9 leaves its place empty).
     pub named_errors: bool,
+    /// How many scripts that came by EVAL are kept; the least recently used goes first. Those of SCRIPT LOAD stay.
+    pub kept_evals: Option<usize>,
+    /// In a shebang line, text may follow a quote at once.
+    pub(crate) joins_quoted: bool,
+    /// A big number ends at its first NUL, as errors and statuses do everywhere.
+    pub(crate) cuts_big_numbers: bool,
     /// The engine of a shebang line is looked up among several.
     pub(crate) many_engines: bool,
     /// What messages call the API.
@@ -75,6 +81,9 @@ impl Flavour {
         os: false,
         shortest_numbers: false,
         named_errors: true,
+        kept_evals: None,
+        joins_quoted: false,
+        cuts_big_numbers: false,
         many_engines: false,
         api: "redis",
         this_call: "this redis lib call",
@@ -99,7 +108,8 @@ impl Flavour {
     };
 
     /// Redis 7.4.
-    pub const REDIS_7_4: Self = Self { redis_version: [7, 4, 2], os: true, ..Self::REDIS_7_2 };
+    pub const REDIS_7_4: Self =
+        Self { redis_version: [7, 4, 2], os: true, kept_evals: Some(500), ..Self::REDIS_7_2 };
 
     /// Redis 8.2.3.
     pub const REDIS_8_2: Self = Self { redis_version: [8, 2, 3], ..Self::REDIS_7_4 };
@@ -124,6 +134,8 @@ impl Flavour {
     pub const VALKEY_9_1: Self = Self {
         valkey_version: Some([9, 1, 2]),
         named_errors: false,
+        joins_quoted: true,
+        cuts_big_numbers: true,
         not_allowed: "ERR This Valkey command is not allowed from script",
         ..Self::VALKEY_8_1
     };

@@ -1,5 +1,6 @@
 //! An interpreter that scripts cannot leave.
 
+use crate::answer::until_nul;
 use crate::current::{self, Fault};
 use crate::error::Error;
 use crate::host::Host;
@@ -87,7 +88,7 @@ fn push_host(frame: &mut Frame<'_>, world: World) -> Result<(), Raise> {
 
 /// Called by the prelude's handler where an uncaught error was raised, while its frames are still there.
 fn note(frame: &mut Frame<'_>) -> Result<usize, Raise> {
-    let line = frame.arg_or_number(1).unwrap_or_default().into_owned();
+    let line = until_nul(&frame.arg_or_number(1).unwrap_or_default()).to_vec();
     let place = place(frame);
     current::with(|now| {
         now.run.fault = Some(Fault { line, place });

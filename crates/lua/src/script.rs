@@ -96,7 +96,19 @@ pub struct Script {
     body: usize,
     flags: Flags,
     pub(crate) alive: AtomicBool,
+    /// It came by SCRIPT LOAD, and is not evicted to keep few that came by EVAL.
+    held: AtomicBool,
     used: AtomicU64,
+}
+
+/// Not used yet.
+const NEVER: u64 = u64::MAX;
+
+/// How a script came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Eval,
+    Load,
 }
 
 impl Script {
@@ -104,7 +116,8 @@ impl Script {
         let (flags, body) = shebang::parse(source, flavour)?;
         let body = source.len() - body.len();
         let source = source.into();
-        Ok(Self { digest, source, body, flags, alive: AtomicBool::new(true), used: AtomicU64::new(0) })
+        let (alive, held) = (AtomicBool::new(true), AtomicBool::new(false));
+        Ok(Self { digest, source, body, flags, alive, held, used: AtomicU64::new(NEVER) })
     }
 
     /// Its name.
@@ -154,6 +167,8 @@ struct Table {
     by_digest: HashMap<Digest, Arc<Script>, DigestHasher>,
     bytes: usize,
     evicted: u64,
+    /// How many came by EVAL.
+    evals: usize,
 }
 
 impl Scripts {
@@ -172,23 +187,50 @@ impl Scripts {
         &self,
         digest: Digest,
         source: &[u8],
+        origin: Origin,
         flavour: &Flavour,
     ) -> Result<Arc<Script>, Error> {
         let mut table = self.table();
-        if let Some(script) = table.by_digest.get(&digest) {
-            return Ok(Arc::clone(script));
+        if let Some(script) = table.by_digest.get(&digest).cloned() {
+            if origin == Origin::Load {
+                hold(&mut table, &script);
+            }
+            return Ok(script);
         }
         let script = Arc::new(Script::new(digest, source, flavour)?);
         self.touch(&script);
-        while self.bound.is_some_and(|bound| table.by_digest.len() >= bound) {
-            let oldest = table.by_digest.values().min_by_key(|s| s.used.load(Ordering::Relaxed)).cloned();
-            let Some(oldest) = oldest else { break };
-            self.remove(&mut table, &oldest);
-            table.evicted += 1;
+        while self.bound.is_some_and(|bound| table.by_digest.len() >= bound) && self.evict(&mut table, false)
+        {
+        }
+        match origin {
+            Origin::Load => script.held.store(true, Ordering::Relaxed),
+            Origin::Eval => {
+                while flavour.kept_evals.is_some_and(|most| table.evals >= most)
+                    && self.evict(&mut table, true)
+                {}
+                table.evals += 1;
+            }
         }
         table.bytes += source.len();
         table.by_digest.insert(digest, Arc::clone(&script));
         Ok(script)
+    }
+
+    /// SCRIPT LOAD of one that is here already.
+    pub(crate) fn hold(&self, script: &Arc<Script>) {
+        hold(&mut self.table(), script);
+    }
+
+    /// The least recently used goes; with `evals`, of those that came by EVAL. False if there is none.
+    fn evict(&self, table: &mut Table, evals: bool) -> bool {
+        let may_go = |script: &&Arc<Script>| !(evals && script.held.load(Ordering::Relaxed));
+        let used = |script: &&Arc<Script>| script.used.load(Ordering::Relaxed);
+        let Some(oldest) = table.by_digest.values().filter(may_go).min_by_key(used).cloned() else {
+            return false;
+        };
+        self.remove(table, &oldest);
+        table.evicted += 1;
+        true
     }
 
     /// Takes a script out that turned out not to compile.
@@ -214,7 +256,7 @@ impl Scripts {
             script.alive.store(false, Ordering::Relaxed);
         }
         table.by_digest = HashMap::default();
-        table.bytes = 0;
+        (table.bytes, table.evals) = (0, 0);
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -230,8 +272,9 @@ impl Scripts {
     }
 
     pub(crate) fn touch(&self, script: &Script) {
-        if self.bound.is_some() {
-            script.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        // One that all cores use writes nothing that they share.
+        if script.used.load(Ordering::Relaxed) != self.clock.load(Ordering::Relaxed) {
+            script.used.store(self.clock.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
     }
 
@@ -239,6 +282,7 @@ impl Scripts {
         script.alive.store(false, Ordering::Relaxed);
         if table.by_digest.remove(&script.digest).is_some() {
             table.bytes -= script.source.len();
+            table.evals -= usize::from(!script.held.load(Ordering::Relaxed));
         }
         self.generation.fetch_add(1, Ordering::Release);
     }
@@ -249,6 +293,12 @@ impl Scripts {
     }
 }
 
+fn hold(table: &mut Table, script: &Script) {
+    if table.by_digest.contains_key(&script.digest) && !script.held.swap(true, Ordering::Relaxed) {
+        table.evals -= 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,13 +306,38 @@ mod tests {
     #[test]
     fn a_bounded_cache_drops_the_least_recently_used() {
         let scripts = Scripts::bounded(2);
-        let add = |s: &[u8]| scripts.insert(Digest::of(s), s, &Flavour::REDIS_7_0).expect("valid");
+        let add =
+            |s: &[u8]| scripts.insert(Digest::of(s), s, Origin::Load, &Flavour::REDIS_7_0).expect("valid");
         let (a, _b) = (add(b"return 1"), add(b"return 2"));
         scripts.touch(&a);
         add(b"return 3");
         assert!(scripts.find(Digest::of(b"return 1")).is_some());
         assert!(scripts.find(Digest::of(b"return 2")).is_none());
         assert_eq!(scripts.stats(), Stats { scripts: 2, source_bytes: 16, evicted: 1 });
+    }
+
+    #[test]
+    fn few_that_came_by_eval_are_kept_and_those_that_were_loaded_stay() {
+        let flavour = Flavour { kept_evals: Some(2), ..Flavour::REDIS_8_2 };
+        let scripts = Scripts::new();
+        let add = |s: &[u8], origin| scripts.insert(Digest::of(s), s, origin, &flavour).expect("valid");
+        let is_here = |s: &[u8]| scripts.find(Digest::of(s)).is_some();
+        add(b"return 0", Origin::Load);
+        let one = add(b"return 1", Origin::Eval);
+        add(b"return 2", Origin::Eval);
+        scripts.touch(&one);
+        add(b"return 3", Origin::Eval);
+        assert!(
+            is_here(b"return 0") && is_here(b"return 1") && !is_here(b"return 2") && is_here(b"return 3")
+        );
+        // What is loaded now counts no more.
+        add(b"return 1", Origin::Load);
+        add(b"return 4", Origin::Eval);
+        add(b"return 5", Origin::Eval);
+        assert!(is_here(b"return 0") && is_here(b"return 1") && !is_here(b"return 3"));
+        assert_eq!((scripts.stats().scripts, scripts.stats().evicted), (4, 2));
+        scripts.flush();
+        assert_eq!(scripts.stats(), Stats { scripts: 0, source_bytes: 0, evicted: 2 });
     }
 
     #[test]

@@ -60,15 +60,10 @@ pub(crate) fn parse<'a>(source: &'a [u8], flavour: &Flavour) -> Result<(Flags, &
     let shebang = |text: &str| Error::Shebang(text.to_owned());
     let end = source.iter().position(|byte| *byte == b'\n');
     let (line, body) = source.split_at(end.ok_or_else(|| shebang("Invalid script shebang"))?);
-    let words = words::split(line).ok_or_else(|| shebang("Invalid engine in script shebang"))?;
+    let words = words::split(line, flavour.joins_quoted)
+        .ok_or_else(|| shebang("Invalid engine in script shebang"))?;
     let engine = words.first().map(|word| String::from_utf8_lossy(word)).unwrap_or_default();
-    if flavour.many_engines {
-        // Valkey looks engines up by name, in any case.
-        let name = engine.strip_prefix("#!").unwrap_or_default();
-        if !name.eq_ignore_ascii_case("lua") {
-            return Err(Error::Shebang(format!("Could not find scripting engine '{name}'")));
-        }
-    } else if engine != "#!lua" {
+    if !flavour.many_engines && engine != "#!lua" {
         return Err(Error::Shebang(format!("Unexpected engine in script shebang: {engine}")));
     }
     let mut flags = Flags { declared: true, ..Flags::default() };
@@ -83,6 +78,11 @@ pub(crate) fn parse<'a>(source: &'a [u8], flavour: &Flavour) -> Result<(Flags, &
                 return Err(Error::Shebang(format!("Unexpected flag in script shebang: {flag}")));
             }
         }
+    }
+    // Valkey looks engines up by name, in any case, when it has read the rest.
+    let name = engine.strip_prefix("#!").unwrap_or_default();
+    if !name.eq_ignore_ascii_case("lua") {
+        return Err(Error::Shebang(format!("Could not find scripting engine '{name}'")));
     }
     Ok((flags, body))
 }

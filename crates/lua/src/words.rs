@@ -1,7 +1,7 @@
 //! A line split into words as a shell would, for the first line of scripts and libraries.
 
-/// The words of `line`, or nothing where a quote is not closed or text follows one at once.
-pub(crate) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+/// The words of `line`, or nothing where a quote is not closed or, unless `joins`, text follows one at once.
+pub(crate) fn split(line: &[u8], joins: bool) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = line;
     loop {
@@ -13,7 +13,7 @@ pub(crate) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
         if rest.is_empty() {
             return Some(words);
         }
-        let (word, after) = word(rest)?;
+        let (word, after) = word(rest, joins)?;
         words.push(word);
         rest = after;
     }
@@ -24,7 +24,7 @@ fn is_blank(byte: u8) -> bool {
 }
 
 /// The word at the start, and what follows.
-fn word(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+fn word(mut rest: &[u8], joins: bool) -> Option<(Vec<u8>, &[u8])> {
     let mut word = Vec::new();
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
@@ -36,6 +36,9 @@ fn word(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
                 word.push(byte);
                 continue;
             }
+        }
+        if joins {
+            continue;
         }
         // A quote ends its word.
         return match rest.first() {
@@ -98,10 +101,11 @@ mod tests {
 
     #[test]
     fn words_are_split_as_a_shell_would() {
-        let words = |line: &[u8]| split(line).map(|all| all.join(&b'|'));
+        let words = |line: &[u8]| split(line, false).map(|all| all.join(&b'|'));
         assert_eq!(words(b"  a  'b c' \"d\\n\\x41\" e"), Some(b"a|b c|d\nA|e".to_vec()));
         assert_eq!(words(b"name=\"q\""), Some(b"name=q".to_vec()));
         assert_eq!(words(b"\"open"), None);
         assert_eq!(words(b"'a'b"), None);
+        assert_eq!(split(b"x'a'b \"c\"", true), Some(vec![b"xab".to_vec(), b"c".to_vec()]));
     }
 }

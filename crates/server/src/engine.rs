@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::acl::{Acl, UsersError};
 use crate::blocked::Blocked;
 use crate::clients::Clients;
-use crate::memory::Peak;
+use crate::memory::{Peak, Usage};
 use crate::notify::Notifications;
 use crate::options::Options;
 use crate::pubsub::PubSub;
@@ -180,6 +180,8 @@ pub struct Engine {
     pub(crate) paused: AtomicBool,
     pub(crate) expiry_cursor: AtomicUsize,
     pub(crate) peak: Peak,
+    /// For scripts that ask while they hold all locks themselves.
+    pub(crate) last_usage: Mutex<Usage>,
     started: Instant,
     run_id: ReplId,
 }
@@ -224,6 +226,7 @@ impl Engine {
             paused: AtomicBool::new(false),
             expiry_cursor: AtomicUsize::new(0),
             peak: Peak::default(),
+            last_usage: Mutex::default(),
             started: Instant::now(),
             run_id: ReplId::random(),
             options,

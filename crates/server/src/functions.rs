@@ -35,7 +35,7 @@ pub(crate) fn delete(engine: &Engine, name: &[u8]) -> CommandResult {
 /// FUNCTION FLUSH.
 pub(crate) fn flush(engine: &Engine) -> CommandResult {
     changing(engine, || {
-        engine.scripts.functions().flush();
+        engine.scripts.flush_functions();
         Ok(())
     })
 }
@@ -79,7 +79,7 @@ impl Visitor for Sources {
 /// After a full sync or a load: the libraries are those that the dump carried. One that cannot be loaded is counted
 /// as divergence.
 pub(crate) fn adopt(engine: &Engine) {
-    engine.scripts.functions().flush();
+    engine.scripts.flush_functions();
     for code in engine.keyspace.functions() {
         let loaded = engine.scripts.with(|interpreter| interpreter.load_library(&code, false));
         if let Err(error) = loaded {
@@ -98,7 +98,7 @@ pub(crate) fn policy(word: &[u8]) -> Option<Policy> {
 /// A FUNCTION command of a primary's stream.
 pub(crate) fn apply(engine: &Engine, args: Args<'_>) -> CommandResult {
     if args.is(1, "load") && args.len() >= 3 {
-        let replace = args.len() == 4 && args.is(2, "replace");
+        let replace = args.len() > 3 && args.is(2, "replace");
         load(engine, args.at(args.len() - 1), replace).map(|_| ())
     } else if args.is(1, "delete") && args.len() == 3 {
         delete(engine, args.at(2))

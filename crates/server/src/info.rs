@@ -130,6 +130,7 @@ fn memory(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     }
     line!(out, "total_system_memory:{machine}");
     line!(out, "total_system_memory_human:{}", human(machine));
+    scripts(engine, out)?;
     line!(out, "maxmemory:{limit}");
     line!(out, "maxmemory_human:{}", human(limit));
     line!(out, "maxmemory_policy:{}", limits.policy().name());
@@ -161,6 +162,28 @@ fn memory(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "active_defrag_running:0");
     line!(out, "lazyfree_pending_objects:0");
     line!(out, "lazyfreed_objects:0");
+    Ok(())
+}
+
+/// What scripts and functions take.
+fn scripts(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    let (eval, called) = engine.scripts.memory();
+    let (known, functions) = (engine.scripts.known().stats(), engine.scripts.functions());
+    let (libraries, count) = functions.count();
+    let sources = known.source_bytes + functions.source_bytes();
+    line!(out, "used_memory_lua:{eval}");
+    line!(out, "used_memory_vm_eval:{eval}");
+    line!(out, "used_memory_lua_human:{}", human(eval));
+    line!(out, "used_memory_scripts_eval:{}", known.source_bytes);
+    line!(out, "number_of_cached_scripts:{}", known.scripts);
+    line!(out, "number_of_functions:{count}");
+    line!(out, "number_of_libraries:{libraries}");
+    line!(out, "used_memory_vm_functions:{called}");
+    line!(out, "used_memory_vm_total:{}", eval + called);
+    line!(out, "used_memory_vm_total_human:{}", human(eval + called));
+    line!(out, "used_memory_functions:{}", functions.source_bytes());
+    line!(out, "used_memory_scripts:{sources}");
+    line!(out, "used_memory_scripts_human:{}", human(sources));
     Ok(())
 }
 
@@ -234,6 +257,9 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "total_net_output_bytes:{}", read(&s.bytes_out));
     line!(out, "expired_keys:{}", read(&s.expired_keys));
     line!(out, "evicted_keys:0");
+    if engine.scripts.evicts() {
+        line!(out, "evicted_scripts:{}", engine.scripts.known().stats().evicted);
+    }
     line!(out, "sync_full:{}", read(&s.full_syncs_served));
     line!(out, "sync_partial_ok:{}", read(&s.partial_syncs_served));
     line!(out, "sync_partial_err:0");

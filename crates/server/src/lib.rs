@@ -41,6 +41,7 @@ mod pulse;
 mod reply;
 mod running;
 mod saving;
+mod scripted;
 mod scripts;
 mod serving;
 mod session;

@@ -36,7 +36,7 @@ pub(crate) struct OfDb {
 }
 
 /// The history's numbers, which the writer's lock guards.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct History {
     pub(crate) previous: Option<Position>,
     pub(crate) first_byte_offset: u64,
@@ -44,7 +44,7 @@ pub(crate) struct History {
 }
 
 /// What can only be counted under locks, at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Usage {
     pub(crate) dbs: Vec<OfDb>,
     pub(crate) history: History,
@@ -81,7 +81,7 @@ impl Usage {
         drop(writing);
         let used = counts.bytes + tables + backlog;
         let (peak, peak_time) = engine.peak.observe(used);
-        Self {
+        let usage = Self {
             dbs,
             history,
             payload: counts.bytes,
@@ -91,7 +91,9 @@ impl Usage {
             peak,
             peak_time,
             resident: resident_bytes().unwrap_or(used),
-        }
+        };
+        engine.last_usage.lock().clone_from(&usage);
+        usage
     }
 
     /// All that is accounted.

@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::functions;
 use crate::reply::RespReply;
 use crate::running::{Running, Turn};
+use crate::scripted;
 use crate::session::{Found, Ground};
 
 /// Interpreters that wait for work, and the scripts and functions that they share.
@@ -66,6 +67,24 @@ impl Scripts {
     pub(crate) fn flush(&self) {
         self.known.flush();
         self.idle.lock().clear();
+    }
+
+    /// Whether few of the scripts that came by EVAL are kept.
+    pub(crate) fn evicts(&self) -> bool {
+        self.options.read().flavour.kept_evals.is_some()
+    }
+
+    /// Bytes that the waiting interpreters hold: those of scripts, and those of functions.
+    pub(crate) fn memory(&self) -> (usize, usize) {
+        let idle = self.idle.lock();
+        let sum = |used: fn(&lua::Engine) -> usize| idle.iter().map(used).sum();
+        (sum(lua::Engine::used_memory), sum(lua::Engine::used_by_functions))
+    }
+
+    /// FUNCTION FLUSH: the interpreters' memory goes too.
+    pub(crate) fn flush_functions(&self) {
+        self.functions.flush();
+        self.idle.lock().iter_mut().for_each(lua::Engine::release_functions);
     }
 
     /// What EVALSHA says to a digest that is not known.
@@ -145,7 +164,7 @@ pub(crate) struct Script<'a> {
 /// Runs a script on the data of `engine`, on ground that is held already or that is taken here: a still
 /// keyspace where nothing is written, everything for a script that may write (its keys cannot be known for sure).
 pub(crate) fn run(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     script: Script<'_>,
     db: u32,
     out: &mut RespReply<'_>,
@@ -226,7 +245,7 @@ fn admit(engine: &Engine, flags: lua::Flags, mode: Mode, ground: &Ground<'_, '_>
 
 /// Runs an admitted script on ground that is held.
 pub(crate) fn run_on(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     script: Script<'_>,
     db: u32,
     out: &mut dyn ScriptReply,
@@ -267,7 +286,7 @@ pub(crate) fn is_of_stream(args: Args<'_>) -> bool {
 
 /// Applies what a primary says about scripts: those that it passes on as they are (6.x with
 /// `lua-replicate-commands no`), and libraries of functions.
-pub(crate) fn apply(engine: &Engine, txn: &mut Txn<'_>, db: u32, args: Args<'_>) -> CommandResult {
+pub(crate) fn apply(engine: &Arc<Engine>, txn: &mut Txn<'_>, db: u32, args: Args<'_>) -> CommandResult {
     let failed =
         |error: lua::Error| CommandError::Coded(String::from_utf8_lossy(&error.line()).into_owned().into());
     if args.is(0, "function") {
@@ -286,7 +305,11 @@ pub(crate) fn apply(engine: &Engine, txn: &mut Txn<'_>, db: u32, args: Args<'_>)
         count.ok_or_else(|| CommandError::err("Number of keys can't be greater than number of args"))?;
     let (keys, argv) = args.from(3).split_at(count);
     let which = match () {
-        () if args.is(0, "eval") => Which::Source(args.at(1)),
+        () if args.is(0, "eval") => {
+            // It may come again by its digest alone: it stays.
+            engine.scripts.with(|interpreter| interpreter.load(args.at(1))).map_err(failed)?;
+            Which::Source(args.at(1))
+        }
         () if args.is(0, "evalsha") => Which::Digest(args.at(1)),
         () => Which::Function(args.at(1)),
     };
@@ -309,7 +332,7 @@ pub(crate) fn apply(engine: &Engine, txn: &mut Txn<'_>, db: u32, args: Args<'_>)
 
 /// `redis.call`, by the same rows that clients use.
 struct DataCall<'c, 'a, 'k> {
-    engine: &'c Engine,
+    engine: &'c Arc<Engine>,
     db: u32,
     mode: Mode,
     /// Whose rights it has, if not all.
@@ -350,31 +373,25 @@ impl DataCall<'_, '_, '_> {
 
     /// Commands of the connection that a script may use.
     fn connection(&mut self, args: Args<'_>, out: &mut ReplyBuilder<'_>) {
-        if args.is(0, "select") && args.len() == 2 {
-            let known = self.engine.keyspace.databases();
-            match args.int(1).ok().and_then(|n| u32::try_from(n).ok()).filter(|n| *n < known) {
-                Some(db) => {
-                    self.db = db;
-                    out.simple(b"OK");
-                }
-                None => out.error(b"ERR DB index is out of range"),
-            }
-        } else if args.is(0, "ping") {
+        if args.is(0, "ping") && args.len() <= 2 {
             match args.get(1) {
                 None => out.simple(b"PONG"),
                 Some(text) => out.bulk(text),
             }
         } else if args.is(0, "echo") && args.len() == 2 {
             out.bulk(args.at(1));
-        } else if args.is(0, "time") {
+        } else if args.is(0, "time") && args.len() == 1 {
             let micros = self.engine.keyspace.clock().now() * 1000;
             out.array(2);
             out.bulk((micros / 1_000_000).to_string().as_bytes());
             out.bulk((micros % 1_000_000).to_string().as_bytes());
-        } else if connection::find_for(self.engine.compat(), args).is_some() {
-            out.refuse(Refusal::NotAllowed);
         } else {
-            out.refuse(Refusal::UnknownCommand);
+            let before = if let Ground::Txn(txn) = self.ground { Some(txn.effects()) } else { None };
+            let may_write = self.mode == Mode::May;
+            scripted::call(self.engine, &mut self.db, args, out, self.ground, may_write);
+            if let (false, Ground::Txn(txn), Some(before)) = (self.told, &mut *self.ground, before) {
+                txn.forget_effects(before);
+            }
         }
     }
 }
@@ -409,7 +426,7 @@ impl Call for DataCall<'_, '_, '_> {
             out.refuse(Refusal::WrongArity);
         } else if row.flags.has(Flags::NOSCRIPT) {
             out.refuse(Refusal::NotAllowed);
-        } else if row.is_write() && self.mode == Mode::ReadOnly {
+        } else if (row.is_write() || row.flags.has(Flags::MAY_REPLICATE)) && self.mode == Mode::ReadOnly {
             out.refuse(Refusal::ReadOnlyScript);
         } else if row.is_write() && !matches!(self.ground, Ground::Txn(_)) {
             out.error(b"READONLY You can't write against a read only replica.");
@@ -424,7 +441,11 @@ impl Call for DataCall<'_, '_, '_> {
 
     fn may_call(&mut self, args: &[&[u8]]) -> Verdict {
         let (compat, args) = (self.engine.compat(), Args::new(args));
-        let Some(found) = Found::named(compat, args) else { return Verdict::Unknown };
+        let Some(found) = Found::named(compat, args) else {
+            // What only the real servers have.
+            let known = scripted::description_of(compat, args).is_some();
+            return if known { Verdict::Yes } else { Verdict::Unknown };
+        };
         let denied = self.user.is_some_and(|user| user.check(compat, found.name(), args, self.db).is_err());
         if denied { Verdict::No } else { Verdict::Yes }
     }

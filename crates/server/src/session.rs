@@ -501,13 +501,13 @@ impl Session {
         let begin = |out: &mut RespReply<'_>| {
             store::Reply::aggregate(out, store::Aggregate::Array, queued.len());
         };
+        let asks = |parts: &SmallVec<[&[u8]; 8]>| {
+            let args = Args::new(parts);
+            args.is(0, "info") || args.is(0, "memory")
+        };
+        self.usage = queued.iter().any(asks).then(|| Usage::of(&engine));
         if engine.is_writable() {
             let set = self.shards_of(&queued);
-            let asks = |parts: &SmallVec<[&[u8]; 8]>| {
-                let args = Args::new(parts);
-                args.is(0, "info") || args.is(0, "memory")
-            };
-            self.usage = queued.iter().any(asks).then(|| Usage::of(&engine));
             let mut writing = engine.lock_writing()?;
             begin(out);
             engine.transact_in(&mut writing, &set, self.db, |txn| {
@@ -522,11 +522,13 @@ impl Session {
         Ok(())
     }
 
-    /// What the memory goes to: now, or where locks are held already, as it was before that.
+    /// What the memory goes to: now, or where locks are held already, as it was before that (for a script: when
+    /// somebody last asked).
     pub(crate) fn usage(&self, ground: &Ground<'_, '_>) -> Usage {
         match (ground, &self.usage) {
-            (Ground::Txn(_), Some(before)) => before.clone(),
-            _ => Usage::of(&self.engine),
+            (Ground::Free, _) => Usage::of(&self.engine),
+            (_, Some(before)) => before.clone(),
+            (_, None) => self.engine.last_usage.lock().clone(),
         }
     }
 

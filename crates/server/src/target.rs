@@ -137,7 +137,7 @@ impl Target for EngineTarget {
                     engine.settle(txn);
                     engine.publish(kind, args);
                 } else if scripts::is_of_stream(args) {
-                    if let Err(why) = scripts::apply(engine, txn, db, args) {
+                    if let Err(why) = scripts::apply(&self.engine, txn, db, args) {
                         engine.divergence.count(args.at(0), &why);
                     }
                 } else if !is_no_data(args.at(0)) {

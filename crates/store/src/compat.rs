@@ -125,6 +125,8 @@ pub struct Differences {
     pub small_sets: bool,
     /// What a command makes others say to its own client comes before its reply, not behind it.
     pub pushes_first: bool,
+    /// A script that calls a subcommand which does not exist is told its name.
+    pub scripts_name_subcommands: bool,
     /// A blocked XREADGROUP whose stream goes away is told what it would be told if it came now.
     pub unblocks_with_reason: bool,
     /// Whose commands on the fields of hashes: grammar, texts, what reaches replicas.
@@ -270,6 +272,7 @@ const REDIS_70: Differences = Differences {
     most_samples: i32::MAX as i64,
     small_sets: false,
     pushes_first: true,
+    scripts_name_subcommands: false,
     unblocks_with_reason: false,
     fields: Fields::Redis74,
     scan_novalues: false,
@@ -371,6 +374,7 @@ const VALKEY_81: Differences = Differences {
     read_plus: ReadPlus::LastId,
     drops_by: "UNLINK",
     set_if_equal: true,
+    bitcount_from: true,
     set_drops_past: true,
     rows: &[&VALKEY_ROWS],
     ..REDIS_72
@@ -388,6 +392,7 @@ const VALKEY_91: Differences = Differences {
     acl_databases: true,
     acl_sanitizing: Sanitizing::Gone,
     bitcount_from: true,
+    scripts_name_subcommands: true,
     getex_time_first: true,
     scan_knows_types: true,
     bitcount_unit_first: true,

@@ -9,6 +9,7 @@ mod fields;
 mod keys;
 mod lists;
 mod past;
+mod scripts;
 mod sets;
 mod sketches;
 mod sort;
@@ -27,4 +28,5 @@ pub(crate) const ALL: &[&Family] = &[
     &past::FAMILY,
     &sort::FAMILY,
     &dump::FAMILY,
+    &scripts::FAMILY,
 ];

@@ -2,17 +2,18 @@
 
 use super::is_name;
 use crate::error::Error;
+use crate::flavour::Flavour;
 use crate::words;
 
 /// The library's name, and the part to compile. The line's end stays, so that lines count as written.
-pub(crate) fn parse(code: &[u8]) -> Result<(String, &[u8]), Error> {
+pub(crate) fn parse<'a>(code: &'a [u8], flavour: &Flavour) -> Result<(String, &'a [u8]), Error> {
     let fail = |text: &str| Error::Function(text.to_owned());
     if !code.starts_with(b"#!") {
         return Err(fail("Missing library metadata"));
     }
     let end = code.iter().position(|byte| *byte == b'\n').ok_or_else(|| fail("Invalid library metadata"))?;
     let (line, body) = code.split_at(end);
-    let words = words::split(line).filter(|words| !words.is_empty());
+    let words = words::split(line, flavour.joins_quoted).filter(|words| !words.is_empty());
     let words = words.ok_or_else(|| fail("Invalid library metadata"))?;
     let mut name = None;
     for word in words.iter().skip(1) {

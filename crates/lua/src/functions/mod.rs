@@ -91,6 +91,11 @@ impl Functions {
         (table.libraries.len(), table.libraries.values().map(|library| library.functions.len()).sum())
     }
 
+    /// Bytes of their sources.
+    pub fn source_bytes(&self) -> usize {
+        self.table().libraries.values().map(|library| library.code.len()).sum()
+    }
+
     /// Whether there is no library.
     pub fn is_empty(&self) -> bool {
         self.table().libraries.is_empty()

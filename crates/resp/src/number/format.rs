@@ -34,9 +34,14 @@ pub enum DoubleFormat {
     ShortestOfAll,
 }
 
-/// Appends `value` as a score is printed; infinities are `inf` and `-inf`, not-a-number is `nan`.
+/// Appends `value` as a score is printed; infinities are `inf` and `-inf`, not-a-number is `nan`
+/// (or `-nan` with seventeen digits).
 pub fn format_f64<B: Output>(out: &mut B, value: f64, format: DoubleFormat) {
     if !value.is_finite() {
+        // C prints the sign of what is no number, and 0/0 has it on x86-64.
+        if value.is_nan() && value.is_sign_negative() && format == DoubleFormat::Digits17 {
+            return out.put(b"-nan");
+        }
         return out.put(non_finite(value));
     }
     // Exact below 10^17, and what both families print; the cast cannot cut.

@@ -2,7 +2,7 @@
 
 use lua::Policy;
 use store::command::Flags;
-use store::{Args, CommandError, CommandResult, Reply};
+use store::{Args, CommandError, CommandResult, Reply, as_c_string};
 
 use super::script::{self, server_name};
 use super::{KILLS, RUNS_SCRIPT, container, help, rows};
@@ -168,7 +168,8 @@ fn list(
             let given = args.get(index);
             pattern = Some(given.ok_or_else(|| CommandError::err("library name argument was not given"))?);
         } else {
-            let text = format!("Unknown argument {}", String::from_utf8_lossy(args.at(index)));
+            let argument = as_c_string(args.at(index), usize::MAX);
+            let text = format!("Unknown argument {}", String::from_utf8_lossy(argument));
             return Err(CommandError::Err(text.into()));
         }
         index += 1;

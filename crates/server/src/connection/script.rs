@@ -39,7 +39,7 @@ fn refuse(session: &Session, error: &lua::Error) -> CommandError {
     if *error == lua::Error::NoScript {
         return CommandError::coded(session.engine.scripts.no_script());
     }
-    CommandError::Coded(String::from_utf8_lossy(&error.line()).into_owned().into())
+    CommandError::Raw(error.line().into())
 }
 
 /// What messages call this server.
@@ -60,6 +60,9 @@ pub(super) fn run(
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let count = args.int(2);
+    if matches!(which, Which::Digest(digest) if digest.len() != 40) {
+        return Err(refuse(session, &lua::Error::NoScript));
+    }
     let keys = match which {
         Which::Function(name) => {
             // A function is looked for first, and has words of its own.

@@ -15,7 +15,7 @@ commands! { HyperLogLog;
     /// Adds elements to a HyperLogLog key. Creates the key if it doesn't exist.
     write "pfadd" -2 [FAST DENYOOM] Keys::one(1), since "2.8.9", cost "O(1) to add every element." => pfadd;
     /// Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s).
-    either "pfcount" -2 [] Keys::from(1), since "2.8.9", cost "O(1) with a very small average constant time when called with a single key. O(N) with N being the number of keys, and much bigger constant times, when called with multiple keys." => (pfcount, pfcount_and_keep);
+    either "pfcount" -2 [MAY_REPLICATE] Keys::from(1), since "2.8.9", cost "O(1) with a very small average constant time when called with a single key. O(N) with N being the number of keys, and much bigger constant times, when called with multiple keys." => (pfcount, pfcount_and_keep);
     /// Internal commands for debugging HyperLogLog values.
     write "pfdebug" 3 [DENYOOM ADMIN] Keys::one(2), since "2.8.9", cost "N/A" => pfdebug;
     /// Merges one or more HyperLogLog values into a single key.

@@ -94,7 +94,8 @@ pub(super) fn xadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
         txn.notify(Class::Stream, "xtrim", key);
     }
     if txn.has_replicas() {
-        told.push(id::text(id).into_bytes());
+        // What was given whole stays as it was given.
+        told.push(if given.ends_with(b"*") { id::text(id).into_bytes() } else { given.to_vec() });
         let parts: Vec<&[u8]> = told.iter().map(Vec::as_slice).chain(fields.iter().copied()).collect();
         txn.rewrite(&parts);
     }
