@@ -6,6 +6,7 @@ use crate::Failure;
 
 /// What to keep. Each option may be given several times.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Keep only this database.
     #[arg(long, value_name = "N")]

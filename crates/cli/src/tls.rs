@@ -8,6 +8,7 @@ use crate::Failure;
 
 /// How to speak TLS where an address says `rediss://`.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Certificates (PEM) of the authorities to trust, instead of those that browsers know.
     #[arg(long, value_name = "FILE")]

@@ -1,0 +1,226 @@
+//! The binary, killed by SIGKILL at random moments while it follows a writing primary and saves all the time. After
+//! each start: never a wrong value, and a full sync only where it must be.
+//!
+//! `KILLS=50` for more of them, `SEED=random` or `SEED=n` for others.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use testkit::{Client, Random, Running, Server, fill_every_type, random_writes, wait_until_caught_up};
+
+/// A process of ours, killed with its handle.
+struct Ours {
+    child: Child,
+    addr: String,
+}
+
+impl Ours {
+    fn start(primary: &Running, file: &Path, log: &Path) -> Self {
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--master", &primary.url()])
+            .args(["--persist-interval", "0.01", "--persist"])
+            .arg(file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let addr = line.strip_prefix("serving on ").unwrap_or_else(|| panic!("it said {line:?}"));
+        let addr = addr.trim().to_owned();
+        Self { child, addr }
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(self.addr.as_str()).unwrap()
+    }
+}
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Writes until it is told to stop, and stands still while somebody compares.
+struct Writing {
+    stop: AtomicBool,
+    /// Held during each batch.
+    batch: Mutex<()>,
+    paused: AtomicBool,
+}
+
+impl Writing {
+    fn run(&self, primary: &Running, seed: u64) {
+        let mut client = primary.client();
+        let mut round = 0;
+        while !self.stop.load(Ordering::Acquire) {
+            if self.paused.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+            let _batch = self.batch.lock().unwrap();
+            round += 1;
+            random_writes(&mut client, seed + round, 60);
+            let n = round.to_string();
+            // Equal in every state that there ever was, and never less than before.
+            client.call(&["MSET", "pair:a", &n, "pair:b", &n]).ok();
+            let _ = client.call(&["INCR", "clock"]).int();
+        }
+    }
+
+    fn standing_still<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.paused.store(true, Ordering::Release);
+        let batch = self.batch.lock().unwrap();
+        let result = f();
+        drop(batch);
+        self.paused.store(false, Ordering::Release);
+        result
+    }
+}
+
+fn number(client: &mut Client, name: &str) -> u64 {
+    let text = client.call(&["INFO", "stats"]).text();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).trim().parse().unwrap()
+}
+
+/// What can be said of any state, however old: what was written together is there together, and nothing is newer
+/// than at the primary.
+fn check_state(ours: &mut Client, real: &mut Client) {
+    let pair = ours.call(&["MGET", "pair:a", "pair:b", "clock"]);
+    let [a, b, clock] = pair.array() else { return };
+    assert_eq!(a, b, "a state that never was");
+    if !clock.is_null() {
+        let ours: u64 = clock.text().parse().unwrap();
+        let real: u64 = real.call(&["GET", "clock"]).text().parse().unwrap();
+        assert!(ours <= real, "{ours} here, {real} at the primary");
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    kills: u64,
+    while_saving: u64,
+    before_synced: u64,
+    cold_starts: u64,
+    warm_starts: u64,
+    beyond_the_backlog: u64,
+    compared: u64,
+}
+
+fn killed(server: Server, kills: u64, seed: u64) {
+    println!("{server:?}, seed {seed}");
+    let dir = std::env::temp_dir().join(format!("replica-killed-{}-{server:?}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    let (file, log) = (dir.join("copy.rdb"), dir.join("log"));
+    let temporary = PathBuf::from(format!("{}.tmp", file.display()));
+    let primary = server.start_with(&["--repl-backlog-size", "256mb"]);
+    let mut real = primary.client();
+    fill_every_type(&mut real, seed, 1500);
+    let writing = Arc::new(Writing {
+        stop: AtomicBool::new(false),
+        batch: Mutex::new(()),
+        paused: AtomicBool::new(false),
+    });
+    let mut random = Random::new(seed);
+    let mut counts = Counts::default();
+    std::thread::scope(|scope| {
+        let _end = Stop(&writing);
+        scope.spawn(|| writing.run(&primary, seed));
+        // Full syncs that there may be: one for each start without a file, or beyond the backlog.
+        let mut allowed = 0;
+        while counts.kills < kills {
+            let warm = file.exists();
+            *(if warm { &mut counts.warm_starts } else { &mut counts.cold_starts }) += 1;
+            allowed += u64::from(!warm);
+            let ours = Ours::start(&primary, &file, &log);
+            let mut client = ours.client();
+            if warm {
+                // Served at once, whether the primary is there or not.
+                check_state(&mut client, &mut real);
+            }
+            let early = random.below(3) == 0;
+            if !early {
+                writing.standing_still(|| {
+                    wait_until_caught_up(&mut real, &mut client);
+                    let mut found = testkit::differences(&mut real, &mut client);
+                    found.retain(|difference| difference.what != "idle consumer");
+                    assert!(found.is_empty(), "{:?}\n{}", found.first(), tail(&log));
+                });
+                counts.compared += 1;
+                let full = number(&mut real, "sync_full");
+                assert!(full <= allowed, "{full} full syncs, {allowed} allowed\n{}", tail(&log));
+            }
+            std::thread::sleep(Duration::from_micros(u64::try_from(random.below(200_000)).unwrap()));
+            drop(ours);
+            counts.kills += 1;
+            counts.while_saving += u64::from(temporary.exists());
+            counts.before_synced += u64::from(early);
+            if counts.kills % 10 == 4 {
+                // So much that no backlog holds it.
+                counts.beyond_the_backlog += 1;
+                allowed += 1;
+                writing.standing_still(|| {
+                    real.call(&["CONFIG", "SET", "repl-backlog-size", "16kb"]).ok();
+                    real.call(&["SET", "large", &"x".repeat(100_000)]).ok();
+                    for n in 0..100 {
+                        real.call(&["SET", "small", &format!("{n:01000}")]).ok();
+                    }
+                    real.call(&["CONFIG", "SET", "repl-backlog-size", "256mb"]).ok();
+                });
+            }
+        }
+        let (full, partial) = (number(&mut real, "sync_full"), number(&mut real, "sync_partial_ok"));
+        println!("{counts:?}, full syncs: {full} of at most {allowed}, partial: {partial}");
+        assert!(full <= allowed);
+        assert!(partial > 0 && counts.compared > 0);
+    });
+    let _ = fs::remove_dir_all(&dir);
+}
+
+/// Ends the writing, also when a check fails.
+struct Stop<'w>(&'w Writing);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Release);
+    }
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn seed() -> u64 {
+    match variable("SEED").as_deref() {
+        Some("random") => {
+            u64::from(std::process::id()) << 20
+                | u64::from(std::time::Instant::now().elapsed().subsec_nanos())
+        }
+        Some(text) => text.parse().unwrap(),
+        None => 4,
+    }
+}
+
+#[test]
+fn no_kill_makes_a_value_wrong() {
+    let kills = variable("KILLS").map_or(6, |text| text.parse().unwrap());
+    killed(Server::V9_1, kills, seed());
+}
