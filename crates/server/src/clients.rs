@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
+use store::Compat;
 use tokio_util::sync::CancellationToken;
 
 use crate::outbox::Outbox;
@@ -28,6 +29,15 @@ pub(crate) struct Client {
     /// Channels, patterns and shard channels it listens to.
     pub(crate) listens: (usize, usize, usize),
     pub(crate) is_replica: bool,
+    /// Sees every command.
+    pub(crate) is_monitor: bool,
+    pub(crate) no_evict: bool,
+    /// Keys that it watches.
+    pub(crate) watches: usize,
+    /// What it says that it can (CLIENT CAPA).
+    pub(crate) capabilities: &'static str,
+    /// Bytes received and sent, commands run.
+    pub(crate) traffic: (u64, u64, u64),
     /// The user that it is.
     pub(crate) user: Box<[u8]>,
     /// Who is told of changes of what it reads, if anybody: 0 itself.
@@ -37,41 +47,76 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// One line of CLIENT LIST.
-    pub(crate) fn line(&self, is_blocked: bool) -> String {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    /// Its letters in CLIENT LIST.
+    pub(crate) fn flags(&self, is_blocked: bool) -> String {
         let mut flags = String::new();
         let listens = self.listens != (0, 0, 0);
         for (letter, is_so) in [
+            ('O', self.is_monitor),
             ('S', self.is_replica),
             ('P', listens),
             ('x', self.queued.is_some()),
             ('b', is_blocked),
             ('t', self.redirect.is_some()),
+            ('r', self.capabilities.contains('r')),
+            ('e', self.no_evict),
         ] {
             flags.extend(is_so.then_some(letter));
         }
         if flags.is_empty() {
             flags.push('N');
         }
+        flags
+    }
+
+    /// One line of CLIENT LIST, with the fields that the personality has.
+    pub(crate) fn line(&self, compat: Compat, is_blocked: bool) -> String {
+        let mut line = String::new();
+        for name in compat.differences().client_fields.split(' ') {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(name);
+            line.push('=');
+            line.push_str(&self.field(name, is_blocked));
+        }
+        line.push('\n');
+        line
+    }
+
+    /// What cannot be known here is 0.
+    fn field(&self, name: &str, is_blocked: bool) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (channels, patterns, shards) = self.listens;
-        format!(
-            "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={flags} db={} sub={channels} psub={patterns} ssub={shards} multi={} qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd={} user={} redir={} resp={} lib-name={} lib-ver={}\n",
-            self.id,
-            self.addr,
-            self.local,
-            text(&self.name),
-            self.since.elapsed().as_secs(),
-            self.active.elapsed().as_secs(),
-            self.db,
-            self.queued.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)),
-            self.command,
-            text(&self.user),
-            self.redirect.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX)),
-            self.resp,
-            text(&self.library),
-            text(&self.library_version),
-        )
+        let (received, sent, commands) = self.traffic;
+        match name {
+            "id" => self.id.to_string(),
+            "addr" => self.addr.to_string(),
+            "laddr" => self.local.to_string(),
+            "fd" => "-1".to_owned(),
+            "name" => text(&self.name),
+            "age" => self.since.elapsed().as_secs().to_string(),
+            "idle" => self.active.elapsed().as_secs().to_string(),
+            "flags" => self.flags(is_blocked),
+            "capa" => self.capabilities.to_owned(),
+            "db" => self.db.to_string(),
+            "sub" => channels.to_string(),
+            "psub" => patterns.to_string(),
+            "ssub" => shards.to_string(),
+            "multi" => self.queued.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)).to_string(),
+            "watch" => self.watches.to_string(),
+            "events" => "r".to_owned(),
+            "cmd" => self.command.to_owned(),
+            "user" => text(&self.user),
+            "redir" => self.redirect.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX)).to_string(),
+            "resp" => self.resp.to_string(),
+            "lib-name" => text(&self.library),
+            "lib-ver" => text(&self.library_version),
+            "tot-net-in" => received.to_string(),
+            "tot-net-out" => sent.to_string(),
+            "tot-cmds" => commands.to_string(),
+            _ => "0".to_owned(),
+        }
     }
 }
 
@@ -103,6 +148,11 @@ impl Clients {
                 queued: None,
                 listens: (0, 0, 0),
                 is_replica: false,
+                is_monitor: false,
+                no_evict: false,
+                watches: 0,
+                capabilities: "",
+                traffic: (0, 0, 0),
                 user: b"default"[..].into(),
                 redirect: None,
                 outbox: None,

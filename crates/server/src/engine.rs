@@ -19,7 +19,9 @@ use crate::blocked::Blocked;
 use crate::clients::Clients;
 use crate::memory::{Peak, Usage};
 use crate::notify::Notifications;
+use crate::observed::Observed;
 use crate::options::Options;
+use crate::pausing::Pausing;
 use crate::pubsub::PubSub;
 use crate::scripts::Scripts;
 use crate::session::Ground;
@@ -173,6 +175,8 @@ pub struct Engine {
     pub(crate) notifications: Notifications,
     pub(crate) acl: Acl,
     pub(crate) tracking: Arc<Tracking>,
+    pub(crate) observed: Observed,
+    pub(crate) pausing: Pausing,
     /// The password of the default user, as it was set (`requirepass`).
     pub(crate) password: RwLock<Option<String>>,
     pub(crate) blocked_expiry: AtomicBool,
@@ -221,6 +225,8 @@ impl Engine {
             notifications: Notifications::default(),
             acl: Acl::new(options.compat.unwrap_or_default(), options.acl_file.clone()),
             tracking: Arc::default(),
+            observed: Observed::default(),
+            pausing: Pausing::default(),
             password: RwLock::default(),
             blocked_expiry: AtomicBool::new(false),
             paused: AtomicBool::new(false),

@@ -27,7 +27,7 @@ impl std::ops::Deref for Subject<'_> {
 
 type Section = fn(&Subject<'_>, &mut String) -> std::fmt::Result;
 
-const SECTIONS: [(&str, Section); 9] = [
+const SECTIONS: [(&str, Section); 12] = [
     ("Server", server),
     ("Clients", clients),
     ("Memory", memory),
@@ -35,6 +35,9 @@ const SECTIONS: [(&str, Section); 9] = [
     ("Stats", stats),
     ("Replication", replication),
     ("CPU", cpu),
+    ("Commandstats", commandstats),
+    ("Errorstats", errorstats),
+    ("Latencystats", latencystats),
     ("Cluster", cluster),
     ("Keyspace", keyspace),
 ];
@@ -42,11 +45,12 @@ const SECTIONS: [(&str, Section); 9] = [
 /// The text of these sections; of all if none is named.
 pub(crate) fn text(engine: &Engine, usage: &Usage, wanted: &[String]) -> String {
     let subject = Subject { engine, usage };
-    let everything =
-        wanted.is_empty() || wanted.iter().any(|w| matches!(w.as_str(), "all" | "default" | "everything"));
+    let everything = wanted.iter().any(|w| matches!(w.as_str(), "all" | "everything"));
+    let usual = wanted.is_empty() || wanted.iter().any(|w| w == "default");
     let mut text = String::new();
     for (name, section) in SECTIONS {
-        if everything || wanted.iter().any(|w| w.eq_ignore_ascii_case(name)) {
+        let is_usual = !matches!(name, "Commandstats" | "Latencystats");
+        if everything || (usual && is_usual) || wanted.iter().any(|w| w.eq_ignore_ascii_case(name)) {
             if !text.is_empty() {
                 text.push_str("\r\n");
             }
@@ -248,6 +252,39 @@ fn persistence(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
+fn commandstats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    for (name, counts) in engine.observed.tallies.all() {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (calls, nanos) = (read(&counts.calls), read(&counts.nanos));
+        line!(
+            out,
+            "cmdstat_{name}:calls={calls},usec={},usec_per_call={:.2},rejected_calls={},failed_calls={}",
+            nanos / 1000,
+            if calls == 0 { 0.0 } else { nanos as f64 / 1000.0 / calls as f64 },
+            read(&counts.rejected),
+            read(&counts.failed)
+        );
+    }
+    Ok(())
+}
+
+fn errorstats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    for (word, count) in engine.observed.errors.all() {
+        line!(out, "errorstat_{word}:count={count}");
+    }
+    Ok(())
+}
+
+fn latencystats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    for (name, counts) in engine.observed.tallies.all() {
+        if counts.calls.load(Ordering::Relaxed) > 0 {
+            let [half, most, nearly_all] = [50.0, 99.0, 99.9].map(|percent| counts.percentile(percent));
+            line!(out, "latency_percentiles_usec_{name}:p50={half:.3},p99={most:.3},p99.9={nearly_all:.3}");
+        }
+    }
+    Ok(())
+}
+
 fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let s = &engine.stats;
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -256,6 +293,7 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "total_net_input_bytes:{}", read(&s.bytes_in));
     line!(out, "total_net_output_bytes:{}", read(&s.bytes_out));
     line!(out, "expired_keys:{}", read(&s.expired_keys));
+    line!(out, "total_error_replies:{}", engine.observed.errors.sum());
     line!(out, "evicted_keys:0");
     if engine.scripts.evicts() {
         line!(out, "evicted_scripts:{}", engine.scripts.known().stats().evicted);

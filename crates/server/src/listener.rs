@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use resp::{Encoder, Limits, Protocol, RequestDecoder};
 use smallvec::SmallVec;
@@ -88,9 +89,12 @@ async fn accept(engine: Arc<Engine>, socket: TcpListener, stop: CancellationToke
                         peer,
                         stream,
                         stop,
+                        held: None,
+                        received: 0,
                     }
                     .run()
                     .await;
+                    engine.observed.monitors.remove(id);
                     engine.clients.remove(id);
                 });
             }
@@ -108,6 +112,10 @@ struct Connection {
     peer: SocketAddr,
     stream: TcpStream,
     stop: CancellationToken,
+    /// A request that waits for the end of a pause.
+    held: Option<Vec<Box<[u8]>>>,
+    /// Bytes read and not yet counted as the client's.
+    received: usize,
 }
 
 impl Connection {
@@ -130,13 +138,16 @@ impl Connection {
             };
             match read {
                 Ok(0) | Err(_) => return,
-                Ok(n) => self.session.engine.stats.bytes_in.fetch_add(n as u64, Ordering::Relaxed),
-            };
+                Ok(n) => {
+                    self.received += n;
+                    self.session.engine.stats.bytes_in.fetch_add(n as u64, Ordering::Relaxed);
+                }
+            }
             if !self.answer(&mut decoder, &mut out).await {
                 return;
             }
             if let After::Feed(feed) = std::mem::replace(&mut self.session.after, After::Nothing) {
-                let Self { session, peer, stream, stop } = self;
+                let Self { session, peer, stream, stop, .. } = self;
                 let (engine, id) = (Arc::clone(&session.engine), session.id);
                 Feeding { engine, id, peer, stream, decoder, stop }.run(feed).await;
                 return;
@@ -159,6 +170,13 @@ impl Connection {
                 More::After(wait) => {
                     if !self.wait(wait, decoder, out).await {
                         return false;
+                    }
+                }
+                More::Paused(end) => {
+                    let engine = Arc::clone(&self.session.engine);
+                    tokio::select! {
+                        () = self.stop.cancelled() => return false,
+                        () = engine.pausing.over(end) => {}
                     }
                 }
                 More::Later => return true,
@@ -203,6 +221,7 @@ impl Connection {
                 read = self.stream.read_buf(decoder.buffer_mut()), if has_room => match read {
                     Ok(0) | Err(_) => return false,
                     Ok(n) => {
+                        self.received += n;
                         self.session.engine.stats.bytes_in.fetch_add(n as u64, Ordering::Relaxed);
                     }
                 },
@@ -211,24 +230,40 @@ impl Connection {
     }
 
     fn run_some(&mut self, decoder: &mut RequestDecoder, out: &mut Vec<u8>) -> More {
-        let mut last: SmallVec<[u8; 32]> = SmallVec::new();
+        let (begin, mut count) = (out.len(), 0);
+        self.session.settle();
         let more = loop {
-            let request = match decoder.next_ref() {
-                Ok(Some(request)) => request,
-                Ok(None) => break More::Later,
-                Err(error) => {
-                    Encoder::new(out, Protocol::Resp2).protocol_error(&error);
-                    break More::Never;
+            if let Some(held) = self.held.take() {
+                let parts: SmallVec<[&[u8]; 8]> = held.iter().map(AsRef::as_ref).collect();
+                let paused = self.session.paused(&parts);
+                if paused.is_none() {
+                    self.session.execute(&parts, out);
                 }
-            };
-            let parts: SmallVec<[&[u8]; 8]> = request.iter().collect();
-            if parts.is_empty() {
-                continue;
+                drop(parts);
+                if let Some(end) = paused {
+                    self.held = Some(held);
+                    break More::Paused(end);
+                }
+            } else {
+                let request = match decoder.next_ref() {
+                    Ok(Some(request)) => request,
+                    Ok(None) => break More::Later,
+                    Err(error) => {
+                        Encoder::new(out, Protocol::Resp2).protocol_error(&error);
+                        break More::Never;
+                    }
+                };
+                let parts: SmallVec<[&[u8]; 8]> = request.iter().collect();
+                if parts.is_empty() {
+                    continue;
+                }
+                if let Some(end) = self.session.paused(&parts) {
+                    self.held = Some(parts.iter().map(|part| (*part).into()).collect());
+                    break More::Paused(end);
+                }
+                self.session.execute(&parts, out);
             }
-            self.session.execute(&parts, out);
-            last.clear();
-            last.extend_from_slice(&parts[0][..parts[0].len().min(32)]);
-            drop(parts);
+            count += 1;
             decoder.set_authenticated(self.session.authenticated);
             match &self.session.after {
                 After::Nothing => {}
@@ -244,9 +279,12 @@ impl Connection {
                 break More::Now;
             }
         };
-        if !last.is_empty() {
-            self.session.note_command(&[&last]);
+        if count > 0 {
+            self.session.note_command();
         }
+        let received = std::mem::take(&mut self.received);
+        self.session.note_traffic(count, received, out.len().saturating_sub(begin));
+        self.session.settle();
         more
     }
 }
@@ -256,6 +294,8 @@ enum More {
     Now,
     /// Once this one has its reply.
     After(Wait),
+    /// At this moment, or when the pause ends.
+    Paused(Instant),
     Later,
     Never,
 }

@@ -24,6 +24,11 @@ impl<'a> RespReply<'a> {
         Encoder::new(self.out, self.protocol).with_doubles(self.doubles)
     }
 
+    /// Bytes of output so far.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+
     /// What others have said to this client, before what follows.
     pub(crate) fn pushes(&mut self, outbox: &Outbox) {
         outbox.drain_into(self.out);

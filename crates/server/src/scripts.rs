@@ -13,6 +13,7 @@ use crate::acl::User;
 use crate::connection;
 use crate::engine::Engine;
 use crate::functions;
+use crate::observed::{self, Teller};
 use crate::reply::RespReply;
 use crate::running::{Running, Turn};
 use crate::scripted;
@@ -418,6 +419,10 @@ impl Call for DataCall<'_, '_, '_> {
         let args = Args::new(args);
         if !self.permits(args, out) {
             return;
+        }
+        let monitors = &self.engine.observed.monitors;
+        if monitors.any() {
+            monitors.tell(&observed::monitor_line(self.db, Teller::Script, args));
         }
         let Some(row) = command::find_for(self.engine.compat(), args) else {
             return self.connection(args, out);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use replication::Feed;
 use resp::Protocol;
@@ -17,6 +18,7 @@ use crate::blocked::{self, Waiter};
 use crate::connection::{self, Row};
 use crate::engine::Engine;
 use crate::memory::Usage;
+use crate::observed::{self, Ran, Tally, Teller};
 use crate::options::DebugCommand;
 use crate::outbox::Outbox;
 use crate::pubsub::Subscriptions;
@@ -69,10 +71,30 @@ pub(crate) struct Session {
     acl_changes: u64,
     /// How it is told of changes of what it reads, if it asked for that.
     pub(crate) tracking: Option<Tracked>,
+    /// Its last command.
+    last: &'static str,
+    /// What it has counted and not handed over.
+    pub(crate) tally: Tally,
+    /// When the command before this one ended, if it was of the same batch.
+    mark: Option<Instant>,
+    /// Whether it gets replies (CLIENT REPLY).
+    pub(crate) replies: Replies,
     /// CLIENT CACHING was its last command, or the last before MULTI.
     caching_asked: bool,
     /// The offset after the client's last write, for WAIT.
     pub(crate) written: u64,
+}
+
+/// Whether a client gets replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Replies {
+    #[default]
+    On,
+    Off,
+    /// None to CLIENT REPLY SKIP, and none to what follows.
+    SkipNext,
+    /// None to this one.
+    Skip,
 }
 
 /// The commands since MULTI.
@@ -86,6 +108,14 @@ impl Transaction {
     pub(crate) fn len(&self) -> usize {
         self.queued.len()
     }
+}
+
+/// A command that was refused, before it ran or by itself.
+struct Refused {
+    /// Empty if there is no such command.
+    name: &'static str,
+    ran: bool,
+    error: CommandError,
 }
 
 /// What already stands still around a command.
@@ -174,6 +204,10 @@ impl Session {
             user,
             acl_changes,
             tracking: None,
+            last: "NULL",
+            tally: Tally::default(),
+            mark: None,
+            replies: Replies::default(),
             caching_asked: false,
             written: 0,
         }
@@ -182,11 +216,37 @@ impl Session {
     /// Runs one request and appends its reply to `out`.
     pub(crate) fn execute(&mut self, request: &[&[u8]], out: &mut Vec<u8>) {
         let args = Args::new(request);
+        let begin = out.len();
+        let start = self.mark.unwrap_or_else(Instant::now);
+        if self.replies == Replies::SkipNext {
+            self.replies = Replies::Skip;
+        }
         let mut reply = RespReply::new(out, self.protocol, self.engine.compat().differences().doubles);
         let before = self.engine.stream_offset();
         tracking::speaks(self.id);
-        if let Err(error) = self.dispatch(args, &mut reply) {
-            store::Reply::error(&mut reply, &error);
+        match self.dispatch(args, &mut reply) {
+            Ok(None) => {}
+            Ok(Some(ran)) => {
+                let replied = out.len() - begin;
+                self.account(ran, args, start, replied, true);
+            }
+            Err(Refused { name, ran, error }) => {
+                store::Reply::error(&mut reply, &error);
+                self.engine.observed.errors.count(&error.bytes());
+                if ran {
+                    self.account(name, args, start, out.len() - begin, false);
+                } else if !name.is_empty() {
+                    self.engine.observed.tallies.of(name).rejected.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+        match self.replies {
+            Replies::On => {}
+            Replies::Off | Replies::SkipNext => out.truncate(begin),
+            Replies::Skip => {
+                out.truncate(begin);
+                self.replies = Replies::On;
+            }
         }
         tracking::speaks(0);
         if self.caching_asked && self.transaction.is_none() && !args.is(0, "client") {
@@ -202,15 +262,47 @@ impl Session {
         self.engine.stats.commands.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn dispatch(&mut self, args: Args<'_>, out: &mut RespReply<'_>) -> CommandResult {
+    /// Counts what has run, and keeps it if it was slow or large.
+    fn account(
+        &mut self,
+        name: &'static str,
+        args: Args<'_>,
+        start: Instant,
+        replied: usize,
+        went_well: bool,
+    ) {
+        let end = Instant::now();
+        self.mark = Some(end);
+        let nanos = u64::try_from((end - start).as_nanos()).unwrap_or(u64::MAX);
+        let engine = &self.engine;
+        self.tally.count(&engine.observed.tallies, name, nanos);
+        if !went_well {
+            engine.observed.tallies.of(name).failed.fetch_add(1, Ordering::Relaxed);
+        }
+        self.last = name;
+        let ran = Ran { name, args, nanos, sizes: (args.all().iter().map(|arg| arg.len()).sum(), replied) };
+        engine.observed.log(&ran, engine.compat(), || {
+            let client = engine.clients.get(self.id);
+            client.map(|client| (client.addr.to_string(), client.name)).unwrap_or_default()
+        });
+    }
+
+    /// A batch of requests begins, or has ended: what was counted is handed over.
+    pub(crate) fn settle(&mut self) {
+        self.mark = None;
+        self.tally.hand_over(&self.engine.observed.tallies);
+    }
+
+    /// The name of the command that ran; none if it was queued.
+    fn dispatch(&mut self, args: Args<'_>, out: &mut RespReply<'_>) -> Result<Option<&'static str>, Refused> {
         let found = match self.admit(args, false) {
             Ok(found) => found,
-            Err(error) if args.is(0, "exec") => {
+            Err(Refused { error, name, .. }) if args.is(0, "exec") => {
                 (self.transaction, self.watch) = (None, None);
                 let why = error.bytes();
                 let why = why.strip_prefix(b"ERR ").unwrap_or(&why);
                 let text = [b"EXECABORT Transaction discarded because of: ", why].concat();
-                return Err(CommandError::Raw(text.into()));
+                return Err(Refused { name, ran: false, error: CommandError::Raw(text.into()) });
             }
             Err(error) => {
                 if let Some(transaction) = &mut self.transaction {
@@ -223,9 +315,25 @@ impl Session {
             Some(transaction) if !found.flags().has(connection::CONTROLS_TRANSACTION) => {
                 transaction.queued.push(args.all().iter().map(|a| (*a).into()).collect());
                 store::Reply::simple(out, "QUEUED");
-                Ok(())
+                Ok(None)
             }
-            _ => self.run(&found, args, out, &mut Ground::Free),
+            _ => {
+                let (name, ran) = (found.name(), true);
+                let result = self.run(&found, args, out, &mut Ground::Free);
+                result.map(|()| Some(name)).map_err(|error| Refused { name, ran, error })
+            }
+        }
+    }
+
+    /// As [`check`](Self::check), with the command that it is about.
+    fn admit(&mut self, args: Args<'_>, executes: bool) -> Result<Found, Refused> {
+        let compat = self.engine.compat();
+        let Some(found) = Found::named(compat, args) else {
+            return Err(Refused { name: "", ran: false, error: connection::unknown(compat, args) });
+        };
+        match self.check(&found, args, executes) {
+            Ok(()) => Ok(found),
+            Err(error) => Err(Refused { name: found.name(), ran: false, error }),
         }
     }
 
@@ -241,9 +349,7 @@ impl Session {
     }
 
     /// Everything that can refuse a command before it runs, in the order of the real server.
-    fn admit(&mut self, args: Args<'_>, executes: bool) -> Result<Found, CommandError> {
-        let compat = self.engine.compat();
-        let found = Found::named(compat, args).ok_or_else(|| connection::unknown(compat, args))?;
+    fn check(&mut self, found: &Found, args: Args<'_>, executes: bool) -> CommandResult {
         found.check_arity(args)?;
         if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
             return Err(CommandError::coded("NOAUTH Authentication required."));
@@ -252,7 +358,7 @@ impl Session {
             self.engine.check_busy()?;
         }
         if self.transaction.is_some() && found.flags().has(Flags::NO_MULTI) {
-            return Err(match compat.differences().multi_names_what_it_refuses {
+            return Err(match self.engine.compat().differences().multi_names_what_it_refuses {
                 true => CommandError::Err(
                     format!("Command '{}' not allowed inside a transaction", found.name()).into(),
                 ),
@@ -284,7 +390,7 @@ impl Session {
         if !self.engine.is_loaded() && !found.flags().has(Flags::LOADING) {
             return Err(CommandError::coded("LOADING Redis is loading the dataset in memory"));
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Runs an admitted command on the ground that is held already.
@@ -295,6 +401,12 @@ impl Session {
         out: &mut RespReply<'_>,
         ground: &mut Ground<'_, '_>,
     ) -> CommandResult {
+        let is_watched = self.engine.observed.monitors.any();
+        // A script comes before what it calls; everything else is shown when it is done.
+        let is_script = found.flags().has(connection::RUNS_SCRIPT);
+        if is_watched && is_script {
+            self.show(args);
+        }
         let tracks = self.tracks_reads() && matches!(found, Found::Data(row) if !row.is_write());
         if tracks {
             self.engine.remember_reads(self.id, found.name(), args);
@@ -302,6 +414,9 @@ impl Session {
         let result = self.run_untracked(found, args, out, ground);
         if tracks {
             self.engine.remember_reads(self.id, found.name(), args);
+        }
+        if is_watched && !is_script && observed::is_shown(self.engine.compat(), found.name()) {
+            self.show(args);
         }
         result
     }
@@ -389,6 +504,36 @@ impl Session {
             row,
             args: blocked::settled(&self.engine, row, self.db, args),
             nothing: nothing.to_vec(),
+        })
+    }
+
+    /// Shows a command to those who see all.
+    fn show(&self, args: Args<'_>) {
+        let addr = self.engine.clients.get(self.id).map(|client| client.addr.to_string());
+        let who = Teller::Client(addr.as_deref().unwrap_or_default());
+        self.engine.observed.monitors.tell(&observed::monitor_line(self.db, who, args));
+    }
+
+    /// Whether it has to wait for CLIENT PAUSE with this command, and until when.
+    pub(crate) fn paused(&self, request: &[&[u8]]) -> Option<Instant> {
+        self.engine.pausing.until(|| {
+            let args = Args::new(request);
+            let writes = |found: Found| found.is_write() || found.flags().has(Flags::MAY_REPLICATE);
+            let compat = self.engine.compat();
+            let of = |parts: &[&[u8]]| Found::named(compat, Args::new(parts)).is_some_and(writes);
+            let queued = || {
+                let transaction = self.transaction.as_ref();
+                transaction.is_some_and(|t| {
+                    t.queued.iter().any(|parts| {
+                        let parts: SmallVec<[&[u8]; 8]> = parts.iter().map(AsRef::as_ref).collect();
+                        of(&parts)
+                    })
+                })
+            };
+            match &self.transaction {
+                Some(_) => args.is(0, "exec") && queued(),
+                None => of(request),
+            }
         })
     }
 
@@ -562,26 +707,51 @@ impl Session {
     ) {
         for parts in queued {
             let args = Args::new(parts);
-            let result = self.admit(args, true).and_then(|found| self.run(&found, args, out, ground));
+            let (start, begin) = (Instant::now(), out.len());
+            let (name, result) = match self.admit(args, true) {
+                Ok(found) => (Some(found.name()), self.run(&found, args, out, ground)),
+                Err(refused) => (None, Err(refused.error)),
+            };
+            let went_well = result.is_ok();
             if let Err(error) = result {
                 store::Reply::error(out, &error);
+                self.engine.observed.errors.count(&error.bytes());
+            }
+            if let Some(name) = name {
+                self.account(name, args, start, out.len().saturating_sub(begin), went_well);
             }
         }
     }
 
-    /// The name of a command for CLIENT LIST.
-    pub(crate) fn note_command(&self, request: &[&[u8]]) {
-        let args = Args::new(request);
-        let name = Found::named(self.engine.compat(), args);
+    /// What came and went in a batch, for CLIENT LIST.
+    pub(crate) fn note_traffic(&self, commands: u64, received: usize, sent: usize) {
+        self.engine.clients.update(self.id, |client| {
+            client.traffic.0 += received as u64;
+            client.traffic.1 += sent as u64;
+            client.traffic.2 += commands;
+        });
+    }
+
+    /// This one is about to tell of it.
+    pub(crate) fn note_itself(&mut self, command: &'static str) {
+        self.last = command;
+        self.note_command();
+    }
+
+    /// What CLIENT LIST tells of it.
+    pub(crate) fn note_command(&self) {
+        let name = self.last;
         let (db, resp, queued) = (self.db, self.protocol, self.transaction.as_ref().map(Transaction::len));
+        let watches = self.watch.as_ref().map_or(0, Watch::len);
         let listens = self.subscriptions.as_ref().map_or((0, 0, 0), |subscriptions| subscriptions.counts());
         self.engine.clients.update(self.id, |client| {
-            client.active = std::time::Instant::now();
-            client.command = name.map_or("NULL", |found| found.name());
+            client.active = Instant::now();
+            client.command = name;
             client.db = db;
             client.resp = if resp == Protocol::Resp3 { 3 } else { 2 };
             client.queued = queued;
             client.listens = listens;
+            client.watches = watches;
         });
     }
 }

@@ -9,6 +9,7 @@ use dashmap::DashMap;
 #[derive(Debug)]
 pub(crate) struct Watch {
     touched: Arc<AtomicBool>,
+    keys: Vec<Watched>,
     registry: Weak<Registry>,
 }
 
@@ -17,12 +18,23 @@ impl Watch {
     pub(crate) fn is_touched(&self) -> bool {
         self.touched.load(Ordering::Acquire)
     }
+
+    /// How many keys it is about.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.upgrade() {
             registry.clients.fetch_sub(1, Ordering::AcqRel);
+            for key in &self.keys {
+                registry.keys.remove_if_mut(key, |_, clients| {
+                    clients.retain(|client| !Weak::ptr_eq(client, &Arc::downgrade(&self.touched)));
+                    clients.is_empty()
+                });
+            }
         }
     }
 }
@@ -43,13 +55,16 @@ impl Watchers {
     /// A client begins to watch; add keys by [`add`](Self::add).
     pub(crate) fn begin(&self) -> Watch {
         self.0.clients.fetch_add(1, Ordering::AcqRel);
-        Watch { touched: Arc::default(), registry: Arc::downgrade(&self.0) }
+        Watch { touched: Arc::default(), keys: Vec::new(), registry: Arc::downgrade(&self.0) }
     }
 
-    pub(crate) fn add(&self, watch: &Watch, db: u32, key: &[u8]) {
-        let mut clients = self.0.keys.entry((db, key.into())).or_default();
-        clients.retain(|client| client.strong_count() > 0);
-        clients.push(Arc::downgrade(&watch.touched));
+    pub(crate) fn add(&self, watch: &mut Watch, db: u32, key: &[u8]) {
+        let watched: Watched = (db, key.into());
+        if watch.keys.contains(&watched) {
+            return;
+        }
+        self.0.keys.entry(watched.clone()).or_default().push(Arc::downgrade(&watch.touched));
+        watch.keys.push(watched);
     }
 
     /// Whether anybody watches.

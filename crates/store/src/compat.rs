@@ -161,6 +161,18 @@ pub struct Differences {
     pub acl_texts: AclTexts,
     /// Who says HELLO too early is told where in it the protocol stands.
     pub hello_hints_at_protocol: bool,
+    /// The fields of CLIENT LIST.
+    pub client_fields: &'static str,
+    /// Which filters CLIENT LIST and CLIENT KILL know.
+    pub client_filters: ClientFilters,
+    /// READONLY and READWRITE are fine without a cluster.
+    pub readonly_is_fine: bool,
+    /// CLUSTER KEYSLOT answers without a cluster.
+    pub keyslot_without_cluster: bool,
+    /// What LATENCY DOCTOR says more where nothing is watched.
+    pub latency_advice: &'static str,
+    /// How it says that all is well: how that begins and ends.
+    pub latency_fine: [&'static str; 2],
     /// Entries of ACL LOG have an id and times.
     pub acl_log_ids: bool,
 }
@@ -174,6 +186,19 @@ pub enum Sanitizing {
     ToldIfSet,
     /// Never.
     Gone,
+}
+
+/// Which filters CLIENT LIST and CLIENT KILL know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ClientFilters {
+    /// LIST by one, KILL by a few.
+    Few,
+    /// KILL by age too.
+    Age,
+    /// The same for both, and several ids.
+    Both,
+    /// By everything, and by what is not so.
+    All,
 }
 
 /// How denials are worded.
@@ -290,6 +315,15 @@ const REDIS_70: Differences = Differences {
     acl_sanitizing: Sanitizing::ToldIfSet,
     acl_texts: AclTexts::Old,
     hello_hints_at_protocol: false,
+    client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp",
+    client_filters: ClientFilters::Few,
+    readonly_is_fine: false,
+    keyslot_without_cluster: false,
+    latency_advice: " If we weren't in a deep space mission I'd suggest to take a look at https://redis.io/topics/latency-monitor.",
+    latency_fine: [
+        "Dave, no",
+        " I honestly think you ought to sit down calmly, take a stress pill, and think things over.",
+    ],
     acl_log_ids: false,
 };
 
@@ -333,6 +367,7 @@ const REDIS_72: Differences = Differences {
     acl_sanitizing: Sanitizing::Told,
     acl_texts: AclTexts::Named,
     acl_log_ids: true,
+    client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver",
     hello_hints_at_protocol: true,
     ..REDIS_70
 };
@@ -343,6 +378,8 @@ const REDIS_74: Differences = Differences {
     version: "7.4.2",
     scan_novalues: true,
     read_plus: ReadPlus::LastEntry,
+    client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver",
+    client_filters: ClientFilters::Age,
     ..REDIS_72
 };
 
@@ -352,6 +389,8 @@ const REDIS_82: Differences = Differences {
     version: "8.2.3",
     embedded: Embedded::WithKey { header: 16, expiry: 8, room: 64 },
     open_ranges: true,
+    client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver io-thread tot-net-in tot-net-out tot-cmds",
+    latency_advice: " If we weren't in a deep space mission I'd suggest to take a look at https://redis.io/docs/latest/operate/oss_and_stack/management/optimization/latency-monitor.",
     fields: Fields::Redis8,
     trim_references: true,
     short_places: true,
@@ -376,6 +415,11 @@ const VALKEY_81: Differences = Differences {
     set_if_equal: true,
     bitcount_from: true,
     set_drops_past: true,
+    client_fields: "id addr laddr fd name age idle flags capa db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver tot-net-in tot-net-out tot-cmds",
+    client_filters: ClientFilters::Both,
+    readonly_is_fine: true,
+    latency_advice: "",
+    latency_fine: ["No", ""],
     rows: &[&VALKEY_ROWS],
     ..REDIS_72
 };
@@ -390,6 +434,8 @@ const VALKEY_91: Differences = Differences {
     geo_names_member: true,
     geoadd_as: "ZADD",
     acl_databases: true,
+    client_filters: ClientFilters::All,
+    keyslot_without_cluster: true,
     acl_sanitizing: Sanitizing::Gone,
     bitcount_from: true,
     scripts_name_subcommands: true,

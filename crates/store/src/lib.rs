@@ -64,8 +64,8 @@ pub use args::{Args, is_word};
 pub use blob::Blob;
 pub use clock::CoarseClock;
 pub use compat::{
-    AclTexts, Compat, Differences, Family, Fields, ReadPlus, Release, RowChange, Sanitizing, Since,
-    SortNumbers, UnknownCompat,
+    AclTexts, ClientFilters, Compat, Differences, Family, Fields, ReadPlus, Release, RowChange, Sanitizing,
+    Since, SortNumbers, UnknownCompat,
 };
 pub use db::Db;
 pub use encoding::Embedded;

@@ -367,7 +367,8 @@ impl Engine {
         user: &[u8],
     ) {
         let now = crate::engine::unix_ms();
-        let client = self.clients.get(client).map(|client| client.line(false)).unwrap_or_default();
+        let client =
+            self.clients.get(client).map(|client| client.line(self.compat(), false)).unwrap_or_default();
         self.acl.log.lock().add(LogEntry {
             id: 0,
             count: 1,

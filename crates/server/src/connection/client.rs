@@ -1,11 +1,13 @@
 //! CLIENT.
 
+use std::time::Duration;
+
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Null, Reply};
 
-use super::{container, help, rows};
+use super::{LOOK, client_filter, container, help, rows};
 use crate::reply::RespReply;
-use crate::session::{Ground, Session};
+use crate::session::{After, Ground, Replies, Session};
 
 rows! { "connection";
     /// A container for client connection commands.
@@ -26,6 +28,11 @@ rows! { "connection";
     "client|setinfo" 4 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.2.0", cost "O(1)" => setinfo;
     /// Sets the connection name.
     "client|setname" 3 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.6.9", cost "O(1)" => setname;
+    "client|capa" -3 [LOOK], valkey "8.0.0" => capa;
+    "client|import-source" 3 [LOOK], valkey "8.1.0" => import_source;
+    "client|pause" -3 [Flags::ADMIN, LOOK], since "3.0.0" => pause;
+    "client|reply" 3 [LOOK], since "3.2.0" => reply;
+    "client|unpause" 2 [Flags::ADMIN, LOOK], since "6.2.0" => unpause;
     /// Unblocks a client blocked by a blocking command from a different connection.
     "client|unblock" -3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "5.0.0", cost "O(log N) where N is the number of client connections" => unblock;
     /// Sets the client eviction mode of the connection.
@@ -89,15 +96,97 @@ fn setinfo(
 }
 
 fn no_evict(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    let on = args.is(2, "on");
+    if !on && !args.is(2, "off") {
+        return Err(CommandError::Syntax);
+    }
+    session.engine.clients.update(session.id, |client| client.no_evict = on);
+    out.simple("OK");
+    Ok(())
+}
+
+/// What is not known means nothing.
+fn capa(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    if args.from(2).iter().any(|name| name.eq_ignore_ascii_case(b"redirect")) {
+        session.engine.clients.update(session.id, |client| client.capabilities = "r");
+    }
+    out.simple("OK");
+    Ok(())
+}
+
+fn import_source(
     _: &mut Session,
     args: Args<'_>,
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    if !args.is(2, "on") && !args.is(2, "off") {
-        return Err(CommandError::Syntax);
+    match () {
+        () if args.is(2, "on") => Err(CommandError::err("Server is not in import mode")),
+        () if args.is(2, "off") => {
+            out.simple("OK");
+            Ok(())
+        }
+        () => Err(CommandError::err("Server is not in import mode")),
     }
+}
+
+fn pause(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    let all = match args.len() {
+        3 => true,
+        4 if args.is(3, "all") => true,
+        4 if args.is(3, "write") => false,
+        4 => return Err(CommandError::err("CLIENT PAUSE mode must be WRITE or ALL")),
+        _ => return Err(CommandError::subcommand_syntax(args)),
+    };
+    let millis = args.int(2).map_err(|_| CommandError::err("timeout is not an integer or out of range"))?;
+    let millis = u64::try_from(millis).map_err(|_| CommandError::err("timeout is negative"))?;
+    session.engine.pausing.begin(Duration::from_millis(millis), all);
     out.simple("OK");
+    Ok(())
+}
+
+fn unpause(
+    session: &mut Session,
+    _: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    session.engine.pausing.end();
+    out.simple("OK");
+    Ok(())
+}
+
+fn reply(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    match () {
+        () if args.is(2, "on") => {
+            session.replies = Replies::On;
+            out.simple("OK");
+        }
+        () if args.is(2, "off") => session.replies = Replies::Off,
+        () if args.is(2, "skip") && session.replies != Replies::Off => session.replies = Replies::SkipNext,
+        () if args.is(2, "skip") => {}
+        () => return Err(CommandError::Syntax),
+    }
     Ok(())
 }
 
@@ -131,7 +220,13 @@ fn info(
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    let line = session.engine.clients.get(session.id).map(|client| client.line(false)).unwrap_or_default();
+    session.note_itself("client|info");
+    let line = session
+        .engine
+        .clients
+        .get(session.id)
+        .map(|client| client.line(session.engine.compat(), false))
+        .unwrap_or_default();
     out.verbatim("txt", line.as_bytes());
     Ok(())
 }
@@ -142,28 +237,16 @@ fn list(
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    let clients = session.engine.clients.list();
-    let wanted: Box<dyn Fn(&crate::clients::Client) -> bool> = match args.len() {
-        2 => Box::new(|_| true),
-        4 if args.is(2, "type") => match args.at(3).to_ascii_lowercase().as_slice() {
-            b"normal" => Box::new(|c| !c.is_replica),
-            b"replica" | b"slave" => Box::new(|c| c.is_replica),
-            b"pubsub" => Box::new(|c| c.listens != (0, 0, 0)),
-            b"master" => Box::new(|_| false),
-            other => {
-                let other = String::from_utf8_lossy(other).into_owned();
-                return Err(CommandError::Err(format!("Unknown client type '{other}'").into()));
-            }
-        },
-        n if n >= 4 && args.is(2, "id") => {
-            let ids: Result<Vec<i64>, _> = (3..n).map(|i| args.int(i)).collect();
-            let ids = ids.map_err(|_| CommandError::err("Invalid client ID"))?;
-            Box::new(move |c| ids.iter().any(|id| u64::try_from(*id).is_ok_and(|id| id == c.id)))
-        }
-        _ => return Err(CommandError::Syntax),
-    };
-    let blocked = &session.engine.blocked;
-    let text: String = clients.iter().filter(|c| wanted(c)).map(|c| c.line(blocked.has(c.id))).collect();
+    session.note_itself("client|list");
+    let engine = &session.engine;
+    let wanted = client_filter::of_list(session, args)?;
+    let text: String = engine
+        .clients
+        .list()
+        .iter()
+        .filter(|client| wanted.matches(client, session))
+        .map(|client| client.line(engine.compat(), engine.blocked.has(client.id)))
+        .collect();
     out.verbatim("txt", text.as_bytes());
     Ok(())
 }
@@ -181,31 +264,15 @@ fn kill(
         out.simple("OK");
         return Ok(());
     }
-    if args.len().is_multiple_of(2) {
-        let mut victims = clients;
-        let mut spare_me = true;
-        for i in (2..args.len()).step_by(2) {
-            if args.is(i, "id") {
-                let id = args.int(i + 1).ok().filter(|id| *id > 0).and_then(|id| u64::try_from(id).ok());
-                let id = id.ok_or(CommandError::err("client-id should be greater than 0"))?;
-                victims.retain(|c| c.id == id);
-            } else if args.is(i, "addr") {
-                victims.retain(|c| c.addr.to_string().as_bytes() == args.at(i + 1));
-            } else if args.is(i, "laddr") {
-                victims.retain(|c| c.local.to_string().as_bytes() == args.at(i + 1));
-            } else if args.is(i, "type") {
-                let replicas = args.is(i + 1, "replica") || args.is(i + 1, "slave");
-                victims.retain(|c| c.is_replica == replicas);
-            } else if args.is(i, "skipme") {
-                spare_me = args.is(i + 1, "yes");
-            } else {
-                return Err(CommandError::Syntax);
-            }
+    let wanted = client_filter::of_kill(session, args)?;
+    let victims: Vec<_> = clients.iter().filter(|client| wanted.matches(client, session)).collect();
+    for victim in &victims {
+        if victim.id == session.id {
+            session.after = After::Close;
+        } else {
+            victim.stop.cancel();
         }
-        victims.retain(|c| !(spare_me && c.id == session.id));
-        victims.iter().for_each(|c| c.stop.cancel());
-        out.integer(i64::try_from(victims.len()).unwrap_or(i64::MAX));
-        return Ok(());
     }
-    Err(CommandError::Syntax)
+    out.integer(i64::try_from(victims.len()).unwrap_or(i64::MAX));
+    Ok(())
 }

@@ -7,11 +7,14 @@
 use std::time::Duration;
 
 use store::command::Flags;
-use store::{Args, CommandError, CommandResult, Differences, Limits, Reply, Setting, SettingKind};
+use store::{
+    Args, CommandError, CommandResult, Compat, Differences, Family, Limits, Reply, Setting, SettingKind,
+};
 
 use super::{container, help, rows};
 use crate::engine::Engine;
 use crate::notify::Notifications;
+use crate::observed::{LogKind, Tally, Threshold};
 use crate::reply::RespReply;
 use crate::saving::Settings;
 use crate::session::{Ground, Session};
@@ -35,9 +38,17 @@ rows! { "server";
 struct Own {
     name: &'static str,
     old_name: Option<&'static str>,
+    /// The only family that has it, if one has not.
+    only: Option<Family>,
     get: fn(&Engine) -> String,
     /// How to change it; nobody can if there is no way.
     set: Option<Change>,
+}
+
+impl Own {
+    fn is_known_to(&self, compat: Compat) -> bool {
+        self.only.is_none_or(|family| family == compat.family())
+    }
 }
 
 /// How a setting is changed: first it is looked at, then done.
@@ -47,11 +58,11 @@ struct Change {
 }
 
 const fn fixed(name: &'static str, get: fn(&Engine) -> String) -> Own {
-    Own { name, old_name: None, get, set: None }
+    Own { name, old_name: None, only: None, get, set: None }
 }
 
 const fn renamed(name: &'static str, old_name: &'static str, get: fn(&Engine) -> String) -> Own {
-    Own { name, old_name: Some(old_name), get, set: None }
+    Own { name, old_name: Some(old_name), only: None, get, set: None }
 }
 
 fn yes(_: &Engine) -> String {
@@ -70,7 +81,59 @@ fn millis(value: &[u8]) -> Option<Duration> {
     std::str::from_utf8(value).ok()?.parse().ok().map(Duration::from_millis)
 }
 
-static OWN: [Own; 18] = [
+/// A number of what the server remembers.
+macro_rules! threshold {
+    ($name:literal, $only:expr, $least:literal, $of:expr) => {
+        Own {
+            name: $name,
+            old_name: None,
+            only: $only,
+            get: |engine| {
+                let of: fn(&Engine) -> &Threshold = $of;
+                of(engine).get().to_string()
+            },
+            set: Some(Change {
+                check: |value| match store::number::parse_i64(value) {
+                    Some($least..) => Ok(()),
+                    Some(_) => Err(concat!(
+                        "argument must be between ",
+                        $least,
+                        " and 9223372036854775807 inclusive"
+                    )),
+                    None => Err("argument couldn't be parsed into an integer"),
+                },
+                set: |engine, value| {
+                    let of: fn(&Engine) -> &Threshold = $of;
+                    of(engine).set(store::number::parse_i64(value).unwrap_or_default());
+                },
+            }),
+        }
+    };
+}
+
+static OWN: [Own; 27] = [
+    threshold!("latency-monitor-threshold", None, 0, |engine| &engine.observed.latency.threshold),
+    threshold!("slowlog-log-slower-than", None, -1, |engine| &engine.observed.logs[LogKind::Slow as usize]
+        .threshold),
+    threshold!("slowlog-max-len", None, 0, |engine| &engine.observed.logs[LogKind::Slow as usize].most),
+    threshold!("commandlog-execution-slower-than", Some(Family::Valkey), -1, |engine| {
+        &engine.observed.logs[LogKind::Slow as usize].threshold
+    }),
+    threshold!("commandlog-slow-execution-max-len", Some(Family::Valkey), 0, |engine| {
+        &engine.observed.logs[LogKind::Slow as usize].most
+    }),
+    threshold!("commandlog-request-larger-than", Some(Family::Valkey), -1, |engine| {
+        &engine.observed.logs[LogKind::LargeRequest as usize].threshold
+    }),
+    threshold!("commandlog-large-request-max-len", Some(Family::Valkey), 0, |engine| {
+        &engine.observed.logs[LogKind::LargeRequest as usize].most
+    }),
+    threshold!("commandlog-reply-larger-than", Some(Family::Valkey), -1, |engine| {
+        &engine.observed.logs[LogKind::LargeReply as usize].threshold
+    }),
+    threshold!("commandlog-large-reply-max-len", Some(Family::Valkey), 0, |engine| {
+        &engine.observed.logs[LogKind::LargeReply as usize].most
+    }),
     fixed("aclfile", |engine| engine.acl.file().map(|path| path.display().to_string()).unwrap_or_default()),
     fixed("activedefrag", no),
     fixed("appendonly", no),
@@ -86,6 +149,7 @@ static OWN: [Own; 18] = [
     Own {
         name: "requirepass",
         old_name: None,
+        only: None,
         get: |engine| engine.password.read().clone().unwrap_or_default(),
         set: Some(Change {
             check: |_| Ok(()),
@@ -98,6 +162,7 @@ static OWN: [Own; 18] = [
     Own {
         name: "notify-keyspace-events",
         old_name: None,
+        only: None,
         get: |engine| engine.notifications.text(),
         set: Some(Change {
             check: |value| match Notifications::default().set(value) {
@@ -114,6 +179,7 @@ static OWN: [Own; 18] = [
     Own {
         name: "busy-reply-threshold",
         old_name: Some("lua-time-limit"),
+        only: None,
         get: |engine| engine.scripts.running.patience().as_millis().to_string(),
         set: Some(Change {
             check: |value| millis(value).map(|_| ()).ok_or("argument couldn't be parsed into an integer"),
@@ -131,7 +197,7 @@ fn all(engine: &Engine) -> Vec<(&'static str, String)> {
         all.push((setting.name, setting.spell(value)));
         all.extend(setting.old_name.map(|old| (old, setting.spell(value))));
     }
-    for own in &OWN {
+    for own in OWN.iter().filter(|own| own.is_known_to(compat)) {
         let value = (own.get)(engine);
         all.extend(own.old_name.map(|old| (old, value.clone())));
         all.push((own.name, value));
@@ -195,7 +261,8 @@ impl What {
     fn named(name: &str, engine: &Engine) -> Option<Self> {
         let compat = engine.keyspace.compat();
         let setting = Limits::find(name).filter(|setting| setting.is_known_to(compat)).map(Self::Keyspace);
-        let own = || OWN.iter().find(|own| own.name == name || own.old_name == Some(name)).map(Self::Own);
+        let is_called = |own: &&Own| own.name == name || own.old_name == Some(name);
+        let own = || OWN.iter().filter(|own| own.is_known_to(compat)).find(is_called).map(Self::Own);
         let of_link = || engine.link_settings().list().iter().any(|(known, _)| *known == name);
         let of_serving = || engine.serving.read().list().iter().any(|(known, _)| *known == name);
         let of_saving = || engine.saving.settings.read().list().iter().any(|(known, _)| *known == name);
@@ -358,6 +425,8 @@ fn resetstat(
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     session.engine.stats.reset();
+    session.tally = Tally::default();
+    session.engine.observed.reset_counts();
     out.simple("OK");
     Ok(())
 }

@@ -11,12 +11,16 @@ use crate::session::{Ground, Session};
 
 pub(crate) mod acl;
 mod client;
+mod client_filter;
+mod cluster;
 mod command;
 mod config;
 mod debug;
 mod function;
 mod handshake;
 mod memory;
+mod observing;
+mod odds;
 mod pubsub;
 mod replication;
 mod saving;
@@ -78,15 +82,18 @@ macro_rules! rows {
 pub(crate) use config::memory;
 use rows;
 
-static GROUPS: [&[Row]; 15] = [
+static GROUPS: [&[Row]; 18] = [
     acl::TABLE,
     client::TABLE,
+    cluster::TABLE,
     command::TABLE,
     config::TABLE,
     debug::TABLE,
     function::TABLE,
     handshake::TABLE,
     memory::TABLE,
+    observing::TABLE,
+    odds::TABLE,
     pubsub::TABLE,
     replication::TABLE,
     saving::TABLE,

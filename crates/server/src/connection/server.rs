@@ -21,6 +21,7 @@ fn info(
     out: &mut RespReply<'_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
+    session.tally.hand_over(&session.engine.observed.tallies);
     let sections: Vec<String> =
         args.from(1).iter().map(|s| String::from_utf8_lossy(s).to_ascii_lowercase()).collect();
     out.verbatim("txt", info::text(&session.engine, &session.usage(ground), &sections).as_bytes());

@@ -1,0 +1,88 @@
+//! CLUSTER and its like, as a server answers them that is in no cluster.
+
+use store::command::{Flags, description};
+use store::{Args, CommandError, CommandResult, Reply};
+
+use super::{ADMIN, LOOK, container, help, rows};
+use crate::filter::slot;
+use crate::reply::RespReply;
+use crate::session::{Ground, Session};
+
+rows! { "cluster";
+    "asking" 1 [Flags::FAST], since "3.0.0" => disabled;
+    "cluster" -2 [Flags::CONTAINER], since "3.0.0" => container;
+    "cluster|addslots" -3 [ADMIN], since "3.0.0" => disabled;
+    "cluster|addslotsrange" -4 [ADMIN], since "7.0.0" => disabled;
+    "cluster|bumpepoch" 2 [ADMIN], since "3.0.0" => disabled;
+    "cluster|cancelslotmigrations" 2 [ADMIN], valkey "9.0.0" => disabled;
+    "cluster|count-failure-reports" 3 [ADMIN], since "3.0.0" => disabled;
+    "cluster|countkeysinslot" 3 [Flags::LOADING, Flags::STALE], since "3.0.0" => disabled;
+    "cluster|delslots" -3 [ADMIN], since "3.0.0" => disabled;
+    "cluster|delslotsrange" -4 [ADMIN], since "7.0.0" => disabled;
+    "cluster|failover" -2 [ADMIN], since "3.0.0" => disabled;
+    "cluster|flushslot" -3 [ADMIN], valkey "9.0.0" => disabled;
+    "cluster|flushslots" 2 [ADMIN], since "3.0.0" => disabled;
+    "cluster|forget" 3 [ADMIN], since "3.0.0" => disabled;
+    "cluster|getkeysinslot" 4 [Flags::LOADING, Flags::STALE], since "3.0.0" => disabled;
+    "cluster|getslotmigrations" 2 [LOOK], valkey "9.0.0" => disabled;
+    "cluster|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0" => helps;
+    "cluster|info" 2 [Flags::LOADING, Flags::STALE], since "3.0.0" => disabled;
+    "cluster|keyslot" 3 [Flags::LOADING, Flags::STALE], since "3.0.0" => keyslot;
+    "cluster|links" 2 [Flags::LOADING, Flags::STALE], since "7.0.0" => disabled;
+    "cluster|meet" -4 [ADMIN], since "3.0.0" => disabled;
+    "cluster|migrateslots" -4 [ADMIN], valkey "9.0.0" => disabled;
+    "cluster|myid" 2 [Flags::LOADING, Flags::STALE], since "3.0.0" => disabled;
+    "cluster|myshardid" 2 [Flags::LOADING, Flags::STALE], since "7.2.0" => disabled;
+    "cluster|nodes" 2 [Flags::LOADING, Flags::STALE], since "3.0.0" => disabled;
+    "cluster|replicas" 3 [ADMIN], since "5.0.0" => disabled;
+    "cluster|replicate" 3 [ADMIN], since "3.0.0" => disabled;
+    "cluster|reset" -2 [ADMIN, Flags::NOSCRIPT], since "3.0.0" => disabled;
+    "cluster|saveconfig" 2 [ADMIN], since "3.0.0" => disabled;
+    "cluster|set-config-epoch" 3 [ADMIN], since "3.0.0" => disabled;
+    "cluster|setslot" -4 [ADMIN], since "3.0.0" => disabled;
+    "cluster|shards" 2 [Flags::LOADING, Flags::STALE], since "7.0.0" => disabled;
+    "cluster|slaves" 3 [ADMIN], since "3.0.0" => disabled;
+    "cluster|slot-stats" -4 [LOOK], since "8.2.0" valkey "8.0.0" => disabled;
+    "cluster|slots" 2 [Flags::LOADING, Flags::STALE], since "3.0.0" => disabled;
+    "cluster|syncslots" -3 [ADMIN], valkey "9.0.0" => disabled;
+    "clusterscan" -2 [], valkey "9.1.0" => disabled;
+    "readonly" 1 [Flags::FAST, Flags::LOADING, Flags::STALE], since "3.0.0" => readonly;
+    "readwrite" 1 [Flags::FAST, Flags::LOADING, Flags::STALE], since "3.0.0" => readonly;
+}
+
+type Out<'a, 'o> = &'a mut RespReply<'o>;
+
+const DISABLED: CommandError = CommandError::err("This instance has cluster support disabled");
+
+fn disabled(_: &mut Session, _: Args<'_>, _: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    Err(DISABLED)
+}
+
+/// Not every server helps who has no cluster.
+fn helps(
+    session: &mut Session,
+    args: Args<'_>,
+    out: Out<'_, '_>,
+    ground: &mut Ground<'_, '_>,
+) -> CommandResult {
+    if description::help(session.engine.compat(), args.at(0)).is_empty() {
+        return Err(DISABLED);
+    }
+    help(session, args, out, ground)
+}
+
+fn keyslot(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    if !session.engine.compat().differences().keyslot_without_cluster {
+        return Err(DISABLED);
+    }
+    out.integer(slot(args.at(2)).into());
+    Ok(())
+}
+
+fn readonly(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    if !session.engine.compat().differences().readonly_is_fine {
+        return Err(DISABLED);
+    }
+    out.simple("OK");
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! Calls and times of each command, and errors by their code: INFO commandstats, latencystats and errorstats, LATENCY
+//! HISTOGRAM.
+//!
+//! A session counts for itself and hands over now and then, so that a pipeline of one command touches what all share
+//! once in a while only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+/// Times above this are counted as this long, in nanoseconds.
+const LONGEST: u64 = 1_000_000_000;
+/// A session hands over after so many calls.
+const HANDFUL: usize = 64;
+/// Kinds of errors that are counted each for itself.
+const MOST_ERRORS: usize = 128;
+
+/// What is known of one command.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    pub(crate) calls: AtomicU64,
+    pub(crate) nanos: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) failed: AtomicU64,
+    times: Mutex<Option<Histogram<u32>>>,
+}
+
+impl Counts {
+    fn new() -> Self {
+        // Two digits are what the real servers keep; the bounds are valid, so this is never `None`.
+        let times = Histogram::new_with_bounds(1, LONGEST, 2).ok();
+        let zero = || AtomicU64::new(0);
+        Self { calls: zero(), nanos: zero(), rejected: zero(), failed: zero(), times: Mutex::new(times) }
+    }
+
+    /// Upper bounds of times in microseconds, each twice the one before, with the calls that took no longer.
+    pub(crate) fn histogram(&self) -> Vec<(u64, u64)> {
+        let times = self.times.lock();
+        let Some(times) = times.as_ref() else { return Vec::new() };
+        let (mut sum, mut all) = (0, Vec::new());
+        for step in times.iter_log(1024, 2.0) {
+            let here = step.count_since_last_iteration();
+            if here > 0 {
+                sum += here;
+                all.push((times.highest_equivalent(step.value_iterated_to()) / 1000, sum));
+            }
+        }
+        all
+    }
+
+    /// The time in microseconds that so many of a hundred calls did not exceed.
+    pub(crate) fn percentile(&self, percent: f64) -> f64 {
+        let times = self.times.lock();
+        times.as_ref().map_or(0.0, |times| times.value_at_percentile(percent) as f64 / 1000.0)
+    }
+}
+
+/// All commands that were called.
+#[derive(Debug, Default)]
+pub(crate) struct Tallies(DashMap<&'static str, Arc<Counts>>);
+
+impl Tallies {
+    pub(crate) fn of(&self, name: &'static str) -> Arc<Counts> {
+        if let Some(counts) = self.0.get(name) {
+            return Arc::clone(&counts);
+        }
+        Arc::clone(&self.0.entry(name).or_insert_with(|| Arc::new(Counts::new())))
+    }
+
+    /// In order of their names.
+    pub(crate) fn all(&self) -> BTreeMap<&'static str, Arc<Counts>> {
+        self.0.iter().map(|entry| (*entry.key(), Arc::clone(entry.value()))).collect()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.clear();
+    }
+}
+
+/// What one session has counted and not handed over.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    name: &'static str,
+    nanos: SmallVec<[u64; HANDFUL]>,
+}
+
+impl Tally {
+    /// One more call.
+    pub(crate) fn count(&mut self, tallies: &Tallies, name: &'static str, nanos: u64) {
+        if !std::ptr::eq(self.name, name) || self.nanos.len() == HANDFUL {
+            self.hand_over(tallies);
+            self.name = name;
+        }
+        self.nanos.push(nanos);
+    }
+
+    /// Adds what was counted to what all see.
+    pub(crate) fn hand_over(&mut self, tallies: &Tallies) {
+        if self.nanos.is_empty() {
+            return;
+        }
+        let counts = tallies.of(self.name);
+        counts.calls.fetch_add(self.nanos.len() as u64, Ordering::Relaxed);
+        counts.nanos.fetch_add(self.nanos.iter().sum(), Ordering::Relaxed);
+        if let Some(times) = counts.times.lock().as_mut() {
+            self.nanos.iter().for_each(|nanos| times.saturating_record((*nanos).clamp(1, LONGEST)));
+        }
+        self.nanos.clear();
+    }
+}
+
+/// Errors that clients were told, by their first word.
+#[derive(Debug, Default)]
+pub(crate) struct Errors(DashMap<String, u64>);
+
+impl Errors {
+    /// One more, given its line.
+    pub(crate) fn count(&self, line: &[u8]) {
+        let word = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let word = String::from_utf8_lossy(word).into_owned();
+        if self.0.len() < MOST_ERRORS || self.0.contains_key(&word) {
+            *self.0.entry(word).or_default() += 1;
+        }
+    }
+
+    /// In order of their words.
+    pub(crate) fn all(&self) -> BTreeMap<String, u64> {
+        self.0.iter().map(|entry| (entry.key().clone(), *entry.value())).collect()
+    }
+
+    /// How many in all.
+    pub(crate) fn sum(&self) -> u64 {
+        self.0.iter().map(|entry| *entry.value()).sum()
+    }
+
+    pub(crate) fn clear(&self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_when_they_are_handed_over() {
+        let (tallies, mut tally) = (Tallies::default(), Tally::default());
+        (0..100).for_each(|_| tally.count(&tallies, "get", 5_000));
+        assert_eq!(tallies.of("get").calls.load(Ordering::Relaxed), 64);
+        tally.count(&tallies, "set", 2_000_000_000_000);
+        let get = tallies.of("get");
+        assert_eq!(get.calls.load(Ordering::Relaxed), 100);
+        assert_eq!(get.nanos.load(Ordering::Relaxed), 500_000);
+        assert_eq!(get.histogram(), [(8, 100)]);
+        assert!((4.9..5.1).contains(&get.percentile(50.0)));
+        tally.hand_over(&tallies);
+        assert_eq!(tallies.all().keys().copied().collect::<Vec<_>>(), ["get", "set"]);
+    }
+}
