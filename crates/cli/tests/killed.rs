@@ -21,12 +21,21 @@ struct Ours {
 }
 
 impl Ours {
+    /// Saves all the time.
     fn start(primary: &Running, file: &Path, log: &Path) -> Self {
+        Self::start_with(&primary.url(), file, "0.01", log)
+    }
+
+    fn start_with(url: &str, file: &Path, interval: &str, log: &Path) -> Self {
+        let file = file.to_str().unwrap();
+        Self::run(&["--master", url, "--persist-interval", interval, "--persist", file], log)
+    }
+
+    fn run(args: &[&str], log: &Path) -> Self {
         let log = File::options().create(true).append(true).open(log).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--master", &primary.url()])
-            .args(["--persist-interval", "0.01", "--persist"])
-            .arg(file)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -242,6 +251,74 @@ fn seed() -> u64 {
         Some(text) => text.parse().unwrap(),
         None => 4,
     }
+}
+
+/// Ends a process of ours by a signal, or otherwise, and waits for it.
+fn ended(mut ours: Ours, how: impl FnOnce(&mut Ours)) -> bool {
+    how(&mut ours);
+    ours.child.wait().unwrap().success()
+}
+
+fn terminate(ours: &mut Ours) {
+    let pid = ours.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+}
+
+/// SHUTDOWN by a client: the connection ends without a reply.
+fn shut_down(ours: &mut Ours, how: &[&str]) {
+    let mut client = ours.client();
+    let words: Vec<&str> = ["SHUTDOWN"].iter().chain(how).copied().collect();
+    assert!(client.try_call(&words).is_err());
+}
+
+#[test]
+fn signals_and_shutdown_save_the_copy_and_nosave_does_not() {
+    let dir = std::env::temp_dir().join(format!("replica-ended-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    let (file, log) = (dir.join("copy.rdb"), dir.join("log"));
+    let primary = Server::R8_2.start();
+    let mut real = primary.client();
+    let start = |real: &mut Client, key: &str| {
+        real.call(&["SET", key, "v"]).ok();
+        let ours = Ours::start_with(&primary.url(), &file, "0", &log);
+        wait_until_caught_up(real, &mut ours.client());
+        ours
+    };
+    assert!(ended(start(&mut real, "a"), |ours| shut_down(ours, &["NOSAVE"])));
+    assert!(!file.exists());
+    assert!(ended(start(&mut real, "b"), terminate));
+    let after_signal = saved_offset(&file).unwrap();
+    assert!(ended(start(&mut real, "c"), |ours| shut_down(ours, &[])));
+    let after_shutdown = saved_offset(&file).unwrap();
+    assert!(after_shutdown > after_signal);
+    assert!(ended(start(&mut real, "d"), |ours| shut_down(ours, &["NOSAVE", "NOW"])));
+    assert_eq!(saved_offset(&file), Some(after_shutdown));
+    assert_eq!(number(&mut real, "stats", "sync_full"), 2);
+    assert_eq!(number(&mut real, "stats", "sync_partial_ok"), 2);
+    let _ = fs::remove_dir_all(&dir);
+}
+
+#[test]
+fn a_standalone_server_comes_back_with_its_data() {
+    let dir = std::env::temp_dir().join(format!("replica-alone-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    let log = dir.join("log");
+    let place = dir.to_str().unwrap();
+    let start = || Ours::run(&["--standalone", "--dir", place, "--save", "3600 1"], &log);
+    let ours = start();
+    let mut client = ours.client();
+    fill_every_type(&mut client, 3, 500);
+    let keys = client.call(&["DBSIZE"]).int();
+    assert!(ended(ours, terminate));
+    let ours = start();
+    assert_eq!(ours.client().call(&["DBSIZE"]).int(), keys);
+    ours.client().call(&["SET", "one", "more"]).ok();
+    assert!(ended(ours, |ours| shut_down(ours, &[])));
+    let ours = start();
+    assert_eq!(ours.client().call(&["DBSIZE"]).int(), keys + 1);
+    let _ = fs::remove_dir_all(&dir);
 }
 
 #[test]

@@ -276,7 +276,8 @@ impl Builder {
             let name = file.file_name().and_then(|name| name.to_str()).map(str::to_owned);
             options.dbfilename =
                 name.ok_or_else(|| Error::Config(format!("{} names no file", file.display())))?;
-            let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let dir =
+                file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
             let dir = std::fs::canonicalize(dir);
             options.dir = Some(dir.map_err(|source| Error::Io { what: "the directory to save to", source })?);
             options.persist = true;

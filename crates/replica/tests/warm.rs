@@ -247,7 +247,7 @@ async fn what_cannot_be_continued_is_replaced() {
     caught_up(&mut real, &first).await;
     first.shutdown().await.unwrap();
     real.call(&["SET", "large", &"x".repeat(100_000)]).ok();
-    real.line("DEL only").int();
+    assert_eq!(real.line("DEL only").int(), 1);
     real.line("SET small 1").ok();
     let second = start(keeping(primary.url(), &dir.file())).await;
     caught_up(&mut real, &second).await;
@@ -317,7 +317,7 @@ async fn a_copy_of_a_part_remembers_what_is_lost() {
     assert_eq!(first.engine().lost_keys(), [(0, b"a:2".to_vec())]);
     first.shutdown().await.unwrap();
     // From a lost key nothing can be made.
-    real.line("APPEND a:2 x").int();
+    assert_eq!(real.line("APPEND a:2 x").int(), 4);
     real.line("SET a:3 x").ok();
     let second = start(keeping(primary.url(), &dir.file()).filter(filter)).await;
     caught_up(&mut real, &second).await;
@@ -400,4 +400,41 @@ async fn the_interval_saves_and_what_cannot_be_saved_is_told() {
     assert!(matches!(replica.save().await, Err(replica::Error::Save(_))));
     assert!(matches!(replica.shutdown().await, Err(replica::Error::Save(_))));
     until(&replica, "the end", |status| !status.is_connected()).await;
+}
+
+/// A filtered copy that cannot follow (half of a SWAPDB) is wrong until its full sync: saved in between, it is no
+/// beginning.
+#[test]
+fn a_copy_that_waits_for_its_full_sync_is_no_beginning() {
+    use replication::Target as _;
+
+    let dir = Dir::new("overtaken");
+    let engine = follower(&dir.file(), "db=0");
+    let fields = [
+        ("repl-id", "0123456789012345678901234567890123456789"),
+        ("repl-offset", "77"),
+        ("replica-filter", "db=0"),
+    ];
+    fs::write(dir.file(), dump_with(&fields, rdb::EncodeOptions::default())).unwrap();
+    let (position, _) = engine.restore().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(engine.save()).unwrap();
+    assert!(follower(&dir.file(), "db=0").restore().is_some());
+
+    let mut link = replication::Link::new(replication::LinkOptions::default());
+    let mut target = server::EngineTarget::new(Arc::clone(&engine));
+    link.resume(position, 0);
+    let now = std::time::Duration::ZERO;
+    link.handle_connected(now);
+    for answer in ["+PONG\r\n", "+OK\r\n+OK\r\n+OK\r\n", "+CONTINUE\r\n"] {
+        link.handle_bytes(now, answer.as_bytes(), &mut target).unwrap();
+    }
+    let _ = link.handle_bytes(now, b"*3\r\n$6\r\nSWAPDB\r\n$1\r\n0\r\n$1\r\n1\r\n", &mut target);
+    target.settled();
+    runtime.block_on(engine.save()).unwrap();
+    let next = follower(&dir.file(), "db=0");
+    assert_eq!(next.restore(), None);
+    assert!(
+        matches!(next.warm_start(), WarmStart::Refused(reason) if reason.contains("could not be applied"))
+    );
 }

@@ -69,6 +69,7 @@ impl Target for EngineTarget {
             let position = Position { replid, offset };
             writing.primary.restart(position, Some(selected));
             self.engine.publish_position(position);
+            self.engine.saving.changed(1);
         };
         let old = self.engine.keyspace.swap_contents(loaded, publish);
         functions::adopt(&self.engine);
@@ -188,7 +189,10 @@ fn sift(
     match engine.sieve.rule(txn, row, args) {
         Ruling::Run => return true,
         Ruling::Drop => {}
-        Ruling::Resync => *overtaken = true,
+        Ruling::Resync => {
+            engine.sieve.overtake();
+            *overtaken = true;
+        }
         Ruling::Instead(commands) => {
             for (db, command) in commands {
                 let parts: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();

@@ -387,3 +387,104 @@ async fn a_real_replica_continues_with_a_primary_that_was_restarted() {
     .unwrap();
     listener.shutdown().await;
 }
+
+/// While a save is in progress. Ours waits for somebody who reads the pipe that stands where its file would be; theirs
+/// is told to be slow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_in_progress_is_told_of_and_can_be_cancelled() {
+    for (judge, compat) in JUDGES {
+        let dir = Dir::new(&format!("cancel-{compat}"));
+        let pipe = dir.0.join("slow.rdb.tmp");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let engine = engine(compat, &dir.0);
+        let (listener, mut ours) = serve(&engine).await;
+        tokio::task::spawn_blocking(move || {
+            let real =
+                judge.start_with(&["--enable-protected-configs", "yes", "--rdb-key-save-delay", "100000000"]);
+            let mut theirs = real.client();
+            let mut both = |line: &str| {
+                let words = words(line);
+                let (real, own) = (theirs.call(&words), ours.call(&words));
+                assert_eq!(real, own, "{compat}: {line}");
+                real
+            };
+            both("MSET a 1 b 2 c 3 d 4");
+            for line in ["MULTI", "BGSAVE", "BGSAVE CANCEL", "BGSAVE CANCEL", "EXEC"] {
+                both(line);
+            }
+            both("CONFIG SET dbfilename slow.rdb");
+            for line in
+                ["BGSAVE", "BGSAVE", "BGSAVE SCHEDULE", "SAVE", "MULTI", "BGSAVE", "EXEC", "DEL a", "GET b"]
+            {
+                both(line);
+            }
+            let cancelled = !both("BGSAVE CANCEL").is_error();
+            assert_eq!(cancelled, compat.to_string().starts_with("valkey"));
+            if !cancelled {
+                // The only way there: it cannot go on, for a pipe cannot be made durable.
+                assert_eq!(persistence(&mut ours, "rdb_bgsave_in_progress"), "1");
+            }
+            let _reader = std::fs::File::open(&pipe).unwrap();
+            settle(&mut ours);
+            let status = if cancelled { "ok" } else { "err" };
+            assert_eq!(persistence(&mut ours, "rdb_last_bgsave_status"), status);
+        })
+        .await
+        .unwrap();
+        listener.shutdown().await;
+    }
+}
+
+/// A replica that never says how far it is holds up a shutdown, until somebody changes his mind.
+fn shutdown_with_a_deaf_replica(addr: std::net::SocketAddr) -> [String; 4] {
+    let mut deaf = Client::connect(addr).unwrap();
+    deaf.line("REPLCONF capa eof capa psync2").ok();
+    deaf.send(&["PSYNC", "?", "-1"]);
+    deaf.send(&["REPLCONF", "ACK", "1"]);
+    deaf.flush().unwrap();
+    let mut client = Client::connect(addr).unwrap();
+    // Online with its first acknowledgement, once it has the dump.
+    loop {
+        deaf.send(&["REPLCONF", "ACK", "1"]);
+        deaf.flush().unwrap();
+        let text = client.call(&["INFO", "replication"]).text();
+        if text.contains("state=online") {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    client.call(&["SET", "k", "v"]).ok();
+    client.send(&["SHUTDOWN", "NOSAVE"]);
+    client.flush().unwrap();
+    let mut other = Client::connect(addr).unwrap();
+    let abort = loop {
+        let reply = other.call(&["SHUTDOWN", "ABORT"]);
+        if !reply.is_error() {
+            break reply;
+        }
+        std::thread::yield_now();
+    };
+    let first = client.receive().unwrap();
+    let again = other.call(&["SHUTDOWN", "ABORT"]);
+    let write = other.call(&["SET", "k", "w"]);
+    [first, abort, again, write].map(|reply| format!("{reply:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_waits_for_replicas_and_can_be_aborted() {
+    for (judge, compat) in [JUDGES[1], JUDGES[3]] {
+        let dir = Dir::new(&format!("abort-{compat}"));
+        let engine = engine(compat, &dir.0);
+        let _stop = engine.watch_stop();
+        let (listener, _client) = serve(&engine).await;
+        let addr = listener.local_addr();
+        tokio::task::spawn_blocking(move || {
+            let real = judge.start_with(&["--repl-diskless-sync-delay", "0"]);
+            let theirs = shutdown_with_a_deaf_replica(real.addr().parse().unwrap());
+            assert_eq!(theirs, shutdown_with_a_deaf_replica(addr), "{compat}");
+        })
+        .await
+        .unwrap();
+        listener.shutdown().await;
+    }
+}

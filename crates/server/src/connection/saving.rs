@@ -71,6 +71,7 @@ fn bgsave(
         return Err(CommandError::Err(SaveError::NoPlace.to_string().into()));
     }
     if !matches!(ground, Ground::Free) {
+        drop(engine.snapshot_turn().ok_or(IN_PROGRESS)?);
         engine.saving.schedule();
         out.simple("Background saving scheduled");
         return Ok(());

@@ -18,7 +18,7 @@
 //! Kinds: a command of a kind that is not kept runs only as the deletion of what it replaces.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use store::command::{Command, Group};
@@ -32,6 +32,8 @@ use super::Filter;
 pub(crate) struct Sieve {
     pub(crate) filter: Filter,
     lost: Mutex<HashSet<(u32, Box<[u8]>)>>,
+    /// A command has changed what cannot be followed: the copy is wrong until the next full sync.
+    overtaken: AtomicBool,
     /// Commands of the stream that were not run.
     pub(crate) dropped: AtomicU64,
     /// Commands that ran in another form.
@@ -78,6 +80,16 @@ impl Sieve {
     /// A new data set is there.
     pub(crate) fn forget(&self) {
         self.lost.lock().clear();
+        self.overtaken.store(false, Ordering::Relaxed);
+    }
+
+    /// Only a full sync brings the copy in order again.
+    pub(crate) fn overtake(&self) {
+        self.overtaken.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_overtaken(&self) -> bool {
+        self.overtaken.load(Ordering::Relaxed)
     }
 
     /// These were lost when the data set was saved.

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
 use rdb::EncodeOptions;
+use replication::ReplId;
 use store::snapshot::SnapshotError;
 use store::{CommandError, CommandResult, Family, SnapshotOptions};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -61,8 +62,8 @@ struct State {
     last_took: Option<Duration>,
     saves: u64,
     keys_loaded: u64,
-    /// Offset of what was saved last.
-    saved_offset: Option<u64>,
+    /// The history of what was saved last.
+    saved: Option<ReplId>,
 }
 
 #[derive(Debug)]
@@ -104,7 +105,7 @@ impl Saving {
                 last_took: None,
                 saves: 0,
                 keys_loaded: 0,
-                saved_offset: None,
+                saved: None,
             }),
             failed: AtomicBool::new(false),
             warm: RwLock::default(),
@@ -152,9 +153,9 @@ impl Saving {
         std::mem::take(&mut state.scheduled).then_some(false)
     }
 
-    /// Whether there is more to save than the last time.
-    fn is_outdated(&self, offset: u64) -> bool {
-        self.changes.load(Ordering::Relaxed) > 0 || self.state.lock().saved_offset != Some(offset)
+    /// Whether there is other to save than the last time. A primary's PINGs alone are not worth it.
+    fn is_outdated(&self, replid: Option<ReplId>) -> bool {
+        self.changes.load(Ordering::Relaxed) > 0 || self.state.lock().saved != replid
     }
 }
 
@@ -263,8 +264,10 @@ impl Engine {
             changes > 0 && (good || rested(RETRY)) && self.saving.settings.read().points.iter().any(reached)
         };
         let of_interval = || {
-            let interval = self.options.persist_every.filter(|_| self.options.persist && !self.is_writable());
-            interval.is_some_and(|interval| rested(interval) && self.saving.is_outdated(self.stream_offset()))
+            let interval = self.options.persist_every.filter(|_| self.options.persist);
+            interval.is_some_and(|interval| {
+                rested(interval) && self.saving.is_outdated(self.position().map(|p| p.replid))
+            })
         };
         if scheduled || of_points() || of_interval() {
             self.save_in_background();
@@ -307,7 +310,7 @@ impl Engine {
         cancelled: &AtomicBool,
     ) -> Result<(), SaveError> {
         let Held { cut, notes, changes } = held;
-        let offset = cut.position.offset.0;
+        let replid = cut.position.replid;
         file::replace(path, |sink| {
             let written = cut.write(&self.keyspace, &notes, |piece| {
                 if cancelled.load(Ordering::Relaxed) {
@@ -324,7 +327,7 @@ impl Engine {
         self.saving.changes.fetch_sub(changes, Ordering::Relaxed);
         let mut state = self.saving.state.lock();
         state.last_save = unix_ms() / 1000;
-        state.saved_offset = Some(offset);
+        state.saved = Some(replid);
         state.saves += 1;
         self.saving.failed.store(false, Ordering::Relaxed);
         Ok(())

@@ -42,13 +42,13 @@ pub enum WarmStart {
 
 /// What a dump says of a replica, besides what every dump says.
 pub(super) fn notes(engine: &Engine, writing: &Writing) -> Vec<(&'static str, String)> {
-    if engine.is_writable() {
+    if engine.is_writable() && !engine.options.persist {
         return Vec::new();
     }
     let sieve = &engine.sieve;
     let mut notes = vec![("replica-format", FORMAT.to_owned()), ("replica-filter", sieve.filter.to_string())];
     notes.extend(writing.primary.previous().map(|previous| ("replica-previous", previous.to_string())));
-    let diverged = engine.divergence.total();
+    let diverged = engine.divergence.total() + u64::from(sieve.is_overtaken());
     if diverged > 0 {
         notes.push(("replica-diverged", diverged.to_string()));
     }
@@ -173,7 +173,7 @@ impl Engine {
         drop(old);
         let mut state = self.saving.state.lock();
         state.keys_loaded = keys;
-        state.saved_offset = Some(position.offset.0);
+        state.saved = Some(position.replid);
         Ok((position, db, keys))
     }
 
