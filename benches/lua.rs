@@ -1,8 +1,8 @@
 //! What a script costs beyond its commands: `lua/operation/case`.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lua::testing::{MapCall, Recorder};
-use lua::{Digest, Engine, Options};
+use lua::{Digest, Engine, Options, StoreCall};
 
 const GET: &[u8] = b"return redis.call('GET', KEYS[1])";
 const LIMITER: &[u8] = b"local n = redis.call('INCR', KEYS[1])
@@ -39,5 +39,50 @@ fn scripts(c: &mut Criterion) {
     c.bench_function("lua/engine/new", |b| b.iter(|| Engine::new(Options::default())));
 }
 
-criterion_group!(benches, scripts);
+/// A script of a server in this process: the whole way of EVALSHA but the socket.
+fn served(c: &mut Criterion) {
+    let engine = server::Engine::new(server::Role::Primary, server::Options::default());
+    let call = |args: &[&[u8]]| engine.call(args).expect("answers");
+    call(&[&b"SET"[..], b"key:000000001", &[b'v'; 64]]);
+    let sha = Digest::of(GET).to_hex();
+    call(&[&b"SCRIPT"[..], b"LOAD", GET]);
+    for name in ["EVALSHA", "EVALSHA_RO"] {
+        let args: [&[u8]; 5] = [name.as_bytes(), sha.as_bytes(), b"1", b"key:000000001", b"arg"];
+        c.bench_function(&format!("lua/served/{name}/get"), |b| b.iter(|| call(&args)));
+    }
+    let args: [&[u8]; 5] = [b"EVALSHA_RO", sha.as_bytes(), b"1", b"key:000000001", b"arg"];
+    let mut group = c.benchmark_group("lua/served/side-by-side");
+    for threads in [1u64, 2] {
+        group.throughput(Throughput::Elements(threads * 10_000));
+        group.bench_function(format!("{threads}"), |b| {
+            b.iter(|| {
+                std::thread::scope(|scope| {
+                    for _ in 0..threads {
+                        scope.spawn(|| (0..10_000).for_each(|_| drop(call(&args))));
+                    }
+                });
+            });
+        });
+    }
+}
+
+/// The same on a store, without a server.
+fn on_store(c: &mut Criterion) {
+    let (_, mut writer) = store::Keyspace::new(16);
+    let mut engine = Engine::new(Options::default()).expect("an engine");
+    let sha = engine.load(GET).expect("compiles");
+    let mut out = Recorder::default();
+    let (key, value): (&[u8], &[u8]) = (b"key:000000001", &[b'v'; 64]);
+    let set = b"return redis.call('SET', KEYS[1], ARGV[1])";
+    engine.eval(set, &[key], &[value], &mut StoreCall::new(&mut writer, 0), &mut out).expect("runs");
+    c.bench_function("lua/store/evalsha/get", |b| {
+        b.iter(|| {
+            out.clear();
+            let mut call = StoreCall::new(&mut writer, 0);
+            engine.eval_sha(sha.as_bytes(), &[key], &[b"arg"], &mut call, &mut out).expect("runs");
+        });
+    });
+}
+
+criterion_group!(benches, scripts, on_store, served);
 criterion_main!(benches);

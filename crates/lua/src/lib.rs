@@ -10,16 +10,19 @@
 //! script's result leaves through [`ScriptReply`]. Sources live in [`Scripts`], which the engines of a pool
 //! share. Nothing here reads a clock or a socket.
 //!
-//! ```
-//! use lua::testing::{MapCall, Recorder};
-//! use lua::{Engine, Options};
+//! With a `store` (the feature of this name, on by default), everything is there already:
 //!
+#![cfg_attr(feature = "store", doc = "```")]
+#![cfg_attr(not(feature = "store"), doc = "```ignore")]
+//! use lua::testing::Recorder;
+//! use lua::{Engine, Options, StoreCall};
+//!
+//! let (_, mut writer) = store::Keyspace::new(16);
 //! let mut engine = Engine::new(Options::default())?;
-//! let mut data = MapCall::default();
 //! let mut reply = Recorder::default();
-//! let source = b"redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])";
-//! engine.eval(source, &[b"key"], &[b"value"], &mut data, &mut reply)?;
-//! assert_eq!(reply.bytes(), b"$5\r\nvalue\r\n");
+//! let source = b"redis.call('SET', KEYS[1], ARGV[1]) return redis.call('INCR', KEYS[1])";
+//! engine.eval(source, &[b"key"], &[b"41"], &mut StoreCall::new(&mut writer, 0), &mut reply)?;
+//! assert_eq!(reply.bytes(), b":42\r\n");
 //! # Ok::<(), lua::Error>(())
 //! ```
 
@@ -39,6 +42,8 @@ mod host;
 mod library;
 mod limit;
 mod number;
+#[cfg(feature = "store")]
+mod on_store;
 mod options;
 mod pattern;
 mod random;
@@ -58,6 +63,8 @@ pub use error::Error;
 pub use flavour::{Flavour, Refusal};
 pub use functions::{Function, Functions, Library, Policy};
 pub use limit::{Clock, KillSwitch};
+#[cfg(feature = "store")]
+pub use on_store::{StoreCall, StoreReply};
 pub use options::{LogLevel, LogSink, Options};
 pub use reply::ReplyBuilder;
 pub use script::{Digest, Script, Scripts, Stats};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use replication::{Buffered, Failures, LinkStatus, Phase, Position, Recovery};
+use resp::Value;
 use server::{Engine, FilterStatus, Listener, WarmStart};
 
 use crate::address::Address;
@@ -188,6 +189,22 @@ impl Replica {
     #[must_use]
     pub fn db(&self, index: u32) -> Db {
         Db::new(Arc::clone(self.inner.engine.keyspace()), index)
+    }
+
+    /// Runs any command as a client would, without a socket: scripts, functions, INFO.
+    ///
+    /// ```no_run
+    /// # fn run(replica: &replica::Replica) -> Result<(), replica::Error> {
+    /// let sum = replica.call(&["EVAL", "return redis.call('GET', KEYS[1]) + ARGV[1]", "1", "n", "2"])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Command`]
+    pub fn call(&self, args: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
+        let parts: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
+        self.inner.engine.call(&parts).map_err(Error::Command)
     }
 
     /// How it is doing.

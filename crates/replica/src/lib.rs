@@ -44,6 +44,7 @@ pub use replication::{
 };
 #[cfg(feature = "tls")]
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
+pub use resp::Value;
 pub use server::{Filter, FilterStatus, InvalidFilter, SaveError, WarmStart};
 pub use standalone::Standalone;
 pub use store::value::Kind;

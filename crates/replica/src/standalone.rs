@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use resp::Value;
 use server::{Engine, Listener, Options, Role, housekeeper};
 use store::{Args, CommandError, Recorded, Recorder};
 
@@ -74,6 +75,15 @@ impl Standalone {
         let mut reply = Recorder::default();
         self.engine.execute(db, Args::new(&parts), &mut reply).map_err(Error::Command)?;
         reply.finish().ok_or(Error::Command(CommandError::err("the command answered nothing")))
+    }
+
+    /// Runs any command as a client would, without a socket: scripts, functions, INFO.
+    ///
+    /// # Errors
+    /// [`Error::Command`]
+    pub fn call(&self, args: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
+        let parts: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
+        self.engine.call(&parts).map_err(Error::Command)
     }
 
     /// A read handle for a database.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use replication::{LinkStatus, Offset, Position, Primary, ReplId};
+use resp::{Limits, Protocol, Value, ValueDecoder};
 use store::command::{Command, Handler};
 use store::{
     Args, CommandError, CommandResult, Compat, Effect, Family, Keyspace, Reply, ShardSet, Txn, View, Viewer,
@@ -24,7 +25,7 @@ use crate::options::Options;
 use crate::pausing::Pausing;
 use crate::pubsub::PubSub;
 use crate::scripts::Scripts;
-use crate::session::Ground;
+use crate::session::{Ground, Session};
 use crate::tracking::Tracking;
 use crate::watch::Watchers;
 
@@ -439,6 +440,27 @@ impl Engine {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));
         }
         self.run(row, db, args, out)
+    }
+
+    /// Runs any command as a client without a connection would, scripts included; its reply in RESP3.
+    ///
+    /// # Errors
+    /// The command's own, or that it would wait.
+    pub fn call(self: &Arc<Self>, args: &[&[u8]]) -> Result<Value, CommandError> {
+        if args.is_empty() {
+            return Err(CommandError::Syntax);
+        }
+        let mut session = Session::of_the_house(self);
+        session.protocol = Protocol::Resp3;
+        let mut bytes = Vec::new();
+        session.execute(args, &mut bytes);
+        let mut decoder = ValueDecoder::new(Limits::default());
+        decoder.feed(&bytes);
+        match decoder.next() {
+            Ok(Some(Value::Error(line))) => Err(CommandError::Raw(line.as_ref().into())),
+            Ok(Some(value)) => Ok(value),
+            _ => Err(CommandError::err("a command that waits, or talks on, needs a connection")),
+        }
     }
 
     /// Runs an admitted command on ground of its own.

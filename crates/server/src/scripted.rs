@@ -8,7 +8,6 @@ use resp::{Limits, Protocol, Value, ValueDecoder};
 use store::command::Flags;
 use store::command::description::{Description, describe};
 use store::{Args, Compat, Reply as _};
-use tokio_util::sync::CancellationToken;
 
 use crate::connection;
 use crate::engine::Engine;
@@ -45,7 +44,7 @@ pub(crate) fn call(
         return out.refuse(Refusal::ReadOnlyScript);
     }
     let protocol = if out.is_resp3() { Protocol::Resp3 } else { Protocol::Resp2 };
-    let mut session = Session::new(Arc::clone(engine), 0, CancellationToken::new());
+    let mut session = Session::of_the_house(engine);
     (session.db, session.protocol) = (*db, protocol);
     let mut bytes = Vec::new();
     let mut reply = RespReply::new(&mut bytes, protocol, engine.compat().differences().doubles);

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lua::{Call, Flavour, Refusal, ReplyBuilder, ScriptReply, Verdict};
+use lua::{Call, Flavour, Refusal, ReplyBuilder, ScriptReply, StoreReply, Verdict};
 use parking_lot::{Mutex, RwLock};
-use resp::{DoubleFormat, format_f64};
 use store::command::{self, Command, Flags};
-use store::{Aggregate, Args, CommandError, CommandResult, Compat, Null, Release, Reply, ShardSet, Txn};
+use store::{Args, CommandError, CommandResult, Compat, Release, Reply, ShardSet, Txn};
 
 use crate::acl::User;
 use crate::connection;
@@ -348,7 +347,7 @@ struct DataCall<'c, 'a, 'k> {
 
 impl DataCall<'_, '_, '_> {
     fn run(&mut self, row: &Command, args: Args<'_>, out: &mut ReplyBuilder<'_>) {
-        let mut reply = LuaReply(out, self.engine.compat().differences().doubles);
+        let mut reply = StoreReply::new(out, self.engine.compat().differences().doubles);
         let result = match self.ground {
             Ground::Txn(txn) => {
                 if row.is_write() {
@@ -453,48 +452,6 @@ impl Call for DataCall<'_, '_, '_> {
         };
         let denied = self.user.is_some_and(|user| user.check(compat, found.name(), args, self.db).is_err());
         if denied { Verdict::No } else { Verdict::Yes }
-    }
-}
-
-/// A command's reply on its way into Lua.
-struct LuaReply<'a, 'lua>(&'a mut ReplyBuilder<'lua>, DoubleFormat);
-
-impl Reply for LuaReply<'_, '_> {
-    fn null(&mut self, _: Null) {
-        self.0.null();
-    }
-    fn simple(&mut self, status: &str) {
-        self.0.simple(status.as_bytes());
-    }
-    fn bulk(&mut self, bytes: &[u8]) {
-        self.0.bulk(bytes);
-    }
-    fn integer(&mut self, n: i64) {
-        self.0.integer(n);
-    }
-    fn double(&mut self, n: f64) {
-        let mut text = Vec::with_capacity(24);
-        format_f64(&mut text, n, self.1);
-        self.0.double_as(n, &text);
-    }
-    fn boolean(&mut self, b: bool) {
-        self.0.boolean(b);
-    }
-    fn aggregate(&mut self, kind: Aggregate, len: usize) {
-        match kind {
-            Aggregate::Array => self.0.array(len),
-            Aggregate::Map => self.0.map(len),
-            Aggregate::Set => self.0.set(len),
-        }
-    }
-    fn error(&mut self, error: &CommandError) {
-        self.0.error(&error.bytes());
-    }
-    fn verbatim(&mut self, format: &str, text: &[u8]) {
-        self.0.verbatim(format.as_bytes(), text);
-    }
-    fn is_resp3(&self) -> bool {
-        self.0.is_resp3()
     }
 }
 
