@@ -85,6 +85,11 @@ impl Stopping {
         self.wanted.receiver_count() > 0
     }
 
+    /// Whether the end has begun.
+    pub(crate) fn is_in_progress(&self) -> bool {
+        self.in_progress.load(Ordering::Acquire)
+    }
+
     /// Tells whoever ends the program.
     pub(crate) fn tell(&self) {
         self.wanted.send_replace(true);
@@ -92,7 +97,7 @@ impl Stopping {
 
     /// SHUTDOWN ABORT; false if there was nothing to abort.
     pub(crate) fn abort(&self) -> bool {
-        let in_progress = self.in_progress.load(Ordering::Acquire);
+        let in_progress = self.is_in_progress();
         if in_progress {
             self.aborts.send_modify(|count| *count += 1);
         }
@@ -147,7 +152,11 @@ impl Engine {
             self.stopping.refuses_writes.store(true, Ordering::Relaxed);
         }
         if save {
-            match self.save().await {
+            let saved = tokio::select! {
+                saved = self.save() => saved,
+                _ = aborts.changed() => return Err(CloseError::Aborted),
+            };
+            match saved {
                 Err(error) if how.force => tracing::error!(%error, "not saved, but told to end all the same"),
                 saved => saved?,
             }

@@ -145,6 +145,10 @@ fn serve(engine: &Arc<Engine>, wanted: Wanted, group: Vec<Waiting>) {
     tracing::info!(position = %cut.position, replicas = group.len(), version = %wanted.version, "full sync of replicas");
     let mut receivers = begin(engine, group, joins);
     let result = cut.write(&engine.keyspace, &[], |piece| {
+        if engine.stopping.is_in_progress() {
+            // The last save wants its turn.
+            return Err("the server is shutting down");
+        }
         receivers.retain(|receiver| receiver.blocking_send(Piece::Bytes(piece.clone())).is_ok());
         if receivers.is_empty() { Err("every replica has left") } else { Ok(()) }
     });
