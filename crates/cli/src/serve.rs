@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use replica::Replica;
-use server::{Close, DebugCommand, Engine, Listener, Options, Role, housekeeper};
-use store::Compat;
+use server::{Close, DebugCommand, Engine, Limit, Listener, Options, Role, housekeeper};
+use store::{Cleanup, Compat, Policy};
 
 use crate::{Failure, runtime};
 
@@ -71,6 +71,22 @@ pub struct Args {
     /// what the primary is; redis-8.2 without one.
     #[arg(long, value_name = "NAME")]
     compat: Option<Compat>,
+    /// Bytes that the data may take, as 512mb; 0: no limit.
+    #[arg(long, value_name = "BYTES", default_value = "0", value_parser = bytes)]
+    maxmemory: u64,
+    /// Which keys go first when there is no room: noeviction, allkeys-lru, volatile-ttl ...
+    #[arg(long, value_name = "POLICY", default_value = "noeviction", value_parser = policy, conflicts_with = "master")]
+    maxmemory_policy: Policy,
+    /// What a replica does when its data are larger than that: report, stop or evict-lru.
+    #[arg(long, value_name = "CHOICE", default_value = "report", value_parser = limit)]
+    replica_memory_limit: Limit,
+    /// Removes what has expired so many milliseconds after its deadline instead of waiting for the primary to do it.
+    #[arg(long, value_name = "MS", requires = "master")]
+    replica_reclaim_expired: Option<u64>,
+    /// How eagerly expired keys are looked for: default, small-dataset, medium-dataset, large-dataset,
+    /// best-performance, low-latency, or four numbers: keys of a round, rounds, keys of a batch, percentage.
+    #[arg(long, value_name = "PRESET", default_value = "default")]
+    active_expire_cleanup: Cleanup,
     /// Who may use DEBUG.
     #[arg(long, value_enum, default_value_t = Debug::No)]
     enable_debug_command: Debug,
@@ -106,6 +122,19 @@ fn save_points(text: &str) -> Result<SavePoints, String> {
     Ok(SavePoints(points))
 }
 
+fn bytes(text: &str) -> Result<u64, String> {
+    let bytes = server::memory_value(text.as_bytes()).and_then(|n| u64::try_from(n).ok());
+    bytes.ok_or_else(|| "a number of bytes with an optional unit, as 512mb".to_owned())
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    Policy::named(text).ok_or_else(|| format!("one of {}", Policy::NAMES.join(", ")))
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    Limit::named(text.as_bytes()).ok_or_else(|| "report, stop or evict-lru".to_owned())
+}
+
 /// Runs until it is told to stop.
 pub fn run(args: Args) -> Result<(), Failure> {
     runtime()?.block_on(async {
@@ -130,6 +159,11 @@ async fn follow(args: Args, master: String) -> Result<(), Failure> {
     }
     builder = builder.priority(args.replica_priority).announced(args.replica_announced);
     builder = builder.filter(args.filter.build()?);
+    builder = builder.max_memory(args.maxmemory).on_memory_limit(args.replica_memory_limit);
+    builder = builder.cleanup(args.active_expire_cleanup);
+    if let Some(ms) = args.replica_reclaim_expired {
+        builder = builder.reclaim_expired(Duration::from_millis(ms));
+    }
     if let Some(bytes) = args.rate_limit {
         builder = builder.rate_limit(bytes);
     }
@@ -178,6 +212,10 @@ async fn stand_alone(args: Args) -> Result<(), Failure> {
     options.compat = args.compat;
     options.password = args.requirepass;
     options.acl_file = args.aclfile;
+    options.max_memory = args.maxmemory;
+    options.policy = args.maxmemory_policy;
+    options.memory_limit = args.replica_memory_limit;
+    options.cleanup = args.active_expire_cleanup;
     options.allocator = "mimalloc";
     options.debug_command = args.enable_debug_command.into();
     options.port = listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use replication::{Backoff, Credentials, DriverConfig};
-use server::{Engine, Filter, Listener, Options, Role, housekeeper};
-use store::Compat;
+use server::{Engine, Filter, Limit, Listener, Options, Role, housekeeper};
+use store::{Cleanup, Compat};
 
 use crate::address::Address;
 use crate::error::Error;
@@ -30,6 +30,10 @@ pub struct Builder {
     filter: Filter,
     persist: Option<PathBuf>,
     persist_every: Option<Duration>,
+    max_memory: u64,
+    memory_limit: Limit,
+    reclaim_expired: Option<Duration>,
+    cleanup: Cleanup,
     /// All that concerns the link; the address comes at the start.
     link: DriverConfig,
 }
@@ -49,6 +53,10 @@ impl Default for Builder {
             filter: Filter::new(),
             persist: None,
             persist_every: Some(Duration::from_secs(60)),
+            max_memory: 0,
+            memory_limit: Limit::default(),
+            reclaim_expired: None,
+            cleanup: Cleanup::default(),
             link: DriverConfig::new("", 0),
         }
     }
@@ -236,6 +244,38 @@ impl Builder {
         self
     }
 
+    /// Bytes that the data may take; see [`on_memory_limit`](Self::on_memory_limit) for what happens then. Default 0:
+    /// no limit.
+    #[must_use]
+    pub fn max_memory(mut self, bytes: u64) -> Self {
+        self.max_memory = bytes;
+        self
+    }
+
+    /// What happens when the data are larger than [`max_memory`](Self::max_memory). Default: they stay equal to the
+    /// primary's, and the log and INFO say so.
+    #[must_use]
+    pub fn on_memory_limit(mut self, limit: Limit) -> Self {
+        self.memory_limit = limit;
+        self
+    }
+
+    /// Removes what has expired so long after its deadline (clocks differ) instead of waiting for the primary to say
+    /// so. Readers do not see it in either case. Default: waits.
+    #[must_use]
+    pub fn reclaim_expired(mut self, after: Duration) -> Self {
+        self.reclaim_expired = Some(after);
+        self
+    }
+
+    /// How eagerly expired keys are looked for once the replica is promoted, or if it
+    /// [reclaims](Self::reclaim_expired) them.
+    #[must_use]
+    pub fn cleanup(mut self, cleanup: Cleanup) -> Self {
+        self.cleanup = cleanup;
+        self
+    }
+
     /// The connection's name in the primary's CLIENT LIST.
     #[must_use]
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
@@ -283,6 +323,10 @@ impl Builder {
             options.persist = true;
             options.persist_every = self.persist_every;
         }
+        options.max_memory = self.max_memory;
+        options.memory_limit = self.memory_limit;
+        options.reclaim_expired = self.reclaim_expired;
+        options.cleanup = self.cleanup;
         let role = Role::Replica { host: address.host.clone(), port: address.port };
         let engine = Engine::new(role, options);
         engine.load_users().map_err(|error| Error::Config(error.to_string()))?;

@@ -45,8 +45,8 @@ pub use replication::{
 #[cfg(feature = "tls")]
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use resp::Value;
-pub use server::{Filter, FilterStatus, InvalidFilter, SaveError, WarmStart};
+pub use server::{Filter, FilterStatus, InvalidFilter, Limit, SaveError, WarmStart};
 pub use standalone::Standalone;
 pub use store::value::Kind;
 pub use store::value::stream::StreamId;
-pub use store::{Blob, Compat, Recorded};
+pub use store::{Blob, Cleanup, Compat, Recorded};

@@ -10,14 +10,15 @@ use replication::{LinkStatus, Offset, Position, Primary, ReplId};
 use resp::{Limits, Protocol, Value, ValueDecoder};
 use store::command::{Command, Handler};
 use store::{
-    Args, CommandError, CommandResult, Compat, Effect, Family, Keyspace, Reply, ShardSet, Txn, View, Viewer,
-    Writer,
+    Args, Cleanup, CommandError, CommandResult, Compat, Effect, Family, Keyspace, Removed, Reply, ShardSet,
+    Txn, View, Viewer, Writer,
 };
 use tokio::sync::watch;
 
 use crate::acl::{Acl, UsersError};
 use crate::blocked::Blocked;
 use crate::clients::Clients;
+use crate::evicting::Evicting;
 use crate::memory::{Peak, Usage};
 use crate::notify::Notifications;
 use crate::observed::Observed;
@@ -66,6 +67,10 @@ pub struct Stats {
     pub bytes_out: AtomicU64,
     /// Keys removed because their time had come.
     pub expired_keys: AtomicU64,
+    /// Fields of hashes removed because their time had come.
+    pub expired_fields: AtomicU64,
+    /// Keys removed to make room.
+    pub evicted_keys: AtomicU64,
     /// Full syncs served to replicas.
     pub full_syncs_served: AtomicU64,
     /// Partial syncs served to replicas.
@@ -73,6 +78,16 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Counts what was removed though nobody asked.
+    pub(crate) fn count(&self, removed: Removed) {
+        let counters = [&self.expired_keys, &self.expired_fields, &self.evicted_keys];
+        for (counter, n) in
+            counters.into_iter().zip([removed.expired_keys, removed.expired_fields, removed.evicted_keys])
+        {
+            counter.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn reset(&self) {
         let Self {
             connections,
@@ -81,6 +96,8 @@ impl Stats {
             bytes_in,
             bytes_out,
             expired_keys,
+            expired_fields,
+            evicted_keys,
             full_syncs_served,
             partial_syncs_served,
         } = self;
@@ -91,6 +108,8 @@ impl Stats {
             bytes_in,
             bytes_out,
             expired_keys,
+            expired_fields,
+            evicted_keys,
             full_syncs_served,
             partial_syncs_served,
         ] {
@@ -181,6 +200,12 @@ pub struct Engine {
     /// The password of the default user, as it was set (`requirepass`).
     pub(crate) password: RwLock<Option<String>>,
     pub(crate) blocked_expiry: AtomicBool,
+    pub(crate) cleanup: RwLock<Cleanup>,
+    /// How long after its deadline a replica removes a key by itself, if it does.
+    pub(crate) reclaim_expired: RwLock<Option<Duration>>,
+    pub(crate) evicting: Evicting,
+    /// Whether the limit of memory was found exceeded, and somebody was told.
+    pub(crate) over_limit: AtomicBool,
     /// DEBUG PAUSE-CRON: nothing happens by itself.
     pub(crate) paused: AtomicBool,
     pub(crate) expiry_cursor: AtomicUsize,
@@ -230,6 +255,10 @@ impl Engine {
             pausing: Pausing::default(),
             password: RwLock::default(),
             blocked_expiry: AtomicBool::new(false),
+            cleanup: RwLock::new(options.cleanup),
+            reclaim_expired: RwLock::new(options.reclaim_expired),
+            evicting: Evicting::new(options.memory_limit),
+            over_limit: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             expiry_cursor: AtomicUsize::new(0),
             peak: Peak::default(),
@@ -240,6 +269,9 @@ impl Engine {
         };
         engine.set_compat(engine.options.compat.unwrap_or_default());
         engine.set_password(engine.options.password.clone());
+        let limits = engine.keyspace.limits();
+        limits.set("maxmemory", i64::try_from(engine.options.max_memory).unwrap_or(i64::MAX));
+        limits.set("maxmemory-policy", engine.options.policy as i64);
         engine.tick();
         Arc::new(engine)
     }
@@ -466,10 +498,24 @@ impl Engine {
     /// Runs an admitted command on ground of its own.
     pub(crate) fn run(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         match row.handler {
-            Handler::Read(_) => self.read(row, db, args, out),
+            Handler::Read(_) => self.look(row, db, args, out),
             Handler::Either(..) if !self.is_writable() => self.read(row, db, args, out),
             Handler::Either(..) | Handler::Write(_) => self.write(row, db, args, out),
         }
+    }
+
+    /// Runs a reading command on ground of its own. In a primary, what it finds expired goes.
+    fn look(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+        let mut set = ShardSet::none();
+        row.add_shards(&self.keyspace, db, args, &mut set);
+        let view = View::new(&self.keyspace, &set, Viewer::Client, db);
+        let result = row.read(&view, args, out);
+        let met = view.met_expired();
+        drop(view);
+        if met && self.is_writable() {
+            self.transact(&set, db, |txn| row.keys.each(args, |key| txn.reap(key)));
+        }
+        result
     }
 
     /// Runs a reading command.
@@ -549,6 +595,7 @@ impl Engine {
         let mut txn = writer.begin(set, Viewer::Client, db);
         txn.collect_effects();
         let result = self.observe(&mut txn, f);
+        self.stats.count(txn.take_removed());
         let effects = txn.take_effects();
         drop(txn);
         append(primary, &effects);
@@ -590,32 +637,26 @@ impl Engine {
             self.publish_offset(writing.primary.position().offset);
         }
     }
+}
 
-    /// Removes some keys whose time has come. Only a primary decides that.
-    pub(crate) fn expire_some(&self) {
-        if !self.is_writable() || self.blocked_expiry.load(Ordering::Relaxed) {
-            return;
-        }
-        let now = self.keyspace.clock().now();
-        let turn = self.expiry_cursor.fetch_add(1, Ordering::Relaxed);
-        let mut due: Vec<(u32, Box<[u8]>)> = Vec::new();
-        for (db, _) in self.keyspace.existing() {
-            let view = View::new(&self.keyspace, &ShardSet::none(), Viewer::Stream, db);
-            for shard in 0..16 {
-                view.with_shard(db, turn * 16 + shard, |shard| {
-                    if shard.counts().expires > 0 {
-                        let past = shard.iter().filter(|e| e.expire().is_some_and(|at| at <= now));
-                        due.extend(past.map(|e| (db, e.key().into())));
-                    }
-                });
+/// Effects that belong to nothing but themselves, each alone: removals that nobody asked for. A hash that vanishes
+/// with its last field is told of in one piece.
+pub(crate) fn append_each(primary: &mut Primary, effects: &[Effect]) {
+    let mut rest = effects;
+    while !rest.is_empty() {
+        let one = match rest {
+            [first, second, ..]
+                if *first.args[0] == *b"HDEL"
+                    && *second.args[0] == *b"UNLINK"
+                    && first.args[1] == second.args[1] =>
+            {
+                2
             }
-        }
-        for (db, key) in due {
-            let mut set = ShardSet::none();
-            set.add(&self.keyspace, db, &key);
-            self.transact(&set, db, |txn| txn.reap(&key));
-            self.stats.expired_keys.fetch_add(1, Ordering::Relaxed);
-        }
+            _ => 1,
+        };
+        let (head, tail) = rest.split_at(one);
+        append(primary, head);
+        rest = tail;
     }
 }
 

@@ -18,9 +18,12 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
         while let Some(engine) = engine.upgrade() {
             engine.tick();
             let paused = engine.paused.load(Ordering::Relaxed);
-            if !paused && expired.elapsed() >= Duration::from_millis(10) {
-                engine.expire_some();
+            let hz = u64::try_from(engine.keyspace.limits().hz()).unwrap_or(10).clamp(1, 500);
+            let period = Duration::from_millis(1000 / hz);
+            if !paused && expired.elapsed() >= period {
                 expired = Instant::now();
+                engine.expire_some(period);
+                engine.watch_memory(period);
             }
             if !paused && pinged.elapsed() >= engine.ping_interval() {
                 engine.ping_replicas();

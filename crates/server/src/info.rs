@@ -294,7 +294,12 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "total_net_output_bytes:{}", read(&s.bytes_out));
     line!(out, "expired_keys:{}", read(&s.expired_keys));
     line!(out, "total_error_replies:{}", engine.observed.errors.sum());
-    line!(out, "evicted_keys:0");
+    match engine.keyspace.compat() {
+        Compat::Redis74 | Compat::Redis82 => line!(out, "expired_subkeys:{}", read(&s.expired_fields)),
+        Compat::Valkey91 => line!(out, "expired_fields:{}", read(&s.expired_fields)),
+        _ => {}
+    }
+    line!(out, "evicted_keys:{}", read(&s.evicted_keys));
     if engine.scripts.evicts() {
         line!(out, "evicted_scripts:{}", engine.scripts.known().stats().evicted);
     }

@@ -24,6 +24,8 @@ mod changes;
 mod clients;
 mod connection;
 mod engine;
+mod evicting;
+mod expiring;
 mod feeding;
 mod filter;
 mod following;
@@ -55,7 +57,9 @@ mod tracking;
 mod watch;
 
 pub use acl::UsersError;
+pub use connection::memory_value;
 pub use engine::{Divergence, Engine, FilterStatus, Role, Stats, unix_ms};
+pub use evicting::Limit;
 pub use filter::{Filter, InvalidFilter};
 pub use following::LinkSettings;
 pub use info::resident_bytes;

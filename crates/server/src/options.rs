@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use replication::BacklogLimits;
-use store::Compat;
+use store::{Cleanup, Compat, Policy};
+
+use crate::evicting::Limit;
 
 /// What an engine is made with.
 #[derive(Debug, Clone)]
@@ -35,6 +37,17 @@ pub struct Options {
     pub debug_command: DebugCommand,
     /// Who may change `dir` and `dbfilename` (`enable-protected-configs`).
     pub protected_configs: DebugCommand,
+    /// Bytes that the data may take; 0: no limit (`maxmemory`).
+    pub max_memory: u64,
+    /// Which keys go first when a primary has no room (`maxmemory-policy`).
+    pub policy: Policy,
+    /// How eagerly a primary looks for what has expired (`active-expire-cleanup`).
+    pub cleanup: Cleanup,
+    /// What a replica does when its data are larger than `maxmemory`.
+    pub memory_limit: Limit,
+    /// Whether a replica removes what has expired before its primary says so, and how long after the deadline (clocks
+    /// differ). Default: it does not, it only hides it.
+    pub reclaim_expired: Option<Duration>,
     /// The name of the program's allocator, for INFO.
     pub allocator: &'static str,
     /// Where dumps are saved (`dir`); none: nothing is saved.
@@ -91,6 +104,11 @@ impl Default for Options {
             script_time_limit: Duration::from_secs(5),
             debug_command: DebugCommand::No,
             protected_configs: DebugCommand::No,
+            max_memory: 0,
+            policy: Policy::NoEviction,
+            cleanup: Cleanup::default(),
+            memory_limit: Limit::default(),
+            reclaim_expired: None,
             allocator: "libc",
             dir: None,
             dbfilename: "dump.rdb".to_owned(),

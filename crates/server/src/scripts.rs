@@ -11,6 +11,7 @@ use store::{Args, CommandError, CommandResult, Compat, Release, Reply, ShardSet,
 use crate::acl::User;
 use crate::connection;
 use crate::engine::Engine;
+use crate::evicting::OOM;
 use crate::functions;
 use crate::observed::{self, Teller};
 use crate::reply::RespReply;
@@ -173,7 +174,8 @@ pub(crate) fn run(
     let flags = flags(engine, script.which)?;
     let mode = admit(engine, flags, script.mode, ground)?;
     let go = |out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>| {
-        Ok(run_on(engine, Script { mode, ..script }, db, &mut Answer(out), ground)?)
+        let is_full = !flags.allow_oom && engine.is_writable() && engine.is_over_limit();
+        Ok(run_on(engine, Script { mode, ..script }, db, &mut Answer(out), ground, is_full)?)
     };
     match ground {
         Ground::Free if engine.is_writable() && mode == Mode::May => {
@@ -240,23 +242,30 @@ fn admit(engine: &Engine, flags: lua::Flags, mode: Mode, ground: &Ground<'_, '_>
     if mode == Mode::ReadOnly {
         return Err(Refused::Line("ERR Can not execute a script with write flag using *_ro command."));
     }
+    if !flags.allow_oom && engine.is_writable() && engine.is_over_limit() {
+        return Err(Refused::Line("OOM command not allowed when used memory > 'maxmemory'."));
+    }
     Ok(mode)
 }
 
-/// Runs an admitted script on ground that is held.
+/// Runs an admitted script on ground that is held. `is_full`: commands that need room are refused.
 pub(crate) fn run_on(
     engine: &Arc<Engine>,
     script: Script<'_>,
     db: u32,
     out: &mut dyn ScriptReply,
     ground: &mut Ground<'_, '_>,
+    is_full: bool,
 ) -> Result<(), lua::Error> {
     let Script { which, keys, argv, mode, user, client, tracks, command } = script;
     engine.scripts.with(|interpreter| {
         let function = matches!(which, Which::Function(_)).then_some(command);
         let turn = engine.scripts.running.begin(interpreter.kill_switch(), function);
         let user = user.filter(|user| !user.is_unlimited());
-        let mut call = DataCall { engine, db, mode, user, client, tracks, ground, turn: &turn, told: true };
+        let dirty = if let Ground::Txn(txn) = &ground { txn.dirty() } else { 0 };
+        let turn = &turn;
+        let mut call =
+            DataCall { engine, db, mode, user, client, tracks, ground, turn, told: true, is_full, dirty };
         match which {
             Which::Source(source) => interpreter.eval(source, keys, argv, &mut call, out),
             Which::Digest(hex) => interpreter.eval_sha(hex, keys, argv, &mut call, out),
@@ -323,7 +332,7 @@ pub(crate) fn apply(engine: &Arc<Engine>, txn: &mut Txn<'_>, db: u32, args: Args
         tracks: false,
         command: args.all(),
     };
-    match run_on(engine, script, db, &mut Nobody, &mut Ground::Txn(txn)) {
+    match run_on(engine, script, db, &mut Nobody, &mut Ground::Txn(txn), false) {
         // It failed at the primary too, at the same place.
         Ok(()) | Err(lua::Error::Script(_)) => Ok(()),
         Err(error) => Err(failed(error)),
@@ -343,9 +352,17 @@ struct DataCall<'c, 'a, 'k> {
     turn: &'c Turn<'c>,
     /// Whether replicas are told of writes.
     told: bool,
+    /// Whether there was no room when the script began, and what had been changed then.
+    is_full: bool,
+    dirty: u64,
 }
 
 impl DataCall<'_, '_, '_> {
+    /// Whether the script has changed anything: then it may as well finish.
+    fn has_written(&self) -> bool {
+        matches!(&self.ground, Ground::Txn(txn) if txn.dirty() != self.dirty)
+    }
+
     fn run(&mut self, row: &Command, args: Args<'_>, out: &mut ReplyBuilder<'_>) {
         let mut reply = StoreReply::new(out, self.engine.compat().differences().doubles);
         let result = match self.ground {
@@ -434,6 +451,8 @@ impl Call for DataCall<'_, '_, '_> {
             out.refuse(Refusal::ReadOnlyScript);
         } else if row.is_write() && !matches!(self.ground, Ground::Txn(_)) {
             out.error(b"READONLY You can't write against a read only replica.");
+        } else if self.is_full && row.flags.has(Flags::DENYOOM) && !self.has_written() {
+            out.error_display(&OOM);
         } else {
             self.run(row, args, out);
         }

@@ -96,7 +96,7 @@ impl Serving {
         let most = i64::from(i32::MAX);
         let seconds = |least: i64| number(least, most).map(Duration::from_secs);
         Some(match name {
-            "repl-backlog-size" => match crate::connection::memory(value) {
+            "repl-backlog-size" => match crate::connection::memory_value(value) {
                 Some(size) if size > 0 => {
                     self.backlog = usize::try_from(size).unwrap_or(usize::MAX);
                     Ok(())
@@ -139,8 +139,9 @@ impl Serving {
             if !["normal", "slave", "replica", "pubsub"].contains(&class.as_str()) {
                 return Err("Invalid client class specified in buffer limit configuration.".to_owned());
             }
-            let size =
-                |text: &str| crate::connection::memory(text.as_bytes()).and_then(|n| u64::try_from(n).ok());
+            let size = |text: &str| {
+                crate::connection::memory_value(text.as_bytes()).and_then(|n| u64::try_from(n).ok())
+            };
             let time = quad[3].parse().ok();
             let (Some(hard), Some(soft), Some(time)) = (size(quad[1]), size(quad[2]), time) else {
                 return Err(

@@ -17,6 +17,7 @@ use crate::acl::User;
 use crate::blocked::{self, Waiter};
 use crate::connection::{self, Row};
 use crate::engine::Engine;
+use crate::evicting::OOM;
 use crate::memory::Usage;
 use crate::observed::{self, Ran, Tally, Teller};
 use crate::options::DebugCommand;
@@ -63,6 +64,8 @@ pub(crate) struct Session {
     pub(crate) watch: Option<Watch>,
     /// Memory as it was before a transaction took its locks.
     usage: Option<Usage>,
+    /// CLIENT NO-TOUCH: reading is no use of a key.
+    pub(crate) no_touch: bool,
     /// What others have to say to this client.
     pub(crate) outbox: Arc<Outbox>,
     subscriptions: Option<Box<Subscriptions>>,
@@ -199,6 +202,7 @@ impl Session {
             transaction: None,
             watch: None,
             usage: None,
+            no_touch: false,
             outbox,
             subscriptions: None,
             user,
@@ -302,6 +306,17 @@ impl Session {
 
     /// The name of the command that ran; none if it was queued.
     fn dispatch(&mut self, args: Args<'_>, out: &mut RespReply<'_>) -> Result<Option<&'static str>, Refused> {
+        if self.no_touch {
+            return store::access::without_touch(|| self.dispatch_touching(args, out));
+        }
+        self.dispatch_touching(args, out)
+    }
+
+    fn dispatch_touching(
+        &mut self,
+        args: Args<'_>,
+        out: &mut RespReply<'_>,
+    ) -> Result<Option<&'static str>, Refused> {
         let found = match self.admit(args, false) {
             Ok(found) => found,
             Err(Refused { error, name, .. }) if args.is(0, "exec") => {
@@ -318,6 +333,11 @@ impl Session {
                 return Err(error);
             }
         };
+        if self.engine.keyspace.limits().max_memory() > 0
+            && let Err(error) = self.check_room(&found)
+        {
+            return Err(Refused { name: found.name(), ran: false, error });
+        }
         match &mut self.transaction {
             Some(transaction) if !found.flags().has(connection::CONTROLS_TRANSACTION) => {
                 transaction.queued.push(args.all().iter().map(|a| (*a).into()).collect());
@@ -353,6 +373,35 @@ impl Session {
                 self.engine.clients.get(self.id).is_none_or(|client| client.addr.ip().is_loopback())
             }
         }
+    }
+
+    /// Makes room for a command; refuses it if there is none, and it needs some.
+    fn check_room(&mut self, found: &Found) -> CommandResult {
+        if self.engine.make_room() {
+            return Ok(());
+        }
+        let compat = self.engine.compat();
+        let Some(transaction) = &mut self.transaction else {
+            return if found.flags().has(Flags::DENYOOM) { Err(OOM) } else { Ok(()) };
+        };
+        let controls = found.flags().has(connection::CONTROLS_TRANSACTION);
+        // Old servers let nothing be queued: that takes memory, too.
+        if found.flags().has(Flags::DENYOOM) || !controls && compat == Compat::Redis70 {
+            transaction.broken = true;
+            return Err(OOM);
+        }
+        let needs_room = |parts: &Vec<Box<[u8]>>| {
+            let parts: SmallVec<[&[u8]; 8]> = parts.iter().map(AsRef::as_ref).collect();
+            Found::named(compat, Args::new(&parts)).is_some_and(|found| found.flags().has(Flags::DENYOOM))
+        };
+        if found.name() == "exec" && !transaction.broken && transaction.queued.iter().any(needs_room) {
+            self.transaction = None;
+            self.watch = None;
+            return Err(CommandError::Coded(
+                format!("EXECABORT Transaction discarded because of: {OOM}").into(),
+            ));
+        }
+        Ok(())
     }
 
     /// Everything that can refuse a command before it runs, in the order of the real server.

@@ -146,10 +146,15 @@ async fn names_and_defaults_are_those_of_the_real_server() {
         "enable-debug-command",
         "dir",
     ];
+    // What no real server has.
+    const NO_OTHER: [&str; 3] = ["active-expire-cleanup", "replica-memory-limit", "replica-reclaim-expired"];
     beside_each(|compat, theirs, mine| {
         let (ours, real) = (settings(mine), settings(theirs));
         assert!(ours.len() > 50, "{compat}: {ours:?}");
         for (name, value) in ours {
+            if NO_OTHER.contains(&&*name) {
+                continue;
+            }
             let theirs = real.iter().find(|(other, _)| *other == name);
             let Some((_, theirs)) = theirs else { panic!("{compat} has no {name}") };
             assert!(

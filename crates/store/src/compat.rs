@@ -117,6 +117,10 @@ pub struct Differences {
     pub timeouts_checked: bool,
     /// Whether a small list is called `listpack`.
     pub small_lists: bool,
+    /// Whether the integers from 0 to 9999 are shared, as OBJECT REFCOUNT tells.
+    pub shares_integers: bool,
+    /// What HELP says of itself.
+    pub help: &'static str,
     /// Whether the range of a setting that counts something is told from its lower end alone.
     pub open_ranges: bool,
     /// The most that `maxmemory-samples` may be.
@@ -293,6 +297,8 @@ const REDIS_70: Differences = Differences {
     set_keeps_pxat: false,
     set_drops_past: false,
     small_lists: false,
+    shares_integers: true,
+    help: "    Prints this help.",
     open_ranges: false,
     most_samples: i32::MAX as i64,
     small_sets: false,
@@ -388,6 +394,7 @@ const REDIS_82: Differences = Differences {
     redis_version: "8.2.3",
     version: "8.2.3",
     embedded: Embedded::WithKey { header: 16, expiry: 8, room: 64 },
+    shares_integers: false,
     open_ranges: true,
     client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver io-thread tot-net-in tot-net-out tot-cmds",
     latency_advice: " If we weren't in a deep space mission I'd suggest to take a look at https://redis.io/docs/latest/operate/oss_and_stack/management/optimization/latency-monitor.",
@@ -421,6 +428,7 @@ const VALKEY_81: Differences = Differences {
     latency_advice: "",
     latency_fine: ["No", ""],
     rows: &[&VALKEY_ROWS],
+    shares_integers: false,
     ..REDIS_72
 };
 

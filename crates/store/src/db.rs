@@ -25,6 +25,12 @@ impl Db {
         &self.shards
     }
 
+    /// Whether a shard has keys or fields that are due; `index` is below 256.
+    #[must_use]
+    pub fn is_due(&self, index: usize, now: i64) -> bool {
+        self.shard(index).read().is_due(now)
+    }
+
     /// Keys and bytes of all shards, each counted at its own moment.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -19,6 +19,8 @@ pub enum Class {
     Stream,
     /// `x`: a key reached its time.
     Expired,
+    /// `e`: a key made room.
+    Evicted,
     /// `n`: a key came to be.
     New,
 }
@@ -36,6 +38,7 @@ impl Class {
             Self::Zset => b'z',
             Self::Stream => b't',
             Self::Expired => b'x',
+            Self::Evicted => b'e',
             Self::New => b'n',
         }
     }

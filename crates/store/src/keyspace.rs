@@ -1,6 +1,6 @@
 //! All databases, the gate before them, and what they share.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
@@ -32,6 +32,8 @@ pub struct Keyspace {
     databases: AtomicU32,
     hasher: KeyHash,
     limits: Limits,
+    /// Bytes of entries and values, as of the last transaction.
+    account: AtomicI64,
     compat: CompatCell,
     clock: CoarseClock,
     functions: RwLock<Vec<Arc<[u8]>>>,
@@ -49,6 +51,7 @@ impl Keyspace {
             databases: AtomicU32::new(databases.clamp(1, MAX_DATABASES)),
             hasher: KeyHash::random(),
             limits: Limits::default(),
+            account: AtomicI64::new(0),
             compat: CompatCell::new(Compat::default()),
             clock: CoarseClock::default(),
             functions: RwLock::default(),
@@ -165,6 +168,16 @@ impl Keyspace {
         self.existing().map(|(_, db)| db.counts()).fold(Counts::default(), Counts::plus)
     }
 
+    pub(crate) fn account(&self) -> &AtomicI64 {
+        &self.account
+    }
+
+    /// Bytes of entries and values, without asking every shard.
+    #[must_use]
+    pub fn payload(&self) -> usize {
+        usize::try_from(self.account.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
     /// Bytes of tables and directories of all databases.
     #[must_use]
     pub fn overhead(&self) -> usize {
@@ -198,6 +211,8 @@ impl Keyspace {
                 }
             }
         }
+        let bytes: usize = guards.iter().flatten().map(|shard| shard.counts().bytes).sum();
+        self.account.store(i64::try_from(bytes).unwrap_or(i64::MAX), Ordering::Relaxed);
         std::mem::swap(&mut *self.functions.write(), &mut functions);
         publish();
         Loaded { dbs, functions }

@@ -28,17 +28,21 @@
 //! assert_eq!(keyspace.blob(0, b"greeting")?.expect("just set"), b"hello");
 //! # Ok::<(), store::CommandError>(())
 //! ```
+pub mod access;
 mod args;
 mod blob;
+mod cleanup;
 mod clock;
 pub mod command;
 mod compat;
 mod db;
+mod deadlines;
 pub mod digest;
 mod encoding;
 mod entry;
 mod error;
 mod event;
+mod evict;
 mod extended;
 pub mod glob;
 pub mod graveyard;
@@ -62,6 +66,7 @@ mod view;
 
 pub use args::{Args, is_word};
 pub use blob::Blob;
+pub use cleanup::{Cleanup, InvalidCleanup};
 pub use clock::CoarseClock;
 pub use compat::{
     AclTexts, ClientFilters, Compat, Differences, Family, Fields, ReadPlus, Release, RowChange, Sanitizing,
@@ -72,6 +77,7 @@ pub use encoding::Embedded;
 pub use entry::{Entry, EntryRef, MAX_INLINE, MAX_KEY, ValueRef};
 pub use error::{CommandError, CommandResult, as_c_string};
 pub use event::{Change, Class, Effect};
+pub use evict::Candidate;
 pub use hash::KeyHash;
 pub use keyspace::{Keyspace, MAX_DATABASES, Still};
 pub use limits::{Limits, Setting, SettingKind};
@@ -81,5 +87,5 @@ pub use policy::Policy;
 pub use reply::{Aggregate, Discard, Null, Recorded, Recorder, Reply};
 pub use shard::{Counts, Shard};
 pub use snapshot::{Snapshot, SnapshotOptions};
-pub use txn::{Expiry, Txn, ValueMut, Writer};
+pub use txn::{Expiry, Removed, Txn, ValueMut, Writer};
 pub use view::{Typed, View, Viewer};

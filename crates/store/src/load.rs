@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rdb::{EntryMeta, Kind, Part, Reject, Visitor, Want};
 
+use crate::access::Clock;
 use crate::compat::{Compat, Family};
 use crate::entry::{Entry, MAX_INLINE, MAX_KEY};
 use crate::hash::KeyHash;
@@ -125,6 +126,8 @@ pub struct Loader {
     db: u32,
     key: Vec<u8>,
     expire: Option<i64>,
+    /// How long it was idle, and how often used, if the dump told.
+    used: (Option<u64>, Option<u8>),
     building: Building,
     stream_db: Option<u32>,
     origin: Option<Compat>,
@@ -148,6 +151,7 @@ impl Loader {
             db: 0,
             key: Vec::new(),
             expire: None,
+            used: (None, None),
             building: Building::Nothing,
             stream_db: None,
             origin: None,
@@ -206,6 +210,8 @@ impl Loader {
         }
         let shards = self.loaded.dbs[index].get_or_insert_with(empty_shards);
         let hash = self.hasher.hash(entry.key());
+        let uses = Clock::new(&self.limits, self.limits.clock().now());
+        entry.as_ref().set_access(uses.told(self.used.0, self.used.1));
         match shards[shard_of(hash)].insert(hash, entry, &self.hasher) {
             None => {
                 self.keys += 1;
@@ -256,6 +262,7 @@ impl Visitor for Loader {
         self.key.clear();
         self.key.extend_from_slice(key);
         self.expire = meta.expire_ms;
+        self.used = (meta.idle_seconds, meta.freq);
         self.building = Building::of(meta.kind)?;
         Ok(Want::Packed)
     }

@@ -5,6 +5,7 @@
 //! waits holds what another waits for.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use parking_lot::RwLockReadGuard;
@@ -50,6 +51,16 @@ impl ShardSet {
         }
     }
 
+    /// Adds a whole shard; `shard` is below 256.
+    pub fn add_shard(&mut self, db: u32, shard: usize) {
+        let id = db << SHARD_BITS | (shard % SHARDS) as u32;
+        if !self.everything
+            && let Err(at) = self.shards.binary_search(&id)
+        {
+            self.shards.insert(at, id);
+        }
+    }
+
     /// Adds everything.
     pub fn add_everything(&mut self) {
         *self = Self::everything();
@@ -72,6 +83,26 @@ enum Guard<'k> {
 #[derive(Debug, Default)]
 pub(crate) struct Held<'k> {
     guards: SmallVec<[(ShardId, Guard<'k>); 1]>,
+    /// For whose accounts the shards are held exclusively, and what they weighed at first.
+    account: Option<&'k AtomicI64>,
+    before: i64,
+}
+
+/// What the shards have gained while they were held goes to the keyspace's account.
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some(account) = self.account {
+            account.fetch_add(weight(&self.guards) - self.before, Ordering::Relaxed);
+        }
+    }
+}
+
+fn weight(guards: &[(ShardId, Guard<'_>)]) -> i64 {
+    let of = |guard: &Guard<'_>| match guard {
+        Guard::Exclusive(shard) => i64::try_from(shard.counts().bytes).unwrap_or(i64::MAX),
+        Guard::Shared(_) => 0,
+    };
+    guards.iter().map(|(_, guard)| of(guard)).sum()
 }
 
 impl<'k> Held<'k> {
@@ -92,9 +123,12 @@ impl<'k> Held<'k> {
     }
 
     pub(crate) fn exclusive(keyspace: &'k Keyspace, set: &ShardSet) -> Self {
-        Self::take(keyspace, set, |db, shard| {
+        let mut held = Self::take(keyspace, set, |db, shard| {
             keyspace.db_or_new(db).map(|d| Guard::Exclusive(d.shard(shard).write()))
-        })
+        });
+        held.account = Some(keyspace.account());
+        held.before = weight(&held.guards);
+        held
     }
 
     fn take(keyspace: &'k Keyspace, set: &ShardSet, lock: impl Fn(u32, usize) -> Option<Guard<'k>>) -> Self {
@@ -108,7 +142,7 @@ impl<'k> Held<'k> {
         } else {
             set.shards.iter().filter_map(|id| one(*id)).collect()
         };
-        Self { guards }
+        Self { guards, account: None, before: 0 }
     }
 
     #[inline]
@@ -137,6 +171,7 @@ impl<'k> Held<'k> {
             Ok(at) => at,
             Err(at) => {
                 let shard = keyspace.db_or_new(id >> SHARD_BITS)?.shard(id as usize % SHARDS).write();
+                self.before += i64::try_from(shard.counts().bytes).unwrap_or(i64::MAX);
                 self.guards.insert(at, (id, Guard::Exclusive(shard)));
                 at
             }

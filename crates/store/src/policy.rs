@@ -10,7 +10,7 @@
 //! The bits of one policy make no sense to the other; after a change they come right as keys are used.
 
 /// The choices of `maxmemory-policy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
     /// Among keys with an expiry, the one not used for the longest time.
     VolatileLru,
@@ -27,6 +27,7 @@ pub enum Policy {
     /// Any key.
     AllKeysRandom,
     /// None: writes are refused.
+    #[default]
     NoEviction,
 }
 
@@ -56,6 +57,13 @@ impl Policy {
 
     pub(crate) fn at(place: i64) -> Self {
         usize::try_from(place).ok().and_then(|at| Self::ALL.get(at)).copied().unwrap_or(Self::NoEviction)
+    }
+
+    /// The policy of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let place = Self::NAMES.iter().position(|known| known.eq_ignore_ascii_case(name))?;
+        Some(Self::ALL[place])
     }
 
     /// Its name.

@@ -1,7 +1,8 @@
 //! From the keyspace to a dump.
 
-use rdb::{EncodeError, EncodeOptions, Encoder, KeyMeta, ValueEncoder, Version};
+use rdb::{EncodeError, EncodeOptions, Encoder, ValueEncoder, Version};
 
+use crate::access::Told;
 use crate::entry::{EntryRef, ValueRef};
 use crate::keyspace::Keyspace;
 use crate::value::{Value, Zset};
@@ -31,6 +32,7 @@ pub fn save(
     for code in keyspace.functions() {
         dump.function(&code)?;
     }
+    let told = Told::of(keyspace);
     for (index, db) in keyspace.existing() {
         let counts = db.counts();
         if counts.keys == 0 {
@@ -41,7 +43,7 @@ pub fn save(
         for shard in db.shards() {
             let shard = shard.read();
             for entry in shard.iter() {
-                let value = dump.entry(entry.key(), KeyMeta::expiring(entry.expire()));
+                let value = dump.entry(entry.key(), told.meta(entry));
                 save_value(entry, value)?;
                 if dump.buffered() >= PIECE {
                     sink(dump.take());

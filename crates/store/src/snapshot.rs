@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use parking_lot::{Condvar, Mutex};
 use rdb::{EncodeError, EncodeOptions, Encoder, KeyMeta, Version};
 
+use crate::access::Told;
 use crate::entry::{EntryRef, InlineStr, ValueRef};
 use crate::keyspace::Keyspace;
 use crate::save::{Aux, save_value};
@@ -149,6 +150,7 @@ impl Snapshots {
 pub(crate) struct Capture {
     epoch: u32,
     options: SnapshotOptions,
+    told: Told,
     state: Mutex<State>,
     room: Condvar,
     /// Nobody will write what is taken: the walker is done, or the snapshot was given up.
@@ -196,7 +198,7 @@ enum Item {
     Inline(InlineStr),
     Raw {
         key: Box<[u8]>,
-        expire: Option<i64>,
+        meta: KeyMeta,
         value: Arc<Vec<u8>>,
     },
     /// Collections of the segment, as records of the dump.
@@ -289,10 +291,12 @@ impl Capture {
                 ValueRef::Inline(_) => items.extend(entry.share().map(Item::Inline)),
                 ValueRef::Owned(Value::Raw(value)) => items.push(Item::Raw {
                     key: entry.key().into(),
-                    expire: entry.expire(),
+                    meta: self.told.meta(entry),
                     value: Arc::clone(value),
                 }),
-                ValueRef::Owned(_) => records.get_or_insert_with(|| Records::new(&self.options)).add(entry),
+                ValueRef::Owned(_) => {
+                    records.get_or_insert_with(|| Records::new(&self.options, self.told)).add(entry)
+                }
             }
         }
         items.extend(records.map(|records| Item::Records(records.finish())));
@@ -310,22 +314,24 @@ impl Capture {
 /// Records without the dump around them.
 struct Records {
     options: SnapshotOptions,
+    told: Told,
     done: Result<Vec<u8>, EncodeError>,
     encoder: Option<Encoder>,
 }
 
 impl Records {
-    fn new(options: &SnapshotOptions) -> Self {
-        Self { options: *options, done: Ok(Vec::new()), encoder: None }
+    fn new(options: &SnapshotOptions, told: Told) -> Self {
+        Self { options: *options, told, done: Ok(Vec::new()), encoder: None }
     }
 
     fn add(&mut self, entry: EntryRef<'_>) {
         let Ok(done) = &mut self.done else { return };
-        let mut attempt = Self::encode(&mut self.encoder, self.options.version, &self.options, entry);
+        let mut attempt =
+            Self::encode(&mut self.encoder, self.options.version, &self.options, self.told, entry);
         for later in [Version::REDIS_12, Version::REDIS_13] {
             if matches!(attempt, Err(EncodeError::FieldExpiry(_) | EncodeError::Producers)) {
                 // Servers that know such values know them in a dump of any version.
-                attempt = Self::encode(&mut None, later, &self.options, entry);
+                attempt = Self::encode(&mut None, later, &self.options, self.told, entry);
             }
         }
         match attempt {
@@ -339,13 +345,14 @@ impl Records {
         kept: &mut Option<Encoder>,
         version: Version,
         options: &SnapshotOptions,
+        told: Told,
         entry: EntryRef<'_>,
     ) -> Result<Vec<u8>, EncodeError> {
         let mut encoder = match kept.take() {
             Some(encoder) => encoder,
             None => Encoder::records(version, options.encode.without_checksum())?,
         };
-        save_value(entry, encoder.entry(entry.key(), KeyMeta::expiring(entry.expire())))?;
+        save_value(entry, encoder.entry(entry.key(), told.meta(entry)))?;
         let record = encoder.take();
         *kept = Some(encoder);
         Ok(record)
@@ -389,6 +396,7 @@ impl Writer {
         let capture = Arc::new(Capture {
             epoch,
             options,
+            told: Told::of(&keyspace),
             state: Mutex::new(State { places, ..State::default() }),
             room: Condvar::new(),
             closed: AtomicBool::new(false),
@@ -526,10 +534,10 @@ impl<E, S: FnMut(Vec<u8>) -> Result<(), E>> Walk<'_, S> {
             match item {
                 Item::Inline(string) => {
                     let entry = string.entry();
-                    self.dump.entry(entry.key(), KeyMeta::expiring(entry.expire())).string(&string);
+                    self.dump.entry(entry.key(), self.snapshot.capture.told.meta(entry)).string(&string);
                 }
-                Item::Raw { key, expire, value } => {
-                    self.dump.entry(&key, KeyMeta::expiring(expire)).string(&value);
+                Item::Raw { key, meta, value } => {
+                    self.dump.entry(&key, meta).string(&value);
                 }
                 Item::Records(records) => self.dump.append(&records.map_err(SnapshotError::Encode)?),
             }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use parking_lot::RwLockWriteGuard;
 use smallvec::SmallVec;
 
+use crate::access;
+use crate::compat::Family;
 use crate::entry::{Entry, EntryRef, MAX_INLINE, ValueRef};
 use crate::error::CommandError;
 use crate::event::{Change, Class, Effect};
@@ -16,7 +18,7 @@ use crate::keyspace::Keyspace;
 use crate::lock::{Held, ShardSet, shard_id};
 use crate::shard::{Place, SHARD_BITS, SHARDS, Shard};
 use crate::snapshot::Capture;
-use crate::value::Value;
+use crate::value::{Hash, Value};
 use crate::view::{Typed, View, Viewer};
 
 /// The right to write to a keyspace. There is one.
@@ -54,6 +56,7 @@ impl Writer {
             changes: None,
             capture,
             everything_changed: false,
+            removed: Removed::default(),
             _gate: gate,
         }
     }
@@ -84,7 +87,19 @@ pub struct Txn<'k> {
     /// The snapshot being taken: it sees each segment before this transaction touches it.
     capture: Option<Arc<Capture>>,
     everything_changed: bool,
+    removed: Removed,
     _gate: RwLockWriteGuard<'k, ()>,
+}
+
+/// What was removed though nobody asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Keys whose time had come.
+    pub expired_keys: u64,
+    /// Fields whose time had come.
+    pub expired_fields: u64,
+    /// Keys that made room.
+    pub evicted_keys: u64,
 }
 
 impl<'k> Deref for Txn<'k> {
@@ -260,14 +275,111 @@ impl<'k> Txn<'k> {
 
     /// Removes a key whose time has come.
     pub fn expire_now(&mut self, key: &[u8]) {
+        let lazy = self.view.limits().lazy_expire() != 0;
         if self.take(key).is_some() {
-            let db = self.view.db();
-            let by = self.view.differences().drops_by.as_bytes();
-            if let Some(effects) = &mut self.effects {
-                effects.push(Effect { db, args: vec![by.into(), key.into()] });
-            }
+            self.removed.expired_keys += 1;
+            self.tell_removal(lazy, key);
             self.notify(Class::Expired, "expired", key);
         }
+    }
+
+    /// Removes a key to make room; whether it was there.
+    pub fn evict(&mut self, key: &[u8]) -> bool {
+        let lazy = self.view.limits().lazy_eviction() != 0;
+        if self.take(key).is_none() {
+            return false;
+        }
+        self.removed.evicted_keys += 1;
+        self.tell_removal(lazy, key);
+        self.notify(Class::Evicted, "evicted", key);
+        true
+    }
+
+    fn tell_removal(&mut self, lazy: bool, key: &[u8]) {
+        let db = self.view.db();
+        let name: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
+        if let Some(effects) = &mut self.effects {
+            effects.push(Effect { db, args: vec![name.into(), key.into()] });
+        }
+    }
+
+    /// What was removed though nobody asked, since the last time of asking.
+    pub fn take_removed(&mut self) -> Removed {
+        std::mem::take(&mut self.removed)
+    }
+
+    /// Looks at up to `most` keys of a shard (which this transaction holds) that are due, and removes what has
+    /// expired by `now`: keys, and fields of hashes. Answers how many were looked at, and how many of them gave
+    /// something.
+    pub fn reap_due(&mut self, shard: usize, most: usize, now: i64) -> (usize, usize) {
+        let keyspace = self.view.keyspace();
+        let (db, hasher) = (self.view.db(), keyspace.hasher());
+        let id = db << SHARD_BITS | (shard % SHARDS) as u32;
+        let top = ((shard % SHARDS) as u64) << (64 - SHARD_BITS);
+        let (mut looked, mut reaped) = (0, 0);
+        while looked < most {
+            let Some(held) = self.view.held.get_mut(keyspace, id) else { break };
+            let Some(low) = held.pop_due(now) else { break };
+            looked += 1;
+            let Some(entry) = held.by_hash(top | low, hasher) else { continue };
+            let (key, expire): (Box<[u8]>, _) = (entry.key().into(), entry.expire());
+            if expire.is_some_and(|at| at <= now) {
+                self.expire_now(&key);
+                reaped += 1;
+                continue;
+            }
+            let (fields, left) = self.reap_fields(&key, now);
+            reaped += usize::from(fields > 0);
+            let due = expire.into_iter().chain(left).min();
+            if let (Some(due), Some(held)) = (due, self.view.held.get_mut(keyspace, id)) {
+                held.expect(top | low, due, None, hasher);
+            }
+        }
+        (looked, reaped)
+    }
+
+    /// Removes the fields of a hash whose time has come; how many, and when to look again.
+    fn reap_fields(&mut self, key: &[u8], now: i64) -> (usize, Option<i64>) {
+        let db = self.view.db();
+        let mut gone: Vec<Box<[u8]>> = Vec::new();
+        let (mut again, mut vanishes) = (None, false);
+        if let Ok(Some(mut hash)) = self.typed_mut::<Hash>(key) {
+            if hash.soonest().is_none_or(|at| at > now) {
+                return (0, hash.soonest());
+            }
+            again = if hash.expire_until(now, FIELDS_AT_ONCE, |field| gone.push(field.into()))
+                == FIELDS_AT_ONCE
+            {
+                // Nobody waits for all fields of a large hash; the others are due still.
+                hash.soonest()
+            } else {
+                // A large hash is not walked through again for every single field.
+                let pause = now.saturating_add(i64::try_from(hash.len() / 500).unwrap_or(0));
+                hash.soonest().map(|at| at.max(pause))
+            };
+            vanishes = hash.will_vanish();
+        }
+        if gone.is_empty() {
+            return (0, again);
+        }
+        self.removed.expired_fields += gone.len() as u64;
+        let valkey = self.view.differences().family == Family::Valkey;
+        if let Some(effects) = &mut self.effects {
+            let hdel = |fields: &[Box<[u8]>]| {
+                let mut args = vec![b"HDEL"[..].into(), key.into()];
+                args.extend_from_slice(fields);
+                Effect { db, args }
+            };
+            effects.extend(gone.chunks(if valkey { FIELDS_AT_ONCE } else { 1 }).map(hdel));
+            if valkey && vanishes {
+                effects.push(Effect { db, args: vec![b"UNLINK"[..].into(), key.into()] });
+            }
+        }
+        self.notify(Class::Hash, "hexpired", key);
+        if vanishes {
+            self.notify(Class::Generic, "del", key);
+        }
+        (gone.len(), again)
     }
 
     /// Takes an entry out of the keyspace, expired or not.
@@ -299,7 +411,13 @@ impl<'k> Txn<'k> {
     /// If the selected database cannot exist.
     pub fn attach(&mut self, entry: Entry) -> Result<(), CommandError> {
         let hasher = self.view.keyspace().hasher();
+        let (uses, lfu) = (self.view.uses(), self.view.limits().policy().is_lfu());
         let (hash, shard) = self.shard(entry.key())?;
+        // What moved here keeps what is known of its use, and a counter is inherited by what takes a key's place.
+        if entry.as_ref().access() == 0 {
+            let heir = if lfu { shard.get(hash, entry.key()).map(EntryRef::access) } else { None };
+            entry.as_ref().set_access(heir.unwrap_or_else(|| uses.fresh()));
+        }
         let old = shard.insert(hash, entry, hasher);
         self.dead.0.extend(old);
         Ok(())
@@ -348,11 +466,12 @@ impl<'k> Txn<'k> {
     /// Sets or clears the expiry of a key; whether the key is there.
     pub fn set_expire(&mut self, key: &[u8], expire: Option<i64>) -> bool {
         self.reap(key);
+        let hasher = self.view.keyspace().hasher();
         let Ok((hash, shard)) = self.shard(key) else { return false };
         if shard.get(hash, key).is_none() {
             return false;
         }
-        let old = shard.set_expire(hash, key, expire);
+        let old = shard.set_expire(hash, key, expire, hasher);
         self.dead.0.extend(old);
         true
     }
@@ -370,6 +489,7 @@ impl<'k> Txn<'k> {
         let id = shard_id(view.db(), hash);
         let keyspace = view.keyspace();
         let db = view.db();
+        let uses = view.uses();
         let Some(shard) = view.held.get_mut(keyspace, id) else { return Ok(None) };
         if let Some(capture) = capture {
             capture.before_write(db, shard, hash, keyspace.snapshots());
@@ -379,7 +499,18 @@ impl<'k> Txn<'k> {
             return Err(CommandError::WrongType);
         }
         let before = place.get().map_or(0, EntryRef::weight);
-        Ok(Some(ValueMut { place: Some(place), before, dead, hasher: keyspace.hasher(), of: PhantomData }))
+        let due = place.value_mut().and_then(|value| value.next_deadline());
+        if let (true, Some(entry)) = (access::touches(), place.get()) {
+            uses.touch(entry);
+        }
+        Ok(Some(ValueMut {
+            place: Some(place),
+            before,
+            due,
+            dead,
+            hasher: keyspace.hasher(),
+            of: PhantomData,
+        }))
     }
 
     /// The same, made without elements if the key is not there.
@@ -460,6 +591,9 @@ impl<'k> Txn<'k> {
     }
 }
 
+/// Fields that go in one step; also what one HDEL of a Valkey names at most.
+const FIELDS_AT_ONCE: usize = 1024;
+
 fn check_key(key: &[u8]) -> Result<(), CommandError> {
     if key.len() > crate::entry::MAX_KEY {
         return Err(CommandError::err("key is longer than this keyspace can hold"));
@@ -496,6 +630,8 @@ impl Drop for Dead {
 pub struct ValueMut<'t, T: Typed> {
     place: Option<Place<'t>>,
     before: usize,
+    /// When a field was due before.
+    due: Option<i64>,
     dead: &'t mut Dead,
     hasher: &'t KeyHash,
     of: PhantomData<T>,
@@ -539,6 +675,8 @@ impl<T: Typed> Drop for ValueMut<'_, T> {
         place.weigh_again(self.before);
         if vacant {
             self.dead.0.extend(place.remove(self.hasher));
+        } else {
+            place.expect(self.due, self.hasher);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A read: the shards it holds, the time, and whether what has expired is hidden.
 
+use std::cell::Cell;
 use std::time::Instant;
 
+use crate::access;
 use crate::compat::Differences;
 use crate::entry::{EntryRef, ValueRef};
 use crate::error::CommandError;
@@ -28,6 +30,7 @@ pub struct View<'k> {
     now: i64,
     viewer: Viewer,
     db: u32,
+    met_expired: Cell<bool>,
 }
 
 impl<'k> View<'k> {
@@ -51,7 +54,7 @@ impl<'k> View<'k> {
     }
 
     pub(crate) fn with_held(keyspace: &'k Keyspace, held: Held<'k>, viewer: Viewer, db: u32) -> Self {
-        Self { keyspace, held, now: keyspace.clock().now(), viewer, db }
+        Self { keyspace, held, now: keyspace.clock().now(), viewer, db, met_expired: Cell::new(false) }
     }
 
     /// Unix milliseconds, the same throughout the command.
@@ -124,7 +127,50 @@ impl<'k> View<'k> {
     #[must_use]
     pub fn entry_in(&self, db: u32, key: &[u8]) -> Option<EntryRef<'_>> {
         let entry = self.entry_even_expired(db, key)?;
-        (!self.is_past(entry.expire())).then_some(entry)
+        if self.is_past(entry.expire()) {
+            self.met_expired.set(true);
+            return None;
+        }
+        if access::touches() {
+            self.uses().touch(entry);
+        }
+        Some(entry)
+    }
+
+    /// The entry of a key of the command, unless it is hidden; that is no use of it.
+    #[must_use]
+    pub fn peek(&self, key: &[u8]) -> Option<EntryRef<'_>> {
+        let entry = self.entry_even_expired(self.db, key)?;
+        if self.is_past(entry.expire()) {
+            self.met_expired.set(true);
+            return None;
+        }
+        Some(entry)
+    }
+
+    /// Whether something that has expired was looked for: a primary then removes it.
+    #[must_use]
+    pub fn met_expired(&self) -> bool {
+        self.met_expired.get()
+    }
+
+    /// What is known of an entry's use.
+    #[must_use]
+    pub fn use_of(&self, entry: EntryRef<'_>) -> access::Use {
+        let uses = self.uses();
+        access::Use { idle_seconds: uses.idle(entry), frequency: uses.frequency(entry) }
+    }
+
+    /// References to the value, as OBJECT REFCOUNT tells.
+    #[must_use]
+    pub fn refcount(&self, entry: EntryRef<'_>) -> i64 {
+        crate::command::refcount(self, entry)
+    }
+
+    /// How uses of keys are noted.
+    #[inline]
+    pub(crate) fn uses(&self) -> access::Clock<'k> {
+        access::Clock::new(self.keyspace, self.now)
     }
 
     /// The entry of a key of the command, hidden or not.

@@ -35,6 +35,8 @@ rows! { "connection";
     "client|unpause" 2 [Flags::ADMIN, LOOK], since "6.2.0" => unpause;
     /// Unblocks a client blocked by a blocking command from a different connection.
     "client|unblock" -3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "5.0.0", cost "O(log N) where N is the number of client connections" => unblock;
+    /// Controls whether commands sent by the client affect the LRU/LFU of accessed keys.
+    "client|no-touch" 3 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.2.0", cost "O(1)" => no_touch;
     /// Sets the client eviction mode of the connection.
     "client|no-evict" 3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.0.0", cost "O(1)" => no_evict;
 }
@@ -91,6 +93,21 @@ fn setinfo(
     } else {
         return Err(CommandError::Err(format!("Unrecognized option '{shown}'").into()));
     }
+    out.simple("OK");
+    Ok(())
+}
+
+fn no_touch(
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut RespReply<'_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
+    session.no_touch = match () {
+        () if args.is(2, "on") => true,
+        () if args.is(2, "off") => false,
+        () => return Err(CommandError::Syntax),
+    };
     out.simple("OK");
     Ok(())
 }

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use store::command::Flags;
 use store::{
-    Args, CommandError, CommandResult, Compat, Differences, Family, Limits, Reply, Setting, SettingKind,
+    Args, Cleanup, CommandError, CommandResult, Compat, Differences, Family, InvalidCleanup, Limits, Reply,
+    Setting, SettingKind,
 };
 
 use super::{container, help, rows};
 use crate::engine::Engine;
+use crate::evicting::Limit;
 use crate::notify::Notifications;
 use crate::observed::{LogKind, Tally, Threshold};
 use crate::reply::RespReply;
@@ -81,6 +83,16 @@ fn millis(value: &[u8]) -> Option<Duration> {
     std::str::from_utf8(value).ok()?.parse().ok().map(Duration::from_millis)
 }
 
+/// Text of a setting as a `T`.
+fn parsed<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Milliseconds, or `no`.
+fn grace(value: &[u8]) -> Option<Option<Duration>> {
+    if value.eq_ignore_ascii_case(b"no") { Some(None) } else { millis(value).map(Some) }
+}
+
 /// A number of what the server remembers.
 macro_rules! threshold {
     ($name:literal, $only:expr, $least:literal, $of:expr) => {
@@ -111,7 +123,7 @@ macro_rules! threshold {
     };
 }
 
-static OWN: [Own; 27] = [
+static OWN: [Own; 30] = [
     threshold!("latency-monitor-threshold", None, 0, |engine| &engine.observed.latency.threshold),
     threshold!("slowlog-log-slower-than", None, -1, |engine| &engine.observed.logs[LogKind::Slow as usize]
         .threshold),
@@ -135,6 +147,16 @@ static OWN: [Own; 27] = [
         &engine.observed.logs[LogKind::LargeReply as usize].most
     }),
     fixed("aclfile", |engine| engine.acl.file().map(|path| path.display().to_string()).unwrap_or_default()),
+    Own {
+        name: "active-expire-cleanup",
+        old_name: None,
+        only: None,
+        get: |engine| engine.cleanup().to_string(),
+        set: Some(Change {
+            check: |value| parsed::<Cleanup>(value).map(|_| ()).ok_or(InvalidCleanup::TEXT),
+            set: |engine, value| engine.set_cleanup(parsed(value).unwrap_or_default()),
+        }),
+    },
     fixed("activedefrag", no),
     fixed("appendonly", no),
     fixed("cluster-enabled", no),
@@ -145,7 +167,33 @@ static OWN: [Own; 27] = [
     fixed("maxclients", |_| "10000".to_owned()),
     fixed("maxmemory-clients", zero),
     fixed("port", |engine| engine.options.port.to_string()),
+    Own {
+        name: "replica-memory-limit",
+        old_name: None,
+        only: None,
+        get: |engine| engine.memory_limit().name().to_owned(),
+        set: Some(Change {
+            check: |value| {
+                let known = Limit::named(value).map(|_| ());
+                known.ok_or("argument(s) must be one of the following: report, stop, evict-lru")
+            },
+            set: |engine, value| engine.set_memory_limit(Limit::named(value).unwrap_or_default()),
+        }),
+    },
     renamed("replica-read-only", "slave-read-only", yes),
+    Own {
+        name: "replica-reclaim-expired",
+        old_name: None,
+        only: None,
+        get: |engine| match *engine.reclaim_expired.read() {
+            None => "no".to_owned(),
+            Some(grace) => grace.as_millis().to_string(),
+        },
+        set: Some(Change {
+            check: |value| grace(value).map(|_| ()).ok_or("argument must be 'no' or milliseconds"),
+            set: |engine, value| *engine.reclaim_expired.write() = grace(value).flatten(),
+        }),
+    },
     Own {
         name: "requirepass",
         old_name: None,
@@ -359,6 +407,7 @@ fn set(
     for (name, value) in values {
         engine.keyspace.limits().set(name, value);
     }
+    engine.measure_tables();
     for change in &changes {
         if let What::Own(Own { set: Some(Change { set, .. }), .. }) = change.what {
             set(engine, change.value);
@@ -386,7 +435,7 @@ fn read(kind: SettingKind, text: &[u8], like: &Differences) -> Result<i64, Strin
         },
         SettingKind::Count => within(integer()?, 0, i64::MAX),
         SettingKind::Bytes(least) => {
-            within(memory(text).ok_or("argument must be a memory value")?, least, i64::MAX)
+            within(memory_value(text).ok_or("argument must be a memory value")?, least, i64::MAX)
         }
         SettingKind::Switch => match () {
             () if text.eq_ignore_ascii_case(b"yes") => Ok(1),
@@ -402,7 +451,8 @@ fn read(kind: SettingKind, text: &[u8], like: &Differences) -> Result<i64, Strin
 }
 
 /// A number of bytes with an optional unit, as `512mb`.
-pub(crate) fn memory(text: &[u8]) -> Option<i64> {
+#[must_use]
+pub fn memory_value(text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?.to_ascii_lowercase();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit = match &text[digits..] {

@@ -43,7 +43,7 @@ fn usage(
     }
     let key = args.at(2);
     // Its share of the table is a slot and a tag at two thirds of load.
-    let weigh = |view: &View<'_>| view.entry(key).map(|entry| EntryRef::weight(entry) + 14);
+    let weigh = |view: &View<'_>| view.peek(key).map(|entry| EntryRef::weight(entry) + 14);
     let bytes = if let Ground::Txn(txn) = ground {
         txn.select(session.db);
         weigh(txn)

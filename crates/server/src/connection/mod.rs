@@ -79,7 +79,7 @@ macro_rules! rows {
     (@since / $valkey:literal) => { store::Since::new(None, Some($valkey)) };
     (@since $redis:literal / $valkey:literal) => { store::Since::new(Some($redis), Some($valkey)) };
 }
-pub(crate) use config::memory;
+pub use config::memory_value;
 use rows;
 
 static GROUPS: [&[Row]; 18] = [

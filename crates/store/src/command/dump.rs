@@ -55,32 +55,30 @@ impl EntryRef<'_> {
 struct Options {
     replace: bool,
     absolute: bool,
+    idle: Option<u64>,
+    freq: Option<u8>,
 }
 
 impl Options {
     fn parse(args: Args<'_>) -> Result<Self, CommandError> {
         let mut options = Self::default();
-        let (mut idle, mut freq) = (false, false);
         let mut i = 4;
         while let Some(word) = args.get(i) {
             let more = i + 1 < args.len();
-            // Access times and frequencies are read and left: nothing here evicts by them.
             if is_word(word, "replace") {
                 options.replace = true;
             } else if is_word(word, "absttl") {
                 options.absolute = true;
-            } else if is_word(word, "idletime") && more && !freq {
+            } else if is_word(word, "idletime") && more && options.freq.is_none() {
                 i += 1;
-                if args.int(i)? < 0 {
-                    return Err(CommandError::err("Invalid IDLETIME value, must be >= 0"));
-                }
-                idle = true;
-            } else if is_word(word, "freq") && more && !idle {
+                let idle = u64::try_from(args.int(i)?);
+                options.idle =
+                    Some(idle.map_err(|_| CommandError::err("Invalid IDLETIME value, must be >= 0"))?);
+            } else if is_word(word, "freq") && more && options.idle.is_none() {
                 i += 1;
-                if !(0..=255).contains(&args.int(i)?) {
-                    return Err(CommandError::err("Invalid FREQ value, must be >= 0 and <= 255"));
-                }
-                freq = true;
+                let freq = u8::try_from(args.int(i)?);
+                options.freq =
+                    Some(freq.map_err(|_| CommandError::err("Invalid FREQ value, must be >= 0 and <= 255"))?);
             } else {
                 return Err(CommandError::Syntax);
             }
@@ -122,6 +120,12 @@ fn restore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
     match value {
         Value::Raw(bytes) if bytes.len() <= MAX_INLINE => txn.set_string(key, &bytes, expiry)?,
         value => txn.set_value(key, value, expiry)?,
+    }
+    if options.idle.is_some() || options.freq.is_some() {
+        let told = txn.uses().told(options.idle, options.freq);
+        if let Some(entry) = txn.peek(key) {
+            entry.set_access(told);
+        }
     }
     txn.changed(Class::Generic, "restore", key);
     if let Some(at) = deadline

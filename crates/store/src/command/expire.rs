@@ -168,7 +168,7 @@ fn persist(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
 
 /// -2: no key; -1: no expiry; else what `f` makes of the deadline.
 fn tell(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply, f: impl Fn(i64) -> i64) -> CommandResult {
-    out.integer(match view.entry(args.at(1)).map(EntryRef::expire) {
+    out.integer(match view.peek(args.at(1)).map(EntryRef::expire) {
         None => -2,
         Some(None) => -1,
         Some(Some(at)) => f(at),

@@ -7,6 +7,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::glob;
 use crate::number;
+use crate::policy::Policy;
 use crate::reply::{Null, Reply};
 use crate::txn::Txn;
 use crate::value::Kind;
@@ -52,7 +53,7 @@ commands! { Generic;
     /// Swaps two Redis databases.
     write "swapdb" 3 [FAST LOCKS_ALL] Keys::None, since "4.0.0", cost "O(N) where N is the count of clients watching or blocking on keys from both databases." => swapdb;
     /// Returns the number of existing keys out of those specified after updating the time they were last accessed.
-    read "touch" -2 [FAST] Keys::from(1), since "3.2.1", cost "O(N) where N is the number of keys that will be touched." => exists;
+    read "touch" -2 [FAST] Keys::from(1), since "3.2.1", cost "O(N) where N is the number of keys that will be touched." => touch;
     /// Determines the type of value stored at a key.
     read "type" 2 [FAST] Keys::one(1), since "1.0.0", cost "O(1)" => type_of;
     /// Asynchronously deletes one or more keys.
@@ -72,7 +73,7 @@ fn del(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult 
 }
 
 fn exists(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    out.count(args.from(1).iter().filter(|key| view.exists(key)).count());
+    out.count(args.from(1).iter().filter(|key| view.peek(key).is_some()).count());
     Ok(())
 }
 
@@ -92,8 +93,15 @@ pub(crate) fn type_name(entry: EntryRef<'_>) -> &'static str {
     }
 }
 
+/// TOUCH counts as a use even for a client that has said CLIENT NO-TOUCH.
+fn touch(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+    let found = args.from(1).iter().filter_map(|key| view.peek(key));
+    out.count(found.inspect(|entry| view.uses().touch(*entry)).count());
+    Ok(())
+}
+
 fn type_of(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    out.simple(view.entry(args.at(1)).map_or("none", type_name));
+    out.simple(view.peek(args.at(1)).map_or("none", type_name));
     Ok(())
 }
 
@@ -353,7 +361,7 @@ fn randomkey(view: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult
 }
 
 fn object_encoding(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    match view.entry(args.at(2)) {
+    match view.peek(args.at(2)) {
         Some(entry) => out.bulk(entry.encoding(view.differences()).as_bytes()),
         None => out.null(Null::Bulk),
     }
@@ -361,28 +369,52 @@ fn object_encoding(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Comm
 }
 
 fn object_refcount(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    match view.entry(args.at(2)) {
-        Some(_) => out.integer(1),
+    match view.peek(args.at(2)) {
+        Some(entry) => out.integer(refcount(view, entry)),
         None => out.null(Null::Bulk),
     }
     Ok(())
 }
 
-/// Access times are not kept: nothing here evicts by them.
+/// Old servers share small integers, which then have no count of their own, unless they need each value's access
+/// bits for themselves.
+pub(crate) fn refcount(view: &View<'_>, entry: EntryRef<'_>) -> i64 {
+    let needs_bits = view.limits().max_memory() > 0
+        && !matches!(
+            view.limits().policy(),
+            Policy::NoEviction | Policy::AllKeysRandom | Policy::VolatileRandom | Policy::VolatileTtl
+        );
+    let is_small = match entry.value() {
+        ValueRef::Inline(bytes) => number::parse_i64(bytes).is_some_and(|n| (0..10_000).contains(&n)),
+        ValueRef::Owned(_) => false,
+    };
+    if is_small && view.differences().shares_integers && !needs_bits { i32::MAX.into() } else { 1 }
+}
+
 fn object_idletime(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    match view.entry(args.at(2)) {
-        Some(_) => out.integer(0),
-        None => out.null(Null::Bulk),
+    let Some(entry) = view.peek(args.at(2)) else {
+        out.null(Null::Bulk);
+        return Ok(());
+    };
+    if view.limits().policy().is_lfu() {
+        return Err(CommandError::err(
+            "An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
     }
+    out.integer(view.uses().idle(entry).into());
     Ok(())
 }
 
 fn object_freq(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    if view.entry(args.at(2)).is_none() {
+    let Some(entry) = view.peek(args.at(2)) else {
         out.null(Null::Bulk);
         return Ok(());
+    };
+    if !view.limits().policy().is_lfu() {
+        return Err(CommandError::err(
+            "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
     }
-    Err(CommandError::err(
-        "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
-    ))
+    out.integer(view.uses().frequency(entry).into());
+    Ok(())
 }

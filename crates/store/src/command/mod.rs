@@ -31,6 +31,7 @@ mod stream;
 mod string;
 mod zset;
 
+pub(crate) use generic::refcount;
 pub use keys::Keys;
 
 /// A row of the table.
@@ -328,7 +329,10 @@ impl Command {
     /// The command's own; nothing has been written to `out` then.
     pub fn write(&self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         match self.handler {
-            Handler::Read(handler) => handler(txn, args, out),
+            Handler::Read(handler) => {
+                self.keys.each(args, |key| txn.reap(key));
+                handler(txn, args, out)
+            }
             Handler::Write(handler) | Handler::Either(_, handler) => {
                 txn.run(args.all(), |txn| {
                     // What has expired goes before the command, also among the keys that it only reads: replicas

@@ -22,7 +22,8 @@ pub(crate) use cell::{Cell, Exclusive};
 pub(crate) use table::BELOW_TAG;
 use table::{Bucket, TAG_BITS, Table};
 
-use crate::entry::{Entry, EntryRef};
+use crate::deadlines::Deadlines;
+use crate::entry::{Entry, EntryRef, ValueRef};
 use crate::graveyard::{self, Gone};
 use crate::hash::KeyHash;
 use crate::value::Value;
@@ -73,6 +74,15 @@ impl Counts {
         self.expires -= usize::from(entry.expire().is_some());
         self.bytes = self.bytes.saturating_sub(entry.weight());
     }
+}
+
+/// When an entry is due: it, or the first of its fields.
+fn due_at(entry: EntryRef<'_>) -> Option<i64> {
+    let fields = match entry.value() {
+        ValueRef::Owned(value) => value.next_deadline(),
+        ValueRef::Inline(_) => None,
+    };
+    entry.expire().into_iter().chain(fields).min()
 }
 
 /// A segment with more entries splits: 15/16 of 512 slots.
@@ -130,6 +140,8 @@ pub struct Shard {
     owners: Vec<u32>,
     segments: Vec<Segment>,
     counts: Counts,
+    /// When its keys, and fields of its hashes, are due.
+    deadlines: Deadlines,
     /// Whether readers without a lock may be inside.
     shown: bool,
 }
@@ -143,6 +155,7 @@ impl Default for Shard {
             owners: Vec::new(),
             segments: Vec::new(),
             counts: Counts::default(),
+            deadlines: Deadlines::default(),
             shown: false,
         }
     }
@@ -183,6 +196,17 @@ impl Place<'_> {
         self.shard.counts.bytes = (self.shard.counts.bytes + after).saturating_sub(before);
     }
 
+    /// A field is due that was not expected before.
+    pub(crate) fn expect(&mut self, before: Option<i64>, hasher: &KeyHash) {
+        let due = self.get().and_then(|entry| match entry.value() {
+            ValueRef::Owned(value) => value.next_deadline(),
+            ValueRef::Inline(_) => None,
+        });
+        if let Some(due) = due {
+            self.shard.expect(self.hash, due, before, hasher);
+        }
+    }
+
     pub(crate) fn remove(self, hasher: &KeyHash) -> Option<Gone> {
         let at = self.shard.segment_of(self.hash);
         let gone = self.shard.segments[at].table.remove(self.slot, hasher)?;
@@ -206,6 +230,7 @@ impl Shard {
             + self.directory.len() * size_of::<AtomicPtr<Bucket>>()
             + self.segments.capacity() * size_of::<Segment>()
             + self.segments.iter().map(|segment| segment.table.allocated()).sum::<usize>()
+            + self.deadlines.allocated()
     }
 
     /// The entry of `key`.
@@ -233,6 +258,9 @@ impl Shard {
     /// Puts in an entry, in place of any with the same key; answers the old one.
     pub(crate) fn insert(&mut self, hash: u64, entry: Entry, hasher: &KeyHash) -> Option<Gone> {
         self.counts.add(entry.as_ref());
+        if let Some(due) = due_at(entry.as_ref()) {
+            self.expect(hash, due, self.get(hash, entry.key()).and_then(due_at), hasher);
+        }
         let at = self.segment_of(hash);
         if let Some(segment) = self.segments.get_mut(at)
             && let Some((slot, _)) = segment.table.find(hash, entry.key())
@@ -251,7 +279,13 @@ impl Shard {
     }
 
     /// Sets the expiry of `key`; `None` if it is not there or has it already, else what it was before.
-    pub(crate) fn set_expire(&mut self, hash: u64, key: &[u8], expire: Option<i64>) -> Option<Gone> {
+    pub(crate) fn set_expire(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        expire: Option<i64>,
+        hasher: &KeyHash,
+    ) -> Option<Gone> {
         let at = self.segment_of(hash);
         let table = &mut self.segments.get_mut(at)?.table;
         let (slot, entry) = table.find(hash, key)?;
@@ -259,11 +293,77 @@ impl Shard {
             return None;
         }
         self.counts.forget(entry);
+        let before = due_at(entry);
         let old = table.set_expire(slot, expire);
         if let Some(entry) = table.at(slot) {
             self.counts.add(entry);
         }
+        if let Some(expire) = expire {
+            self.expect(hash, expire, before, hasher);
+        }
         old
+    }
+
+    // ---- when keys are due
+
+    /// A key, or a field of it, is due at `due`; it was expected at `before` already.
+    pub(crate) fn expect(&mut self, hash: u64, due: i64, before: Option<i64>, hasher: &KeyHash) {
+        if before.is_some_and(|before| before <= due) {
+            return;
+        }
+        self.deadlines.add(due, hash);
+        if self.deadlines.is_untidy() {
+            let mut deadlines = std::mem::take(&mut self.deadlines);
+            let shard = hash >> (64 - SHARD_BITS) << (64 - SHARD_BITS);
+            deadlines.tidy_up(|low| due_at(self.by_hash(shard | low, hasher)?));
+            self.deadlines = deadlines;
+        }
+    }
+
+    /// Whether anything may be due.
+    pub(crate) fn is_due(&self, now: i64) -> bool {
+        self.deadlines.is_due(now)
+    }
+
+    /// Takes out a hash that is due, without the bits of the shard.
+    pub(crate) fn pop_due(&mut self, now: i64) -> Option<u64> {
+        self.deadlines.pop(now)
+    }
+
+    /// The entry of this hash, whatever its key.
+    pub(crate) fn by_hash(&self, hash: u64, hasher: &KeyHash) -> Option<EntryRef<'_>> {
+        let segment = self.segments.get(self.segment_of(hash))?;
+        let prefix = hash >> (64 - SHARD_BITS - TAG_BITS);
+        let alike = segment.tagged(hash).filter(|(tag, _)| *tag == prefix);
+        alike.map(|(_, entry)| entry).find(|entry| hasher.hash(entry.key()) == hash)
+    }
+
+    /// Any entry: the one that `draw` (a random number) falls on, or a neighbour.
+    pub(crate) fn any(&self, draw: u64) -> Option<EntryRef<'_>> {
+        let hash = draw << SHARD_BITS >> SHARD_BITS;
+        let segment = self.segments.get(self.segment_of(hash)).filter(|s| s.table.len() > 0);
+        let segment = segment.or_else(|| self.segments.iter().find(|s| s.table.len() > 0))?;
+        let slots = segment.table.slots();
+        let start = usize::try_from(draw >> 8 & 0xFFFF).unwrap_or(0) % slots.max(1);
+        (start..slots).chain(0..start).find_map(|slot| segment.table.at(slot))
+    }
+
+    /// Any entry that expires.
+    pub(crate) fn any_expiring(&self, draw: u64, hasher: &KeyHash, shard: usize) -> Option<EntryRef<'_>> {
+        if self.counts.expires == 0 {
+            return None;
+        }
+        let top = (shard as u64) << (64 - SHARD_BITS);
+        let place = usize::try_from(draw >> 16).unwrap_or(0);
+        let mut found = self.deadlines.from_place(place).filter_map(|low| self.by_hash(top | low, hasher));
+        found.find(|entry| entry.expire().is_some())
+    }
+
+    /// The entry that is due first, or one whose deadline has been moved away since.
+    pub(crate) fn first_due(&self, hasher: &KeyHash, shard: usize) -> Option<EntryRef<'_>> {
+        let top = (shard as u64) << (64 - SHARD_BITS);
+        let first = self.by_hash(top | self.deadlines.first()?, hasher);
+        first.filter(|entry| entry.expire().is_some()).or_else(|| self.any_expiring(0, hasher, shard))
     }
 
     // ---- the line of segments

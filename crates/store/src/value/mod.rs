@@ -68,6 +68,12 @@ impl Value {
         }
     }
 
+    /// When the first of its fields is due, or a little earlier; O(1) for large values.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<i64> {
+        if let Self::Hash(hash) = self { hash.soonest() } else { None }
+    }
+
     /// Bytes on the heap, the box of the value itself included; O(1).
     #[must_use]
     pub fn allocated(&self) -> usize {

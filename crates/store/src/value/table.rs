@@ -21,9 +21,9 @@ pub(super) trait Named {
     fn name(&self) -> &[u8];
     /// Bytes on the heap.
     fn heap(&self) -> usize;
-    /// Whether a reader must look twice at it: the table counts those.
-    fn expires(&self) -> bool {
-        false
+    /// When it goes by itself: readers must look twice at such a one, and the table counts them.
+    fn deadline(&self) -> Option<i64> {
+        None
     }
 }
 
@@ -45,6 +45,8 @@ pub(super) struct Table<T> {
     segments: Vec<Segment<T>>,
     len: usize,
     expiring: usize,
+    /// No later than the soonest deadline of a member.
+    soonest: i64,
     /// Heap bytes of the members.
     members: usize,
     /// Heap bytes of the segments' slots.
@@ -75,7 +77,16 @@ fn turned_hash_of<T: Named>(member: &T) -> u64 {
 impl<T: Named> Table<T> {
     pub(super) fn new() -> Self {
         let first = Segment { depth: 0, table: HashTable::new() };
-        Self { bits: 0, directory: vec![0], segments: vec![first], len: 0, expiring: 0, members: 0, slots: 0 }
+        Self {
+            bits: 0,
+            directory: vec![0],
+            segments: vec![first],
+            len: 0,
+            expiring: 0,
+            soonest: i64::MAX,
+            members: 0,
+            slots: 0,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -85,6 +96,16 @@ impl<T: Named> Table<T> {
     /// Members that expire.
     pub(super) fn expiring(&self) -> usize {
         self.expiring
+    }
+
+    /// No later than the soonest deadline of a member, if one has a deadline.
+    pub(super) fn soonest(&self) -> Option<i64> {
+        (self.expiring > 0).then_some(self.soonest)
+    }
+
+    /// Some deadlines are gone: the soonest is looked for. O(members)
+    pub(super) fn passed(&mut self) {
+        self.soonest = self.iter().filter_map(Named::deadline).min().unwrap_or(i64::MAX);
     }
 
     /// Heap bytes: members, slots and directory.
@@ -104,7 +125,10 @@ impl<T: Named> Table<T> {
     pub(super) fn insert(&mut self, member: T) -> Option<T> {
         let hash = hash_of(member.name());
         self.members += member.heap();
-        self.expiring += usize::from(member.expires());
+        if let Some(deadline) = member.deadline() {
+            self.expiring += 1;
+            self.soonest = self.soonest.min(deadline);
+        }
         let at = self.make_room(hash);
         let table = &mut self.segments[at].table;
         let before = table.allocation_size();
@@ -113,7 +137,7 @@ impl<T: Named> Table<T> {
             Slot::Occupied(mut place) => {
                 let old = std::mem::replace(place.get_mut(), member);
                 self.members -= old.heap();
-                self.expiring -= usize::from(old.expires());
+                self.expiring -= usize::from(old.deadline().is_some());
                 Some(old)
             }
             Slot::Vacant(place) => {
@@ -132,7 +156,7 @@ impl<T: Named> Table<T> {
         let place = self.segments.get_mut(at)?.table.find_entry(turned(hash), |m| m.name() == name).ok()?;
         let (member, _) = place.remove();
         self.members -= member.heap();
-        self.expiring -= usize::from(member.expires());
+        self.expiring -= usize::from(member.deadline().is_some());
         self.len -= 1;
         if self.segments.len() > 8 && self.len < self.segments.len() * FULL / 16 {
             self.rebuild();

@@ -40,17 +40,23 @@ pub(super) fn object(
 
 fn describe(view: &View<'_>, entry: EntryRef<'_>, fast: bool) -> String {
     let like = view.differences();
-    let (lru, idle) = ((view.now() / 1000) & 0xFF_FFFF, 0);
+    let (bits, use_) = (entry.access(), view.use_of(entry));
+    let lfu = view.limits().policy().is_lfu();
     let encoding = entry.encoding(like);
-    let mut text = format!("Value at:{:p} refcount:1 encoding:{encoding}", entry.key().as_ptr());
+    let mut text =
+        format!("Value at:{:p} refcount:{} encoding:{encoding}", entry.key().as_ptr(), view.refcount(entry));
     // Writing to a string cannot fail.
     let _ = (|| {
         if !fast {
             write!(text, " serializedlength:{}", entry.serialized_length())?;
         }
-        write!(text, " lru:{lru} lru_seconds_idle:{idle}")?;
-        if view.keyspace().compat() == Compat::Valkey81 {
-            write!(text, " lfu_freq:0 lfu_access_time_minutes:{}", (view.now() / 60_000) & 0xFFFF)?;
+        let compat = view.keyspace().compat();
+        if !(lfu && compat == Compat::Valkey91) {
+            write!(text, " lru:{bits} lru_seconds_idle:{}", use_.idle_seconds)?;
+        }
+        if compat == Compat::Valkey81 || lfu && compat == Compat::Valkey91 {
+            let (freq, minutes) = if lfu { (use_.frequency, bits >> 8) } else { (0, bits >> 8) };
+            write!(text, " lfu_freq:{freq} lfu_access_time_minutes:{minutes}")?;
         }
         if let ValueRef::Owned(Value::List(list)) = entry.value()
             && encoding == "quicklist"

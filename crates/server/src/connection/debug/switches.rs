@@ -8,7 +8,7 @@ use replication::ReplId;
 use store::{Args, CommandError, CommandResult, Expiry, Reply, ShardSet};
 
 use super::lenient;
-use crate::connection::config::memory;
+use crate::connection::config::memory_value;
 use crate::reply::RespReply;
 use crate::saving::{Reload, ReloadError};
 use crate::session::{After, Ground, Session, Wait};
@@ -131,7 +131,7 @@ pub(super) fn packed_threshold(
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    let size = memory(args.at(2)).filter(|size| (0..4 << 30).contains(size));
+    let size = memory_value(args.at(2)).filter(|size| (0..4 << 30).contains(size));
     let size =
         size.ok_or(CommandError::err("argument must be a memory value bigger than 1 and smaller than 4gb"))?;
     session.engine.keyspace.limits().set_packed_threshold(if size == 0 { 1 << 30 } else { size });

@@ -43,19 +43,35 @@ impl Hash {
         }
     }
 
-    /// Removes the fields whose deadline is at or before `time`, and calls `f` with each.
-    pub fn expire_until(&mut self, time: i64, mut f: impl FnMut(&[u8])) -> usize {
+    /// No later than the soonest deadline. O(1) in a table, else O(fields).
+    #[must_use]
+    pub fn soonest(&self) -> Option<i64> {
+        match &self.0 {
+            Repr::Packed(_) | Repr::Wide(_) => None,
+            Repr::Expiring(_) => self.next_expiry(),
+            Repr::Table(table) => table.soonest(),
+        }
+    }
+
+    /// Removes up to `most` fields whose deadline is at or before `time`, and calls `f` with each.
+    pub fn expire_until(&mut self, time: i64, most: usize, mut f: impl FnMut(&[u8])) -> usize {
         if !self.may_hide(time) {
             return 0;
         }
         let past: Vec<Vec<u8>> = self
             .iter(i64::MIN)
             .filter(|(_, field)| field.expire_ms.is_some_and(|at| at <= time))
+            .take(most)
             .map(|(name, _)| name.to_vec())
             .collect();
         for name in &past {
             self.remove(name);
             f(name);
+        }
+        if let Repr::Table(table) = &mut self.0
+            && past.len() < most
+        {
+            table.passed();
         }
         past.len()
     }

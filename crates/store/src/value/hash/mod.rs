@@ -354,8 +354,8 @@ impl Named for Row {
         self.0.weight()
     }
 
-    fn expires(&self) -> bool {
-        self.0.expire().is_some()
+    fn deadline(&self) -> Option<i64> {
+        self.0.expire()
     }
 }
 

@@ -48,7 +48,7 @@ fn a_hidden_field_is_absent_for_clients_and_present_for_the_stream() {
         assert!(revived.set(b"dying", b"3", FieldExpiry::Keep, 100, &limits));
         assert_eq!(revived.get(b"dying", 100).unwrap().expire_ms, None);
         let mut gone = Vec::new();
-        assert_eq!(hash.expire_until(100, |field| gone.push(field.to_vec())), 1);
+        assert_eq!(hash.expire_until(100, 9, |field| gone.push(field.to_vec())), 1);
         assert_eq!((gone, hash.len()), (vec![b"dying".to_vec()], 1));
     }
 }
@@ -106,7 +106,7 @@ proptest! {
                     prop_assert_eq!(hash.set_expire(&field, t), there);
                 }
                 Op::Until(time) => {
-                    hash.expire_until(time, |_| ());
+                    hash.expire_until(time, usize::MAX, |_| ());
                     model.retain(|_, (_, t)| t.is_none_or(|t| t > time));
                 }
             }
