@@ -1,7 +1,7 @@
 //! Every write command from several connections at once, against a real primary, with the link cut now and
 //! then: in the end nothing differs.
 //!
-//! Three primaries for a moment each; `REPLICA_SOAK=600` runs all six for so many seconds each. `SEED` chooses
+//! Three primaries for a moment each; `REPLICA_SOAK=600` runs all six side by side for so many seconds. `SEED` chooses
 //! other writes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -23,7 +23,7 @@ fn number(name: &str) -> Option<u64> {
 fn odd_writes(client: &mut Client, random: &mut Random) {
     for _ in 0..40 {
         let key = |random: &mut Random, name: &str, count: usize| format!("w:{name}:{}", random.below(count));
-        match random.below(6) {
+        match random.below(8) {
             0 | 1 => {
                 let name = [("text", 200), ("list", 60), ("hash", 80), ("sorted", 60), ("set", 60)];
                 let (name, count) = random.pick(&name);
@@ -38,8 +38,40 @@ fn odd_writes(client: &mut Client, random: &mut Random) {
             2 => drop(client.call(&["RPUSH", &key(random, "list", 60), "for", "those", "who", "wait"])),
             3 => drop(client.call(&["ZADD", &key(random, "sorted", 60), "1", "a", "2", "b"])),
             4 => drop(client.call(&["SWAPDB", "2", "3"])),
+            5 | 6 => functions(client, random),
             _ if random.one_in(40) => drop(client.call(&["FLUSHALL"])),
             _ => drop(client.call(&["SET", &key(random, "text", 200), "x", "PX", "40"])),
+        }
+    }
+}
+
+/// Libraries come, change and go while their functions are called; older primaries refuse, which is fine.
+fn functions(client: &mut Client, random: &mut Random) {
+    let library = format!("lib{}", random.below(3));
+    match random.below(8) {
+        0 => {
+            let body = random.pick(&[
+                "redis.call('SET', keys[1], args[1]) return redis.call('APPEND', keys[1], 'more')",
+                "redis.call('HSET', keys[1], 'f', args[1]) redis.call('HINCRBY', keys[1], 'n', 1)",
+                "for i = 1, 5 do redis.call('ZADD', keys[1], i, args[1] .. i) end",
+                "redis.call('DEL', keys[1]) redis.call('RPUSH', keys[1], args[1]) return redis.call('LPOP', keys[1])",
+                "redis.set_repl(redis.REPL_AOF) redis.set_repl(redis.REPL_ALL) redis.call('INCR', keys[1])",
+            ]);
+            let code = format!(
+                "#!lua name={library}\nredis.register_function('f_{library}', function(keys, args) {body} end)"
+            );
+            client.call(&["FUNCTION", "LOAD", "REPLACE", &code]);
+        }
+        1 if random.one_in(4) => drop(client.call(&["FUNCTION", "DELETE", &library])),
+        2 if random.one_in(8) => {
+            if let Some(payload) = client.call(&["FUNCTION", "DUMP"]).as_bytes() {
+                let args: [&[u8]; 4] = [b"FUNCTION", b"RESTORE", payload, b"REPLACE"];
+                client.call(&args);
+            }
+        }
+        _ => {
+            let key = format!("called:{}", random.below(50));
+            client.call(&["FCALL", &format!("f_{library}"), "1", &key, "value"]);
         }
     }
 }
@@ -121,8 +153,9 @@ async fn converge(server: Server, time: Duration) {
 async fn nothing_differs_in_the_end() {
     match number("REPLICA_SOAK") {
         Some(seconds) => {
-            for server in Server::ALL {
-                converge(server, Duration::from_secs(seconds)).await;
+            let all = Server::ALL.map(|server| tokio::spawn(converge(server, Duration::from_secs(seconds))));
+            for one in all {
+                one.await.unwrap();
             }
         }
         None => {
