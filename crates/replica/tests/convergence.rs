@@ -1,7 +1,8 @@
 //! Every write command from several connections at once, against a real primary, with the link cut now and
 //! then: in the end nothing differs.
 //!
-//! Three primaries for a moment each; `REPLICA_SOAK=600` runs all six side by side for so many seconds. `SEED` chooses
+//! Three primaries for a moment each; `REPLICA_SOAK=600` runs all six side by side for so many seconds, or
+//! `REPLICA_PRIMARY` (`R8_2`, as the test prints them) alone. `SEED` chooses
 //! other writes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -32,7 +33,8 @@ fn odd_writes(client: &mut Client, random: &mut Random) {
                     let copy = format!("restored:{}", random.below(100));
                     let ttl = if random.one_in(3) { "300000" } else { "0" };
                     let args: [&[u8]; 5] = [b"RESTORE", copy.as_bytes(), ttl.as_bytes(), payload, b"REPLACE"];
-                    client.call(&args).ok();
+                    // A server of 9.1.2 refuses some payloads of its own: then nothing happens on either side.
+                    drop(client.call(&args));
                 }
             }
             2 => drop(client.call(&["RPUSH", &key(random, "list", 60), "for", "those", "who", "wait"])),
@@ -145,7 +147,7 @@ async fn converge(server: Server, time: Duration) {
     );
     assert_eq!(status.diverged, 0, "{:?}", replica.engine().divergence().by_name());
     assert_eq!(status.full_syncs, 1, "{status:?}");
-    assert_equal(&mut real, &mut client_of(&replica));
+    tokio::task::block_in_place(|| assert_equal(&mut real, &mut client_of(&replica)));
     replica.shutdown().await.unwrap();
 }
 
@@ -153,7 +155,10 @@ async fn converge(server: Server, time: Duration) {
 async fn nothing_differs_in_the_end() {
     match number("REPLICA_SOAK") {
         Some(seconds) => {
-            let all = Server::ALL.map(|server| tokio::spawn(converge(server, Duration::from_secs(seconds))));
+            let only = std::env::var("REPLICA_PRIMARY").ok();
+            let is_wanted = |server: &Server| only.as_ref().is_none_or(|only| format!("{server:?}") == *only);
+            let run = |server| tokio::spawn(converge(server, Duration::from_secs(seconds)));
+            let all: Vec<_> = Server::ALL.into_iter().filter(is_wanted).map(run).collect();
             for one in all {
                 one.await.unwrap();
             }

@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 
-/// So long a client may go unheard.
+/// So long a client may go unheard, and so long one who comes where nobody is.
 const BEAT: Duration = Duration::from_millis(10);
+const SLOW_BEAT: Duration = Duration::from_millis(100);
 
-/// Beats, as long as there are clients, until `stop`.
+/// Beats until `stop`.
 ///
 /// # Errors
 /// The thread cannot be made.
@@ -25,10 +26,8 @@ pub(crate) fn spawn(engine: &Arc<Engine>, stop: CancellationToken) -> std::io::R
     std::thread::Builder::new().name("pulse".to_owned()).spawn(move || {
         while !stop.is_cancelled() {
             let Some(clients) = engine.upgrade().map(|engine| engine.clients.len()) else { return };
-            if clients > 0 {
-                runtime.spawn(async {});
-            }
-            std::thread::sleep(BEAT);
+            runtime.spawn(async {});
+            std::thread::sleep(if clients > 0 { BEAT } else { SLOW_BEAT });
         }
     })?;
     Ok(())

@@ -122,3 +122,17 @@ fn a_primarys_stream_may_limit_an_exact_trim_and_claims_what_is_not_pending() {
     replica.reply("XSETID x 20-0 ENTRIESADDED 50 MAXDELETEDID 9-0");
     assert!(replica.run("XADD x 20-0 f v").0.is_err());
 }
+
+#[test]
+fn an_intersection_of_an_old_primary_does_not_look_beyond_a_key_that_is_not_there() {
+    let mut replica = Server::new(Viewer::Stream);
+    for line in ["SADD a x", "SADD target y", "SET text z"] {
+        replica.reply(line);
+    }
+    assert_eq!(replica.reply("SINTERSTORE target a missing text"), Recorded::Integer(0));
+    assert_eq!(replica.reply("EXISTS target"), Recorded::Integer(0));
+    assert!(replica.run("SINTERSTORE target a text missing").0.is_err());
+    let mut primary = Server::new(Viewer::Client);
+    primary.reply("SET text z");
+    assert!(primary.run("SINTERSTORE target missing text").0.is_err());
+}

@@ -10,7 +10,7 @@ use crate::limits::Limits;
 use crate::reply::{Aggregate, Reply};
 use crate::txn::{Expiry, Txn};
 use crate::value::{Set, Value};
-use crate::view::View;
+use crate::view::{View, Viewer};
 
 /// What is made of the sets.
 #[derive(Clone, Copy)]
@@ -123,8 +123,16 @@ fn store(
     operation: Operation,
     event: &'static str,
 ) -> CommandResult {
-    let target = args.at(1);
-    let result = combine(&sets(txn, args.from(2))?, operation, txn.limits());
+    let (target, keys) = (args.at(1), args.from(2));
+    // Before 7.0 a primary did not look beyond the first key that is not there: what is behind it may be no set.
+    let known = match operation {
+        Operation::Intersection if txn.viewer() == Viewer::Stream => {
+            let missing = keys.iter().position(|key| !txn.exists(key));
+            missing.map_or(keys, |at| &keys[..=at])
+        }
+        _ => keys,
+    };
+    let result = combine(&sets(txn, known)?, operation, txn.limits());
     let len = result.len();
     let was_there = txn.remove(target);
     if len > 0 {
