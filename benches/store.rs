@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use store::{Expiry, Keyspace, Loader, ShardSet, ValueRef, View, Viewer, Writer};
+use store::{Expiry, Keyspace, Loader, Policy, ShardSet, ValueRef, View, Viewer, Writer};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -163,5 +163,25 @@ fn scans(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, gets, sets, scans);
+/// What noting the use of a key costs a command, by policy.
+fn uses(c: &mut Criterion) {
+    let mut group = c.benchmark_group("store");
+    group.sample_size(10).warm_up_time(Duration::from_millis(300)).measurement_time(Duration::from_secs(1));
+    let (keyspace, _writer) = filled(10_000);
+    let mut places = Places(5);
+    let mut look = || {
+        let key = key(places.next(10_000));
+        let mut set = ShardSet::none();
+        set.add(&keyspace, 0, &key);
+        View::new(&keyspace, &set, Viewer::Client, 0).entry(&key).is_some()
+    };
+    group.bench_function("view/unnoted/10k/1t", |b| b.iter(|| store::access::without_touch(&mut look)));
+    for policy in ["noeviction", "allkeys-lru", "allkeys-lfu"] {
+        keyspace.limits().set("maxmemory-policy", Policy::named(policy).unwrap() as i64);
+        group.bench_function(format!("view/{policy}/10k/1t"), |b| b.iter(&mut look));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, gets, uses, sets, scans);
 criterion_main!(benches);
