@@ -5,6 +5,7 @@
 //! cargo bench -p replica-benches --bench whole_process -- loading   resident memory, load time (wall and CPU)
 //! cargo bench -p replica-benches --bench whole_process -- prepare   only makes the dumps to load
 //! cargo bench -p replica-benches --bench whole_process -- commands  CPU a command on collections of a million
+//! cargo bench -p replica-benches --bench whole_process -- scripts   CPU a script, pipelines of 16
 //! ```
 //!
 //! `KEYS` (default 5000000), `MIXED` (default 1000000), `MEMBERS` (default 1000000) and `ROUNDS` (default 3) are
@@ -315,6 +316,41 @@ fn commands(binary: &Path) {
     }
 }
 
+// ---- scripts
+
+/// Microseconds of CPU for a script that reads one key.
+fn script(process: &Process, name: &str) -> f64 {
+    const SOURCE: &str = "return redis.call('GET', KEYS[1])";
+    let mut client = process.client();
+    client.call(&["SET", "key:000000001", &"v".repeat(64)]).ok();
+    let sha = client.call(&["SCRIPT", "LOAD", SOURCE]).text();
+    let batch = vec![words(&[name, &sha, "1", "key:000000001", "argument"]); 16];
+    let mut run = |rounds: usize| {
+        for _ in 0..rounds {
+            assert!(client.pipeline(&batch).iter().all(|reply| !reply.is_error()));
+        }
+    };
+    run(1000);
+    let rounds = number("SCRIPTS", 400_000) / 16;
+    let before = process.cpu();
+    run(rounds);
+    (process.cpu() - before).as_secs_f64() * 1e6 / (rounds * 16) as f64
+}
+
+fn scripts(binary: &Path) {
+    println!("\nmicroseconds of server CPU for a script with one GET, pipelines of 16");
+    println!("{:<12} {:>10} {:>13} {:>13}   ours is", "", OURS, RIVALS[0].0, RIVALS[1].0);
+    for name in ["EVALSHA", "EVALSHA_RO"] {
+        let ours = script(&Process::ours(binary, None), name);
+        let [valkey, redis] = RIVALS.map(|(_, server)| script(&Process::theirs(server, None), name));
+        println!(
+            "{name:<12} {ours:>10.2} {valkey:>13.2} {redis:>13.2}   {:.2} {:.2}",
+            ours / valkey,
+            ours / redis
+        );
+    }
+}
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
@@ -327,5 +363,8 @@ fn main() {
     }
     if wants("commands") {
         commands(&binary);
+    }
+    if wants("scripts") {
+        scripts(&binary);
     }
 }

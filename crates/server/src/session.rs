@@ -220,7 +220,7 @@ impl Session {
     /// For whoever holds the engine: no connection, and every right.
     pub(crate) fn of_the_house(engine: &Arc<Engine>) -> Self {
         let mut session = Self::new(Arc::clone(engine), 0, CancellationToken::new());
-        (session.authenticated, session.user) = (true, Arc::new(User::default(engine.compat())));
+        (session.authenticated, session.user) = (true, engine.acl.everything());
         session
     }
 

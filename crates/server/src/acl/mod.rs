@@ -29,6 +29,8 @@ type Users = BTreeMap<Box<[u8]>, Arc<User>>;
 #[derive(Debug)]
 pub(crate) struct Acl {
     users: RwLock<Users>,
+    /// One who may everything, and is no user: the program around us.
+    house: Arc<User>,
     /// Grows with every change.
     changes: AtomicU64,
     pub(crate) log: Mutex<Log>,
@@ -57,8 +59,9 @@ impl Acl {
     /// The default user alone, who may everything; users of `file`, if one is given, must be loaded.
     pub(crate) fn new(compat: Compat, file: Option<PathBuf>) -> Self {
         let mut users = Users::new();
-        users.insert(b"default"[..].into(), Arc::new(User::default(compat)));
-        Self { users: RwLock::new(users), changes: AtomicU64::new(0), log: Mutex::default(), file }
+        let house = Arc::new(User::default(compat));
+        users.insert(b"default"[..].into(), Arc::clone(&house));
+        Self { users: RwLock::new(users), house, changes: AtomicU64::new(0), log: Mutex::default(), file }
     }
 
     /// Grows with every change.
@@ -69,6 +72,11 @@ impl Acl {
 
     pub(crate) fn get(&self, name: &[u8]) -> Option<Arc<User>> {
         self.users.read().get(name).cloned()
+    }
+
+    /// One with every right.
+    pub(crate) fn everything(&self) -> Arc<User> {
+        Arc::clone(&self.house)
     }
 
     /// The user that everybody is at first; there is always one.
