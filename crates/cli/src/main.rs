@@ -27,14 +27,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve a live copy of a primary, or a data set of its own, to RESP clients.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     /// Show the whole thing on this machine alone: a primary, a replica that follows it, and the proof.
     Demo(demo::Args),
     /// Read dump files.
     #[command(subcommand)]
     Rdb(rdb::Command),
     /// Compare two servers key by key.
-    Verify(verify::Args),
+    Verify(Box<verify::Args>),
     /// List the commands that clients can call, as a page of Markdown.
     Commands,
 }
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         .with_target(false)
         .init();
     let done = match command {
-        Command::Serve(args) => serve::run(args).map(|()| true),
+        Command::Serve(args) => serve::run(*args).map(|()| true),
         Command::Demo(args) => demo::run(&args),
         Command::Rdb(command) => rdb::run(command),
         Command::Verify(args) => verify::run(&args),

@@ -220,7 +220,7 @@ async fn stand_alone(args: Args) -> Result<(), Failure> {
     options.debug_command = args.enable_debug_command.into();
     options.port = listen.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0);
     options.protected_configs = args.enable_protected_configs.into();
-    let dir = std::fs::canonicalize(args.dir.as_deref().unwrap_or(Path::new(".")))?;
+    let dir = std::fs::canonicalize(args.dir.as_deref().unwrap_or_else(|| Path::new(".")))?;
     options.dbfilename = args.dbfilename;
     options.save_points = args.save.0;
     let dump = dir.join(&options.dbfilename);

@@ -265,7 +265,7 @@ fn terminate(ours: &mut Ours) {
 }
 
 /// SHUTDOWN by a client: the connection ends without a reply.
-fn shut_down(ours: &mut Ours, how: &[&str]) {
+fn shut_down(ours: &Ours, how: &[&str]) {
     let mut client = ours.client();
     let words: Vec<&str> = ["SHUTDOWN"].iter().chain(how).copied().collect();
     assert!(client.try_call(&words).is_err());

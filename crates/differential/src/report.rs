@@ -73,12 +73,12 @@ impl Soak {
             }
             let found = pair.run(round).err();
             // A server that has died would fail whatever comes next, too.
-            let needs_others = |found: &Box<Difference>| {
+            let needs_others = |found: &Difference| {
                 found.what.starts_with("our replica")
                     || found.ours.contains("Connection")
                     || found.index == round.commands.len()
             };
-            if found.as_ref().is_some_and(needs_others) {
+            if found.as_deref().is_some_and(needs_others) {
                 *pair = Pair::start(server).ok()?;
             }
             found

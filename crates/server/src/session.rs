@@ -650,7 +650,8 @@ impl Session {
     pub(crate) fn tracks_reads(&self) -> bool {
         self.tracking.as_ref().is_some_and(|mode| {
             let asked = self.caching_asked;
-            !mode.broadcast && (!mode.opt_in || asked) && !(mode.opt_out && asked)
+            let wanted = if mode.opt_in { asked } else { !(mode.opt_out && asked) };
+            !mode.broadcast && wanted
         })
     }
 

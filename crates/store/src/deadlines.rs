@@ -82,7 +82,7 @@ impl Deadlines {
     }
 
     /// Hashes from a place on, going round: for who wants any keys that expire.
-    pub(crate) fn from_place(&self, place: usize) -> impl Iterator<Item = u64> {
+    pub(crate) fn starting_at(&self, place: usize) -> impl Iterator<Item = u64> {
         let all = self.heap.as_slice();
         let (before, after) = all.split_at(place.checked_rem(all.len()).unwrap_or(0));
         after.iter().chain(before).map(|Reverse(due)| due.hash())

@@ -203,7 +203,7 @@ impl Engine {
         let mut writing = self.writing.lock();
         let old = self.keyspace.swap_contents(loaded, || {
             self.everything_changed();
-            let offset = saved.map_or(writing.primary.position().offset, |saved| saved.offset);
+            let offset = saved.map_or_else(|| writing.primary.position().offset, |saved| saved.offset);
             let position = Position { replid: ReplId::random(), offset };
             writing.primary.restart(position, None);
             if let Some(saved) = saved {

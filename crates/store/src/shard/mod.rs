@@ -355,7 +355,7 @@ impl Shard {
         }
         let top = (shard as u64) << (64 - SHARD_BITS);
         let place = usize::try_from(draw >> 16).unwrap_or(0);
-        let mut found = self.deadlines.from_place(place).filter_map(|low| self.by_hash(top | low, hasher));
+        let mut found = self.deadlines.starting_at(place).filter_map(|low| self.by_hash(top | low, hasher));
         found.find(|entry| entry.expire().is_some())
     }
 
