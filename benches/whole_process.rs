@@ -84,7 +84,7 @@ impl Process {
     fn client(&self) -> Client {
         loop {
             if let Ok(mut client) = Client::connect(self.address.as_str())
-                && client.try_call(&["PING"]).is_ok_and(|reply| reply.text() == "PONG")
+                && client.try_call(&["PING"]).is_ok_and(|reply| !reply.is_error())
             {
                 return client;
             }

@@ -150,7 +150,7 @@ impl<V: Visitor> Visitor for Filter<V> {
         self.inner.entry_end()
     }
 
-    fn end(&mut self) {
-        self.inner.end();
+    fn end(&mut self) -> Result<(), Reject> {
+        self.inner.end()
     }
 }

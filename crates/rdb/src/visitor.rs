@@ -294,5 +294,10 @@ pub trait Visitor {
     }
 
     /// The dump is complete and its checksum good (or absent).
-    fn end(&mut self) {}
+    ///
+    /// # Errors
+    /// A refusal of the whole dump.
+    fn end(&mut self) -> Result<(), Reject> {
+        Ok(())
+    }
 }

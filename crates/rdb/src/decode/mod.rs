@@ -354,7 +354,7 @@ impl Decoder {
                 }
                 cur.commit();
                 self.state = State::Done;
-                visitor.end();
+                visitor.end()?;
             }
             State::Done => return Ok(Some(Pause::Done)),
             State::Failed => return Err(ErrorKind::Failed.into()),

@@ -32,7 +32,7 @@ impl Decoder {
                     return Ok(Some(Pause::Eof));
                 }
                 self.state = State::Done;
-                visitor.end();
+                visitor.end()?;
             } else {
                 self.opcode(byte, cur, visitor)?;
             }

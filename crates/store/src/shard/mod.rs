@@ -246,6 +246,14 @@ impl Shard {
         self.segments.iter().map(|segment| segment.table.slots()).sum()
     }
 
+    /// Touches what an insert of this hash will need, so that the cache misses of several overlap.
+    #[inline]
+    pub(crate) fn approach(&self, hash: u64) {
+        if let Some(segment) = self.segments.get(self.segment_of(hash)) {
+            segment.table.approach(hash);
+        }
+    }
+
     // ---- every change goes through one of these
 
     /// The place of `key`.

@@ -201,6 +201,12 @@ impl Table {
         unsafe { find(self.buckets.as_slice(), hash, key) }
     }
 
+    #[inline]
+    pub(crate) fn approach(&self, hash: u64) {
+        let buckets = self.buckets.as_slice();
+        std::hint::black_box(buckets[home_of(hash, buckets.len())].get(0).is_null());
+    }
+
     fn word(&self, place: usize) -> Word {
         self.buckets.as_slice()[place / SLOTS].get(place % SLOTS)
     }

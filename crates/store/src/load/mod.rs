@@ -1,16 +1,18 @@
 //! From a dump to a private data set, without a lock.
 
+mod insert;
+
 use std::sync::Arc;
 
+use insert::Inserter;
 use rdb::{EntryMeta, Kind, Part, Reject, Visitor, Want};
 
 use crate::access::Clock;
 use crate::compat::{Compat, Family};
 use crate::entry::{Entry, MAX_INLINE, MAX_KEY};
-use crate::hash::KeyHash;
-use crate::keyspace::{Keyspace, MAX_DATABASES, empty_shards};
+use crate::keyspace::{Keyspace, MAX_DATABASES};
 use crate::limits::Limits;
-use crate::shard::{Shard, shard_of};
+use crate::shard::Shard;
 use crate::value::stream::StreamLoader;
 use crate::value::{Hash, List, Set, Value, Zset};
 
@@ -120,8 +122,8 @@ impl Building {
 /// its last value.
 #[derive(Debug)]
 pub struct Loader {
-    hasher: KeyHash,
     limits: Arc<Keyspace>,
+    inserter: Inserter,
     loaded: Loaded,
     db: u32,
     key: Vec<u8>,
@@ -131,10 +133,8 @@ pub struct Loader {
     building: Building,
     stream_db: Option<u32>,
     origin: Option<Compat>,
-    keys: u64,
     /// AUX fields, if they are wanted.
     notes: Option<Vec<Note>>,
-    merging: bool,
 }
 
 /// An AUX field: its name and its value.
@@ -145,8 +145,8 @@ impl Loader {
     #[must_use]
     pub fn new(keyspace: &Arc<Keyspace>) -> Self {
         Self {
-            hasher: keyspace.hasher().clone(),
             limits: Arc::clone(keyspace),
+            inserter: Inserter::new(keyspace.hasher()),
             loaded: Loaded::default(),
             db: 0,
             key: Vec::new(),
@@ -155,9 +155,7 @@ impl Loader {
             building: Building::Nothing,
             stream_db: None,
             origin: None,
-            keys: 0,
             notes: None,
-            merging: false,
         }
     }
 
@@ -170,7 +168,7 @@ impl Loader {
     /// Of a key that comes again, takes the later value.
     #[must_use]
     pub fn merging(self) -> Self {
-        Self { merging: true, ..self }
+        Self { inserter: self.inserter.merging(), ..self }
     }
 
     /// The AUX fields, if they were to be kept.
@@ -179,7 +177,7 @@ impl Loader {
         self.notes.as_deref().unwrap_or_default()
     }
 
-    /// The data set. Complete only after the decoder's `end`.
+    /// The data set. There is none before the decoder's `end`.
     #[must_use]
     pub fn finish(self) -> Loaded {
         self.loaded
@@ -200,26 +198,13 @@ impl Loader {
     /// Keys taken so far.
     #[must_use]
     pub fn keys(&self) -> u64 {
-        self.keys
+        self.inserter.taken()
     }
 
     fn insert(&mut self, entry: Entry) -> Result<(), Reject> {
-        let index = self.db as usize;
-        if self.loaded.dbs.len() <= index {
-            self.loaded.dbs.resize_with(index + 1, || None);
-        }
-        let shards = self.loaded.dbs[index].get_or_insert_with(empty_shards);
-        let hash = self.hasher.hash(entry.key());
         let uses = Clock::new(&self.limits, self.limits.clock().now());
         entry.as_ref().set_access(uses.told(self.used.0, self.used.1));
-        match shards[shard_of(hash)].insert(hash, entry, &self.hasher) {
-            None => {
-                self.keys += 1;
-                Ok(())
-            }
-            Some(_) if self.merging => Ok(()),
-            Some(_) => Err(Reject("the key stands twice in its database")),
-        }
+        self.inserter.insert(self.db, entry)
     }
 }
 
@@ -293,5 +278,11 @@ impl Visitor for Loader {
         }
         let entry = Entry::owned(&self.key, Box::new(value), self.expire);
         self.insert(entry)
+    }
+
+    fn end(&mut self) -> Result<(), Reject> {
+        let loaded = self.inserter.finish()?;
+        self.loaded.dbs = loaded.dbs;
+        Ok(())
     }
 }

@@ -1,0 +1,147 @@
+//! Putting what a dump holds into tables. For all but small dumps a thread of its own does that, while the
+//! decoder makes the next entries: the one waits for memory, the other computes.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use rdb::Reject;
+
+use super::Loaded;
+use crate::entry::Entry;
+use crate::hash::KeyHash;
+use crate::keyspace::empty_shards;
+use crate::shard::shard_of;
+
+/// Entries that are put in together, so that their cache misses overlap.
+const BATCH: usize = 256;
+/// Batches on the way to the thread.
+const WAITING: usize = 16;
+/// Dumps with fewer keys are not worth a thread.
+const FEW: u64 = 16 * 1024;
+
+/// An entry, its database and its hash.
+#[derive(Debug)]
+struct Item {
+    db: usize,
+    hash: u64,
+    entry: Entry,
+}
+
+/// The tables being filled.
+#[derive(Debug)]
+struct Tables {
+    hasher: KeyHash,
+    loaded: Loaded,
+}
+
+impl Tables {
+    fn insert(&mut self, batch: Vec<Item>) -> Result<(), Reject> {
+        for item in &batch {
+            if self.loaded.dbs.len() <= item.db {
+                self.loaded.dbs.resize_with(item.db + 1, || None);
+            }
+            let shards = self.loaded.dbs[item.db].get_or_insert_with(empty_shards);
+            shards[shard_of(item.hash)].approach(item.hash);
+        }
+        for Item { db, hash, entry } in batch {
+            let Some(Some(shards)) = self.loaded.dbs.get_mut(db) else { continue };
+            if shards[shard_of(hash)].insert(hash, entry, &self.hasher).is_some() {
+                return Err(Reject("the key stands twice in its database"));
+            }
+        }
+        Ok(())
+    }
+
+    fn insert_all(mut self, batches: &Receiver<Vec<Item>>) -> Result<Loaded, Reject> {
+        batches.iter().try_for_each(|batch| self.insert(batch))?;
+        Ok(self.loaded)
+    }
+}
+
+#[derive(Debug)]
+enum Place {
+    Here(Tables),
+    Thread(SyncSender<Vec<Item>>, JoinHandle<Result<Loaded, Reject>>),
+    /// It failed, and said so.
+    Nowhere,
+}
+
+/// Takes entries one by one.
+#[derive(Debug)]
+pub(super) struct Inserter {
+    hasher: KeyHash,
+    batch: Vec<Item>,
+    place: Place,
+    taken: u64,
+}
+
+impl Inserter {
+    pub(super) fn new(hasher: &KeyHash) -> Self {
+        let tables = Tables { hasher: hasher.clone(), loaded: Loaded::default() };
+        Self { hasher: hasher.clone(), batch: Vec::new(), place: Place::Here(tables), taken: 0 }
+    }
+
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Puts an entry in, now or a little later: a refusal may concern an earlier one.
+    pub(super) fn insert(&mut self, db: u32, entry: Entry) -> Result<(), Reject> {
+        let hash = self.hasher.hash(entry.key());
+        self.batch.push(Item { db: db as usize, hash, entry });
+        self.taken += 1;
+        if self.batch.len() >= BATCH { self.hand_on() } else { Ok(()) }
+    }
+
+    fn hand_on(&mut self) -> Result<(), Reject> {
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        match &mut self.place {
+            Place::Here(tables) => {
+                tables.insert(batch)?;
+                if self.taken >= FEW {
+                    self.take_a_thread();
+                }
+                Ok(())
+            }
+            Place::Thread(sender, _) => match sender.send(batch) {
+                Ok(()) => Ok(()),
+                // It has ended, which only a refusal makes it do.
+                Err(_) => self.finish().map(drop),
+            },
+            Place::Nowhere => Ok(()),
+        }
+    }
+
+    fn take_a_thread(&mut self) {
+        let Place::Here(tables) = std::mem::replace(&mut self.place, Place::Nowhere) else { return };
+        let (sender, batches) = sync_channel(WAITING);
+        // The tables go along by a channel, so that they stay if there is no thread to be had.
+        let (tables_to, tables_for) = sync_channel::<Tables>(1);
+        let run = move || tables_for.recv().map_or(Ok(Loaded::default()), |tables| tables.insert_all(&batches));
+        self.place = match std::thread::Builder::new().name("loader".to_owned()).spawn(run) {
+            Ok(thread) => match tables_to.send(tables) {
+                Ok(()) => Place::Thread(sender, thread),
+                Err(back) => Place::Here(back.0),
+            },
+            Err(_) => Place::Here(tables),
+        };
+    }
+
+    /// What has been loaded.
+    pub(super) fn finish(&mut self) -> Result<Loaded, Reject> {
+        let rest = std::mem::take(&mut self.batch);
+        match std::mem::replace(&mut self.place, Place::Nowhere) {
+            Place::Here(mut tables) => {
+                tables.insert(rest)?;
+                Ok(tables.loaded)
+            }
+            Place::Thread(sender, thread) => {
+                // If it has ended already, it tells why below.
+                let _ = sender.send(rest);
+                drop(sender);
+                thread.join().unwrap_or(Err(Reject("the loading thread ended before its time")))
+            }
+            Place::Nowhere => Err(Reject("the dump was refused before")),
+        }
+    }
+}
