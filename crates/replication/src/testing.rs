@@ -146,7 +146,8 @@ impl Visitor for RecordedDump {
         Ok(())
     }
 
-    fn end(&mut self) {
+    fn end(&mut self) -> Result<(), Reject> {
         self.ended = true;
+        Ok(())
     }
 }

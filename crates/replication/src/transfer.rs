@@ -245,7 +245,7 @@ impl<L: Visitor> Visitor for Tap<'_, L> {
         self.inner.entry_end()
     }
 
-    fn end(&mut self) {
-        self.inner.end();
+    fn end(&mut self) -> Result<(), Reject> {
+        self.inner.end()
     }
 }

@@ -69,8 +69,9 @@ impl Visitor for Recorder {
         self.calls.push("end of entry".to_owned());
         Ok(())
     }
-    fn end(&mut self) {
+    fn end(&mut self) -> Result<(), Reject> {
         self.ended = true;
+        Ok(())
     }
 }
 
