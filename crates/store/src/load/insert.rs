@@ -10,7 +10,7 @@ use super::Loaded;
 use crate::entry::Entry;
 use crate::hash::KeyHash;
 use crate::keyspace::empty_shards;
-use crate::shard::shard_of;
+use crate::shard::{SHARDS, Shard, shard_of};
 
 /// Entries that are put in together, so that their cache misses overlap.
 const BATCH: usize = 256;
@@ -18,6 +18,9 @@ const BATCH: usize = 256;
 const WAITING: usize = 16;
 /// Dumps with fewer keys are not worth a thread.
 const FEW: u64 = 16 * 1024;
+/// Keys that a dump may announce and be believed: their slots take less than 100 MB. More of them make room
+/// as they come.
+const BELIEVED: u64 = 8 * 1024 * 1024;
 
 /// An entry, its database and its hash.
 #[derive(Debug)]
@@ -25,6 +28,14 @@ struct Item {
     db: usize,
     hash: u64,
     entry: Entry,
+}
+
+/// What is to be done with the tables.
+#[derive(Debug)]
+enum Work {
+    Put(Vec<Item>),
+    /// A database is about to get so many keys.
+    Expect(usize, u64),
 }
 
 /// The tables being filled.
@@ -35,13 +46,32 @@ struct Tables {
 }
 
 impl Tables {
+    fn work(&mut self, work: Work) -> Result<(), Reject> {
+        match work {
+            Work::Put(batch) => self.insert(batch),
+            Work::Expect(db, keys) => {
+                self.expect(db, keys);
+                Ok(())
+            }
+        }
+    }
+
+    fn expect(&mut self, db: usize, keys: u64) {
+        for shard in self.shards(db) {
+            shard.expect(keys as usize / SHARDS);
+        }
+    }
+
+    fn shards(&mut self, db: usize) -> &mut [Shard] {
+        if self.loaded.dbs.len() <= db {
+            self.loaded.dbs.resize_with(db + 1, || None);
+        }
+        self.loaded.dbs[db].get_or_insert_with(empty_shards)
+    }
+
     fn insert(&mut self, batch: Vec<Item>) -> Result<(), Reject> {
         for item in &batch {
-            if self.loaded.dbs.len() <= item.db {
-                self.loaded.dbs.resize_with(item.db + 1, || None);
-            }
-            let shards = self.loaded.dbs[item.db].get_or_insert_with(empty_shards);
-            shards[shard_of(item.hash)].approach(item.hash);
+            self.shards(item.db)[shard_of(item.hash)].approach(item.hash);
         }
         for Item { db, hash, entry } in batch {
             let Some(Some(shards)) = self.loaded.dbs.get_mut(db) else { continue };
@@ -52,8 +82,8 @@ impl Tables {
         Ok(())
     }
 
-    fn insert_all(mut self, batches: &Receiver<Vec<Item>>) -> Result<Loaded, Reject> {
-        batches.iter().try_for_each(|batch| self.insert(batch))?;
+    fn work_all(mut self, work: &Receiver<Work>) -> Result<Loaded, Reject> {
+        work.iter().try_for_each(|work| self.work(work))?;
         Ok(self.loaded)
     }
 }
@@ -61,7 +91,7 @@ impl Tables {
 #[derive(Debug)]
 enum Place {
     Here(Tables),
-    Thread(SyncSender<Vec<Item>>, JoinHandle<Result<Loaded, Reject>>),
+    Thread(SyncSender<Work>, JoinHandle<Result<Loaded, Reject>>),
     /// It failed, and said so.
     Nowhere,
 }
@@ -73,12 +103,13 @@ pub(super) struct Inserter {
     batch: Vec<Item>,
     place: Place,
     taken: u64,
+    believed: u64,
 }
 
 impl Inserter {
     pub(super) fn new(hasher: &KeyHash) -> Self {
         let tables = Tables { hasher: hasher.clone(), loaded: Loaded::default() };
-        Self { hasher: hasher.clone(), batch: Vec::new(), place: Place::Here(tables), taken: 0 }
+        Self { hasher: hasher.clone(), batch: Vec::new(), place: Place::Here(tables), taken: 0, believed: 0 }
     }
 
     pub(super) fn taken(&self) -> u64 {
@@ -93,6 +124,23 @@ impl Inserter {
         if self.batch.len() >= BATCH { self.hand_on() } else { Ok(()) }
     }
 
+    /// A database is about to get so many keys, the dump says: tables of the right size need not grow.
+    pub(super) fn expect(&mut self, db: usize, keys: u64) {
+        let keys = keys.min(BELIEVED - self.believed);
+        if keys < FEW {
+            return;
+        }
+        self.believed += keys;
+        match &mut self.place {
+            Place::Here(tables) => tables.expect(db, keys),
+            Place::Thread(sender, _) => {
+                // If it has ended, the next batch is told why.
+                let _ = sender.send(Work::Expect(db, keys));
+            }
+            Place::Nowhere => {}
+        }
+    }
+
     fn hand_on(&mut self) -> Result<(), Reject> {
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
         match &mut self.place {
@@ -103,7 +151,7 @@ impl Inserter {
                 }
                 Ok(())
             }
-            Place::Thread(sender, _) => match sender.send(batch) {
+            Place::Thread(sender, _) => match sender.send(Work::Put(batch)) {
                 Ok(()) => Ok(()),
                 // It has ended, which only a refusal makes it do.
                 Err(_) => self.finish().map(drop),
@@ -114,10 +162,10 @@ impl Inserter {
 
     fn take_a_thread(&mut self) {
         let Place::Here(tables) = std::mem::replace(&mut self.place, Place::Nowhere) else { return };
-        let (sender, batches) = sync_channel(WAITING);
+        let (sender, work) = sync_channel(WAITING);
         // The tables go along by a channel, so that they stay if there is no thread to be had.
         let (tables_to, tables_for) = sync_channel::<Tables>(1);
-        let run = move || tables_for.recv().map_or(Ok(Loaded::default()), |tables| tables.insert_all(&batches));
+        let run = move || tables_for.recv().map_or(Ok(Loaded::default()), |tables| tables.work_all(&work));
         self.place = match std::thread::Builder::new().name("loader".to_owned()).spawn(run) {
             Ok(thread) => match tables_to.send(tables) {
                 Ok(()) => Place::Thread(sender, thread),
@@ -137,7 +185,7 @@ impl Inserter {
             }
             Place::Thread(sender, thread) => {
                 // If it has ended already, it tells why below.
-                let _ = sender.send(rest);
+                let _ = sender.send(Work::Put(rest));
                 drop(sender);
                 thread.join().unwrap_or(Err(Reject("the loading thread ended before its time")))
             }

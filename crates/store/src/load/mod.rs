@@ -230,6 +230,12 @@ impl Visitor for Loader {
         self.db = u32::try_from(db).unwrap_or(u32::MAX);
     }
 
+    fn resize_db(&mut self, keys: u64, _: u64) {
+        if self.db < MAX_DATABASES {
+            self.inserter.expect(self.db as usize, keys);
+        }
+    }
+
     fn function(&mut self, code: &[u8]) -> Result<(), Reject> {
         if !(self.merging && self.loaded.functions.iter().any(|known| **known == *code)) {
             self.loaded.functions.push(code.into());

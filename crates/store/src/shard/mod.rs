@@ -87,6 +87,8 @@ fn due_at(entry: EntryRef<'_>) -> Option<i64> {
 
 /// A segment with more entries splits: 15/16 of 512 slots.
 const FULL: usize = 480;
+/// With so many entries expected on average, few segments split.
+const MEAN: usize = FULL - 48;
 /// Neighbours with fewer entries between them become one segment.
 const MERGED: usize = 192;
 
@@ -435,6 +437,23 @@ impl Shard {
         start..start + run
     }
 
+    /// Makes room for so many keys to come, if there are none.
+    pub(crate) fn expect(&mut self, keys: usize) {
+        if !self.segments.is_empty() {
+            return;
+        }
+        while keys >> self.bits > MEAN && self.bits < DEEPEST {
+            self.bits += 1;
+        }
+        let mean = keys >> self.bits;
+        // Nearly all segments get no more than two standard deviations above the mean.
+        let each = mean + 2 * mean.isqrt();
+        let count = 1 << self.bits;
+        self.segments = (0..count).map(|_| Segment::new(self.bits, 0, Table::for_entries(each))).collect();
+        self.owners = (0..count as u32).collect();
+        self.directory = Array::new(count, |at| AtomicPtr::new(self.segments[at].shown()));
+    }
+
     fn make_room(&mut self, hash: u64, hasher: &KeyHash) -> &mut Segment {
         if self.segments.is_empty() {
             self.segments.push(Segment::new(0, 0, Table::for_entries(0)));
@@ -577,6 +596,34 @@ mod readers;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "too many keys; the tests of tables and readers go the same ways")]
+    fn room_for_expected_keys_is_a_shard_as_any() {
+        let hasher = KeyHash::new(2);
+        for expected in [0, 1, 400, 4000] {
+            let mut shard = Shard::default();
+            shard.expect(expected);
+            let segments = shard.segments.len();
+            assert_eq!(segments, if expected < 4000 { 1 } else { 16 });
+            // Half and twice as many as expected come.
+            let come = expected * 2 + 10;
+            let keys: Vec<[u8; 4]> =
+                (0..).map(u32::to_le_bytes).filter(|k| shard_of(hasher.hash(k)) == 7).take(come).collect();
+            for (n, key) in keys.iter().enumerate() {
+                assert!(shard.insert(hasher.hash(key), Entry::inline(key, b"v", None), &hasher).is_none());
+                assert!(n > expected / 2 || shard.segments.len() == segments);
+            }
+            assert!(keys.iter().all(|key| shard.get(hasher.hash(key), key).is_some()));
+            // A second time changes nothing.
+            shard.expect(1_000_000);
+            assert_eq!(shard.iter().count(), come);
+            for key in &keys {
+                assert!(shard.remove(hasher.hash(key), key, &hasher).is_some());
+            }
+            assert_eq!((shard.counts(), shard.segments.len()), (Counts::default(), 1));
+        }
+    }
 
     #[test]
     #[cfg_attr(miri, ignore = "too many keys; the tests of tables and readers go the same ways")]
