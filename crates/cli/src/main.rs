@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod allocator;
 mod commands;
 mod demo;
 mod filter;
@@ -41,7 +42,7 @@ enum Command {
 
 /// The allocator of the binary; the libraries leave the choice to the program that embeds them.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;

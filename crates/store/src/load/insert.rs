@@ -43,6 +43,8 @@ enum Work {
 struct Tables {
     hasher: KeyHash,
     loaded: Loaded,
+    /// Of a key that comes again, the later value is taken.
+    merging: bool,
 }
 
 impl Tables {
@@ -75,7 +77,7 @@ impl Tables {
         }
         for Item { db, hash, entry } in batch {
             let Some(Some(shards)) = self.loaded.dbs.get_mut(db) else { continue };
-            if shards[shard_of(hash)].insert(hash, entry, &self.hasher).is_some() {
+            if shards[shard_of(hash)].insert(hash, entry, &self.hasher).is_some() && !self.merging {
                 return Err(Reject("the key stands twice in its database"));
             }
         }
@@ -108,8 +110,16 @@ pub(super) struct Inserter {
 
 impl Inserter {
     pub(super) fn new(hasher: &KeyHash) -> Self {
-        let tables = Tables { hasher: hasher.clone(), loaded: Loaded::default() };
+        let tables = Tables { hasher: hasher.clone(), loaded: Loaded::default(), merging: false };
         Self { hasher: hasher.clone(), batch: Vec::new(), place: Place::Here(tables), taken: 0, believed: 0 }
+    }
+
+    /// Of a key that comes again, takes the later value.
+    pub(super) fn merging(mut self) -> Self {
+        if let Place::Here(tables) = &mut self.place {
+            tables.merging = true;
+        }
+        self
     }
 
     pub(super) fn taken(&self) -> u64 {

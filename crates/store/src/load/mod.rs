@@ -135,6 +135,7 @@ pub struct Loader {
     origin: Option<Compat>,
     /// AUX fields, if they are wanted.
     notes: Option<Vec<Note>>,
+    merging: bool,
 }
 
 /// An AUX field: its name and its value.
@@ -156,6 +157,7 @@ impl Loader {
             stream_db: None,
             origin: None,
             notes: None,
+            merging: false,
         }
     }
 
@@ -168,7 +170,7 @@ impl Loader {
     /// Of a key that comes again, takes the later value.
     #[must_use]
     pub fn merging(self) -> Self {
-        Self { inserter: self.inserter.merging(), ..self }
+        Self { merging: true, inserter: self.inserter.merging(), ..self }
     }
 
     /// The AUX fields, if they were to be kept.
