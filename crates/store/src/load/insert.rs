@@ -60,7 +60,7 @@ impl Tables {
 
     fn expect(&mut self, db: usize, keys: u64) {
         for shard in self.shards(db) {
-            shard.expect(keys as usize / SHARDS);
+            shard.announce(keys as usize / SHARDS);
         }
     }
 

@@ -438,7 +438,7 @@ impl Shard {
     }
 
     /// Makes room for so many keys to come, if there are none.
-    pub(crate) fn expect(&mut self, keys: usize) {
+    pub(crate) fn announce(&mut self, keys: usize) {
         if !self.segments.is_empty() {
             return;
         }
@@ -603,7 +603,7 @@ mod tests {
         let hasher = KeyHash::new(2);
         for expected in [0, 1, 400, 4000] {
             let mut shard = Shard::default();
-            shard.expect(expected);
+            shard.announce(expected);
             let segments = shard.segments.len();
             assert_eq!(segments, if expected < 4000 { 1 } else { 16 });
             // Half and twice as many as expected come.
@@ -616,7 +616,7 @@ mod tests {
             }
             assert!(keys.iter().all(|key| shard.get(hasher.hash(key), key).is_some()));
             // A second time changes nothing.
-            shard.expect(1_000_000);
+            shard.announce(1_000_000);
             assert_eq!(shard.iter().count(), come);
             for key in &keys {
                 assert!(shard.remove(hasher.hash(key), key, &hasher).is_some());
