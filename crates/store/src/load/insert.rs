@@ -84,16 +84,16 @@ impl Tables {
         Ok(())
     }
 
-    fn work_all(mut self, work: &Receiver<Work>) -> Result<Loaded, Reject> {
+    fn work_all(mut self, work: &Receiver<Work>) -> Result<Self, Reject> {
         work.iter().try_for_each(|work| self.work(work))?;
-        Ok(self.loaded)
+        Ok(self)
     }
 }
 
 #[derive(Debug)]
 enum Place {
     Here(Tables),
-    Thread(SyncSender<Work>, JoinHandle<Result<Loaded, Reject>>),
+    Thread(SyncSender<Work>, JoinHandle<Result<Tables, Reject>>),
     /// It failed, and said so.
     Nowhere,
 }
@@ -164,7 +164,7 @@ impl Inserter {
             Place::Thread(sender, _) => match sender.send(Work::Put(batch)) {
                 Ok(()) => Ok(()),
                 // It has ended, which only a refusal makes it do.
-                Err(_) => self.finish().map(drop),
+                Err(_) => self.settle(),
             },
             Place::Nowhere => Ok(()),
         }
@@ -175,7 +175,10 @@ impl Inserter {
         let (sender, work) = sync_channel(WAITING);
         // The tables go along by a channel, so that they stay if there is no thread to be had.
         let (tables_to, tables_for) = sync_channel::<Tables>(1);
-        let run = move || tables_for.recv().map_or(Ok(Loaded::default()), |tables| tables.work_all(&work));
+        let run = move || match tables_for.recv() {
+            Ok(tables) => tables.work_all(&work),
+            Err(_) => Err(Reject("the loading thread got no tables")),
+        };
         self.place = match std::thread::Builder::new().name("loader".to_owned()).spawn(run) {
             Ok(thread) => match tables_to.send(tables) {
                 Ok(()) => Place::Thread(sender, thread),
@@ -185,21 +188,27 @@ impl Inserter {
         };
     }
 
-    /// What has been loaded.
-    pub(super) fn finish(&mut self) -> Result<Loaded, Reject> {
+    /// Puts in all that it has been given. More may follow: another dump.
+    pub(super) fn settle(&mut self) -> Result<(), Reject> {
         let rest = std::mem::take(&mut self.batch);
-        match std::mem::replace(&mut self.place, Place::Nowhere) {
-            Place::Here(mut tables) => {
-                tables.insert(rest)?;
-                Ok(tables.loaded)
-            }
+        let mut tables = match std::mem::replace(&mut self.place, Place::Nowhere) {
+            Place::Here(tables) => tables,
             Place::Thread(sender, thread) => {
-                // If it has ended already, it tells why below.
-                let _ = sender.send(Work::Put(rest));
                 drop(sender);
-                thread.join().unwrap_or(Err(Reject("the loading thread ended before its time")))
+                thread.join().unwrap_or(Err(Reject("the loading thread ended before its time")))?
             }
-            Place::Nowhere => Err(Reject("the dump was refused before")),
+            Place::Nowhere => return Err(Reject("the dump was refused before")),
+        };
+        tables.insert(rest)?;
+        self.place = Place::Here(tables);
+        Ok(())
+    }
+
+    /// What it has put in, if it has settled since.
+    pub(super) fn into_loaded(self) -> Loaded {
+        match self.place {
+            Place::Here(tables) => tables.loaded,
+            Place::Thread(..) | Place::Nowhere => Loaded::default(),
         }
     }
 }

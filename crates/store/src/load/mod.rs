@@ -182,7 +182,7 @@ impl Loader {
     /// The data set. There is none before the decoder's `end`.
     #[must_use]
     pub fn finish(self) -> Loaded {
-        self.loaded
+        Loaded { dbs: self.inserter.into_loaded().dbs, functions: self.loaded.functions }
     }
 
     /// The database that the primary's stream has selected, if the dump told.
@@ -289,8 +289,6 @@ impl Visitor for Loader {
     }
 
     fn end(&mut self) -> Result<(), Reject> {
-        let loaded = self.inserter.finish()?;
-        self.loaded.dbs = loaded.dbs;
-        Ok(())
+        self.inserter.settle()
     }
 }
