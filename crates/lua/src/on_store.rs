@@ -10,7 +10,8 @@ use crate::reply::ReplyBuilder;
 
 /// What a script calls, on the data of a [`Writer`].
 ///
-/// While it lives, it holds everything: the script sees a still keyspace, and others see all of its writes at once.
+/// While it lives, nobody else writes, and whatever its commands have touched is held: the script sees a still
+/// keyspace, and others see all of its writes at once.
 #[derive(Debug)]
 pub struct StoreCall<'w> {
     txn: Txn<'w>,
@@ -18,10 +19,10 @@ pub struct StoreCall<'w> {
 }
 
 impl<'w> StoreCall<'w> {
-    /// Waits for all the data, and holds them. Commands run in database `db`.
+    /// Waits until nobody else writes. Commands run in database `db`.
     #[must_use]
     pub fn new(writer: &'w mut Writer, db: u32) -> Self {
-        Self { txn: writer.begin(&ShardSet::everything(), Viewer::Client, db), db }
+        Self { txn: writer.begin(&ShardSet::none(), Viewer::Client, db), db }
     }
 }
 
@@ -38,6 +39,9 @@ impl Call for StoreCall<'_> {
         if row.flags.has(Flags::NOSCRIPT) {
             return out.refuse(Refusal::NotAllowed);
         }
+        let mut set = ShardSet::none();
+        row.add_shards(self.txn.keyspace(), self.db, args, &mut set);
+        self.txn.hold(&set);
         self.txn.select(self.db);
         let mut reply = StoreReply::new(out, compat.differences().doubles);
         if let Err(error) = row.write(&mut self.txn, args, &mut reply) {

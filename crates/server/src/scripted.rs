@@ -7,7 +7,7 @@ use lua::{Refusal, ReplyBuilder};
 use resp::{Limits, Protocol, Value, ValueDecoder};
 use store::command::Flags;
 use store::command::description::{Description, describe};
-use store::{Args, Compat, Reply as _};
+use store::{Args, Compat, Reply as _, ShardSet};
 
 use crate::connection;
 use crate::engine::Engine;
@@ -42,6 +42,9 @@ pub(crate) fn call(
     }
     if row.flags.has(Flags::MAY_REPLICATE) && !may_write {
         return out.refuse(Refusal::ReadOnlyScript);
+    }
+    if let (Ground::Txn(txn), true) = (&mut *ground, row.flags.has(Flags::LOCKS_ALL)) {
+        txn.hold(&ShardSet::everything());
     }
     let protocol = if out.is_resp3() { Protocol::Resp3 } else { Protocol::Resp2 };
     let mut session = Session::of_the_house(engine);

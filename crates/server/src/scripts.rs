@@ -181,7 +181,7 @@ pub(crate) fn run(
         Ground::Free if engine.is_writable() && mode == Mode::May => {
             // Others learn that they have to wait before they begin to.
             let _alone = engine.scripts.running.alone();
-            engine.transact(&ShardSet::everything(), db, |txn| go(out, &mut Ground::Txn(txn)))
+            engine.transact(&ShardSet::none(), db, |txn| go(out, &mut Ground::Txn(txn)))
         }
         Ground::Free => {
             let _still = engine.keyspace.still();
@@ -370,6 +370,9 @@ impl DataCall<'_, '_, '_> {
                 if row.is_write() {
                     self.turn.writes();
                 }
+                let mut set = ShardSet::none();
+                row.add_shards(&self.engine.keyspace, self.db, args, &mut set);
+                txn.hold(&set);
                 txn.select(self.db);
                 let before = txn.effects();
                 let result = row.write(txn, args, &mut reply);

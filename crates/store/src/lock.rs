@@ -1,8 +1,9 @@
 //! Which shards a command needs, and holding them in order.
 //!
-//! Lock order: the gate, then (database, shard) ascending. The writer takes the gate alone and its whole
-//! set before its first write; readers of several keys take their set in the same order. So nobody who
-//! waits holds what another waits for.
+//! Lock order: the gate, then shards. The writer takes the gate alone, and then shards as it comes to need them. A
+//! reader of one key waits for its shard and holds nothing else. A reader of several takes them if it need not wait;
+//! else it lets go of all, waits at the gate until no writer is there, and takes them then. So nobody who waits for a
+//! shard that a writer holds has a shard in hand.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -66,6 +67,11 @@ impl ShardSet {
         *self = Self::everything();
     }
 
+    /// At most one shard.
+    fn is_one(&self) -> bool {
+        !self.everything && self.shards.len() <= 1
+    }
+
     /// Whether every shard is meant.
     #[must_use]
     pub fn is_everything(&self) -> bool {
@@ -107,11 +113,34 @@ fn weight(guards: &[(ShardId, Guard<'_>)]) -> i64 {
 
 impl<'k> Held<'k> {
     pub(crate) fn shared(keyspace: &'k Keyspace, set: &ShardSet) -> Self {
-        Self::take(keyspace, set, |db, shard| keyspace.db(db).map(|d| Guard::Shared(d.shard(shard).read())))
+        let take = || {
+            Self::take(keyspace, set, |db, shard| {
+                keyspace.db(db).map(|d| Guard::Shared(d.shard(shard).read()))
+            })
+        };
+        if set.is_one() {
+            return take();
+        }
+        Self::shared_at_once(keyspace, set, None).unwrap_or_else(|| {
+            // Whoever asks may hold the gate already.
+            let _gate = keyspace.gate.read_recursive();
+            take()
+        })
     }
 
     /// As [`shared`](Self::shared), but gives up where a lock cannot be had by a moment; at once if there is none.
     pub(crate) fn shared_until(keyspace: &'k Keyspace, set: &ShardSet, end: Option<Instant>) -> Option<Self> {
+        if set.is_one() {
+            return Self::shared_at_once(keyspace, set, end);
+        }
+        Self::shared_at_once(keyspace, set, None).or_else(|| {
+            let _gate = keyspace.gate.try_read_recursive_until(end?)?;
+            Some(Self::shared(keyspace, set))
+        })
+    }
+
+    /// With a moment, only for a single shard: it waits with what it has in hand.
+    fn shared_at_once(keyspace: &'k Keyspace, set: &ShardSet, end: Option<Instant>) -> Option<Self> {
         let missed = Cell::new(false);
         let held = Self::take(keyspace, set, |db, shard| {
             let cell = keyspace.db(db)?.shard(shard);
@@ -129,6 +158,24 @@ impl<'k> Held<'k> {
         held.account = Some(keyspace.account());
         held.before = weight(&held.guards);
         held
+    }
+
+    /// Takes what of `set` is not held yet. Only the writer may, with the gate in hand.
+    pub(crate) fn add_exclusive(&mut self, keyspace: &'k Keyspace, set: &ShardSet) {
+        if set.everything {
+            for (db, found) in keyspace.existing() {
+                for shard in 0..SHARDS {
+                    let id = db << SHARD_BITS | shard as u32;
+                    if let Err(at) = self.position(id) {
+                        self.guards.insert(at, (id, Guard::Exclusive(found.shard(shard).write())));
+                    }
+                }
+            }
+        }
+        for id in &set.shards {
+            // Taken, unless there can be no such database.
+            let _ = self.get_mut(keyspace, *id);
+        }
     }
 
     fn take(keyspace: &'k Keyspace, set: &ShardSet, lock: impl Fn(u32, usize) -> Option<Guard<'k>>) -> Self {

@@ -111,6 +111,12 @@ impl<'k> Deref for Txn<'k> {
 }
 
 impl<'k> Txn<'k> {
+    /// Takes the shards of `set`, too, for what comes next: a command may touch only what is held.
+    pub fn hold(&mut self, set: &ShardSet) {
+        let keyspace = self.view.keyspace();
+        self.view.held.add_exclusive(keyspace, set);
+    }
+
     /// Selects a database for what follows.
     pub fn select(&mut self, db: u32) {
         self.view.select(db);
