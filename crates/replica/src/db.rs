@@ -83,9 +83,9 @@ impl Db {
             .map_err(|error| self.wrong_kind(&error, key.as_ref(), Kind::String))
     }
 
-    /// The strings at several keys; a key of another kind counts as missing, as MGET has it.
+    /// The strings at several keys, all of one moment; a key of another kind counts as missing, as MGET has it.
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Vec<Option<Blob>> {
-        keys.into_iter().map(|key| self.keyspace.blob(self.index, key.as_ref()).unwrap_or(None)).collect()
+        self.keyspace.blobs(self.index, &keys.into_iter().collect::<Vec<K>>())
     }
 
     /// Calls `f` with the string at `key`, borrowed: no copy, no count, one short lock. `f` must not read

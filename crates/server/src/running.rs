@@ -70,8 +70,10 @@ pub(crate) struct Alone<'r>(&'r Running);
 
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
+        // Counted under the lock: the next one's beginning must not be wiped out.
+        let mut turns = self.0.turns.lock();
         if self.0.alone.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.turns.lock().alone_since = None;
+            turns.alone_since = None;
             self.0.done.notify_all();
         }
     }
@@ -104,9 +106,11 @@ impl Running {
 
     /// A script that may write begins to wait for the data.
     pub(crate) fn alone(&self) -> Alone<'_> {
+        let mut turns = self.turns.lock();
         if self.alone.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.turns.lock().alone_since = Some(Instant::now());
+            turns.alone_since = Some(Instant::now());
         }
+        drop(turns);
         Alone(self)
     }
 

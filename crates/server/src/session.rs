@@ -410,7 +410,8 @@ impl Session {
         if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
             return Err(CommandError::coded("NOAUTH Authentication required."));
         }
-        if !found.is_heard_when_busy() {
+        // A transaction that runs has the data: a script that is about to run alone waits for it.
+        if !executes && !found.is_heard_when_busy() {
             self.engine.check_busy()?;
         }
         if self.transaction.is_some() && found.flags().has(Flags::NO_MULTI) {

@@ -13,9 +13,11 @@ use crate::entry::EntryRef;
 use crate::hash::KeyHash;
 use crate::limits::Limits;
 use crate::load::Loaded;
+use crate::lock::ShardSet;
 use crate::shard::{Cell, Counts, SHARDS, Shard, shard_of};
 use crate::snapshot::Snapshots;
 use crate::txn::Writer;
+use crate::view::{View, Viewer};
 
 /// Databases that can ever exist in one keyspace. A primary may have more than we announce: we grow up to
 /// here, and refuse beyond.
@@ -105,6 +107,17 @@ impl Keyspace {
             Some(entry) if entry.expire().is_none_or(|at| at > now()) => Blob::of(entry).map(Some),
             _ => Ok(None),
         })
+    }
+
+    /// The strings at several keys, all of one moment; one that holds another kind counts as missing.
+    pub fn blobs<K: AsRef<[u8]>>(&self, db: u32, keys: &[K]) -> Vec<Option<Blob>> {
+        if self.db(db).is_none() {
+            return keys.iter().map(|_| None).collect();
+        }
+        let mut set = ShardSet::none();
+        keys.iter().for_each(|key| set.add(self, db, key.as_ref()));
+        let view = View::new(self, &set, Viewer::Client, db);
+        keys.iter().map(|key| Blob::of(view.peek(key.as_ref())?).ok()).collect()
     }
 
     /// Holds off every write until dropped: what is read meanwhile is one state. Do not take it twice on
