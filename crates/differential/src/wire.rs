@@ -65,11 +65,12 @@ impl Wire {
         }
     }
 
-    /// The next line, without its end, as a primary's answers come before its dump.
+    /// The next line, without its end, as a primary's answers come before its dump. While that is being made, empty
+    /// lines come.
     pub(crate) fn receive_line(&mut self) -> io::Result<Vec<u8>> {
         loop {
             if let Some(end) = line_end(&self.incoming, self.start) {
-                let line = self.incoming[self.start..end - 2].to_vec();
+                let line = self.incoming[self.start..end].trim_ascii_end().to_vec();
                 self.start = end;
                 return Ok(line);
             }

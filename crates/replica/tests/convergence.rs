@@ -145,7 +145,8 @@ async fn converge(server: Server, time: Duration) {
         "{server:?}: {} commands applied, {cuts} cuts, {} partial and {} full syncs",
         status.commands_applied, status.partial_syncs, status.full_syncs
     );
-    assert_eq!(status.diverged, 0, "{:?}", replica.engine().divergence().by_name());
+    let divergence = replica.engine().divergence();
+    assert_eq!(status.diverged, 0, "{:?} {:?}", divergence.by_name(), divergence.last_reason());
     assert_eq!(status.full_syncs, 1, "{status:?}");
     tokio::task::block_in_place(|| assert_equal(&mut real, &mut client_of(&replica)));
     replica.shutdown().await.unwrap();

@@ -123,6 +123,8 @@ impl Stats {
 pub struct Divergence {
     total: AtomicU64,
     by_name: DashMap<String, u64>,
+    /// Why, the last time.
+    reason: Mutex<Option<String>>,
 }
 
 impl Divergence {
@@ -140,10 +142,17 @@ impl Divergence {
         all
     }
 
+    /// Which command could not be applied last, and why.
+    #[must_use]
+    pub fn last_reason(&self) -> Option<String> {
+        self.reason.lock().clone()
+    }
+
     pub(crate) fn count(&self, name: &[u8], why: &CommandError) {
         let name = String::from_utf8_lossy(name).to_ascii_lowercase();
         tracing::warn!(command = %name, %why, "a command of the stream could not be applied: the data sets may differ");
         self.total.fetch_add(1, Ordering::Relaxed);
+        *self.reason.lock() = Some(format!("{name}: {why}"));
         *self.by_name.entry(name).or_default() += 1;
     }
 }
