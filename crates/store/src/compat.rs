@@ -147,6 +147,10 @@ pub struct Differences {
     pub consumers_exist_when_named: bool,
     /// XSETID minds the highest id that was deleted.
     pub setid_minds_deleted: bool,
+    /// A negative offset behind LIMIT counts from the other end of a range, in sorted sets that are no listpacks.
+    pub offsets_from_end: bool,
+    /// How XINFO tells the lag of a group.
+    pub lag: Lag,
     /// What `+` means to XREAD.
     pub read_plus: ReadPlus,
     /// Longitude and latitude are printed as doubles are, and not with 17 decimals.
@@ -222,6 +226,17 @@ pub enum Fields {
     /// Redis 8.
     Redis8,
     /// Valkey 9.
+    Valkey,
+}
+
+/// How the lag of a group is told where it cannot simply be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// By what the group has read, unless an entry that is left may have been deleted before.
+    Redis70,
+    /// Entries behind the group are counted where nothing is missing; no group has read more than was added.
+    Redis8,
+    /// By what the group has read, unless any entry behind it may have been deleted.
     Valkey,
 }
 
@@ -312,6 +327,8 @@ const REDIS_70: Differences = Differences {
     trim_references: false,
     consumers_exist_when_named: false,
     setid_minds_deleted: false,
+    offsets_from_end: false,
+    lag: Lag::Redis70,
     read_plus: ReadPlus::Refused,
     short_places: false,
     geo_polygons: false,
@@ -383,6 +400,7 @@ const REDIS_74: Differences = Differences {
     redis_version: "7.4.2",
     version: "7.4.2",
     scan_novalues: true,
+    lag: Lag::Redis8,
     read_plus: ReadPlus::LastEntry,
     client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver",
     client_filters: ClientFilters::Age,
@@ -417,6 +435,8 @@ const VALKEY_81: Differences = Differences {
     embedded: Embedded::WithKey { header: 16, expiry: 0, room: 64 },
     scan_novalues: true,
     scan_noscores: true,
+    offsets_from_end: true,
+    lag: Lag::Valkey,
     read_plus: ReadPlus::LastId,
     drops_by: "UNLINK",
     set_if_equal: true,

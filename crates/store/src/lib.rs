@@ -69,8 +69,8 @@ pub use blob::Blob;
 pub use cleanup::{Cleanup, InvalidCleanup};
 pub use clock::CoarseClock;
 pub use compat::{
-    AclTexts, ClientFilters, Compat, Differences, Family, Fields, ReadPlus, Release, RowChange, Sanitizing,
-    Since, SortNumbers, UnknownCompat,
+    AclTexts, ClientFilters, Compat, Differences, Family, Fields, Lag, ReadPlus, Release, RowChange,
+    Sanitizing, Since, SortNumbers, UnknownCompat,
 };
 pub use db::Db;
 pub use encoding::Embedded;

@@ -8,8 +8,8 @@ use store::{Args, Compat};
 /// Personalities whose real server was asked.
 const ASKED: [Compat; 4] = [Compat::Redis70, Compat::Redis82, Compat::Valkey81, Compat::Valkey91];
 
-/// Flags that the code acts on, as COMMAND names them.
-const FLAGS: [(Flags, &str); 10] = [
+/// Flags that the code acts on, as COMMAND names them; of what may replicate it says nothing.
+const FLAGS: [(Flags, &str); 9] = [
     (Flags::FAST, "fast"),
     (Flags::DENYOOM, "denyoom"),
     (Flags::NOSCRIPT, "noscript"),
@@ -17,7 +17,6 @@ const FLAGS: [(Flags, &str); 10] = [
     (Flags::ADMIN, "admin"),
     (Flags::LOADING, "loading"),
     (Flags::STALE, "stale"),
-    (Flags::MAY_REPLICATE, "may_replicate"),
     (Flags::MOVABLE_KEYS, "movablekeys"),
     (Flags::NO_MULTI, "no_multi"),
 ];

@@ -37,12 +37,7 @@ impl Shape {
         match self {
             Self::Circle { radius } => *radius,
             Self::Box { width, height } => (width / 2.0).hypot(height / 2.0),
-            Self::Polygon(_) => {
-                let Area { longitudes: (west, east), latitudes: (south, north) } = self.bounds(centre);
-                let at = |longitude, latitude| Place { longitude, latitude };
-                let width = at(west, centre.latitude).distance(at(east, centre.latitude));
-                (width / 2.0).hypot(latitude_distance(south, north) / 2.0)
-            }
+            Self::Polygon(vertices) => vertices.iter().map(|v| centre.distance(*v)).fold(0.0, f64::max),
         }
     }
 

@@ -57,10 +57,14 @@ pub(super) fn hgetex(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
     let time = txn.field_time();
     let passed = matches!(also, Also::Expire(at) if has_passed(txn, at));
     let (mut done, mut vanishes): (Vec<&[u8]>, bool) = (Vec::new(), false);
+    let expects = !matches!(also, Also::Nothing) && txn.differences().fields != Fields::Valkey;
     out.array(fields.len());
     match txn.typed_mut::<Hash>(key)? {
         None => fields.iter().for_each(|_| out.null(Null::Bulk)),
         Some(mut hash) => {
+            if expects {
+                hash.expect_deadlines();
+            }
             // One by one: a field named twice may be gone the second time.
             for field in fields {
                 tell(&hash, field, time, out);
@@ -160,6 +164,9 @@ fn set_and_gone(txn: &mut Txn<'_>, key: &[u8], request: &SetRequest<'_>) -> Comm
     let valkey = txn.differences().fields == Fields::Valkey;
     let (mut told, mut vanishes): (Vec<&[u8]>, bool) = (Vec::new(), false);
     let mut hash = txn.typed_mut::<Hash>(key)?;
+    if let Some(hash) = hash.as_mut().filter(|_| !valkey) {
+        hash.expect_deadlines();
+    }
     for [field, _] in request.pairs {
         let removed = hash.as_mut().is_some_and(|hash| hash.remove(field).is_some());
         // Redis has set them for a moment, and tells of each that it is gone.

@@ -47,10 +47,13 @@ fn set(txn: &mut Txn<'_>, args: Args<'_>, unit: Unit, command: &str, out: &mut d
     let time = finding_time(txn, key, fields);
     let passed = has_passed(txn, at);
     let (mut answers, mut done): (Vec<i64>, Vec<&[u8]>) = (Vec::new(), Vec::new());
-    let mut vanishes = false;
+    let (mut vanishes, redis) = (false, txn.differences().fields != Fields::Valkey);
     match txn.typed_mut::<Hash>(key)? {
         None => answers.resize(fields.len(), -2),
         Some(mut hash) => {
+            if redis {
+                hash.expect_deadlines();
+            }
             for field in fields {
                 let answer = match hash.get(field, time).map(|found| found.expire_ms) {
                     None => -2,

@@ -81,7 +81,8 @@ fn behind_options<'a>(
     each: usize,
     mut option: impl FnMut(usize, usize) -> Result<usize, CommandError>,
 ) -> Result<&'a [&'a [u8]], CommandError> {
-    let place = (from..args.len() - 1).find(|at| args.is(*at, "fields")).ok_or(BAD_NUMBER)?;
+    // The key is looked at too: a hash called FIELDS cannot be named.
+    let place = (from - 1..args.len() - 1).find(|at| args.is(*at, "fields")).ok_or(BAD_NUMBER)?;
     let mut at = from;
     while at < place {
         at += option(at, place)?;
@@ -311,8 +312,10 @@ impl<'a> SetRequest<'a> {
                 _ => Ok(1),
             }
         })?;
-        txn.typed::<Hash>(args.at(1))?;
+        let is_there = txn.typed::<Hash>(args.at(1))?.is_some();
         let time = match timing.word {
+            // Where the key's condition does not hold, the time is not looked at.
+            Some(_) if on_key.is_some_and(|wanted| (wanted == Present::All) != is_there) => None,
             Some((place, unit)) => Some((place, deadline(txn, args.at(place + 1), unit, "hsetex")?)),
             None => None,
         };
@@ -329,7 +332,7 @@ impl<'a> SetRequest<'a> {
                 .find_map(|(name, only)| is_word(word, name).then_some(only));
             let unit = unit(word);
             if is_word(word, "fields") {
-                let n = within(args.at(i + 1), 1, i64::MAX, "invalid number of fields")?;
+                let n = within(args.at(i + 1), 1, i32::MAX.into(), "invalid number of fields")?;
                 let (pairs, rest) = args.from(i + 2).as_chunks::<2>();
                 if !rest.is_empty() || pairs.len() as i64 != n {
                     return Err(arity());

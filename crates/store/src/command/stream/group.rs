@@ -2,6 +2,7 @@
 
 use super::id;
 use crate::args::Args;
+use crate::compat::Lag;
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::reply::Reply;
@@ -91,11 +92,18 @@ pub(super) fn create(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
     if stream.is_none() && !make {
         return Err(NO_KEY);
     }
+    if args.len() > 8 {
+        return Err(bad_subcommand("XGROUP", args));
+    }
     let last_id = position(stream, args.at(4))?;
     if stream.is_some_and(|stream| stream.groups.get(name).is_some()) {
         return Err(CommandError::coded("BUSYGROUP Consumer Group name already exists"));
     }
-    txn.typed_or_new::<Stream>(key)?.groups.create(name, Group::new(last_id, read));
+    let limits_read = txn.differences().lag == Lag::Redis8;
+    let mut stream = txn.typed_or_new::<Stream>(key)?;
+    let read = if limits_read { read.map(|read| read.min(stream.log.entries_added)) } else { read };
+    stream.groups.create(name, Group::new(last_id, read));
+    drop(stream);
     txn.changed(Class::Stream, "xgroup-create", key);
     out.ok();
     Ok(())
@@ -126,6 +134,8 @@ pub(super) fn set_id(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
         b"-" | b"+" => id::bound(args.at(4), 0)?,
         text => position(Some(stream), text)?,
     };
+    let added = stream.log.entries_added;
+    let read = if txn.differences().lag == Lag::Redis8 { read.map(|read| read.min(added)) } else { read };
     with_group(txn, args, |group, _| {
         group.last_id = last_id;
         group.entries_read = read;

@@ -4,6 +4,7 @@ use super::group::{bad_subcommand, no_group};
 use super::id;
 use super::range::{Direction, reply_range, take};
 use crate::args::Args;
+use crate::compat::Lag;
 use crate::error::{CommandError, CommandResult};
 use crate::reply::{Aggregate, Null, Reply};
 use crate::value::Stream;
@@ -29,12 +30,22 @@ fn integer_or_null(n: Option<i64>, out: &mut dyn Reply) {
 }
 
 /// How many entries a group has still to read, where that can be told.
-fn lag(stream: &Stream, group: &Group) -> Option<i64> {
-    let added = stream.log.entries_added;
+fn lag(view: &View<'_>, stream: &Stream, group: &Group) -> Option<i64> {
+    let (log, rule) = (&stream.log, view.differences().lag);
+    let added = log.entries_added;
+    if rule == Lag::Redis8 && added > 0 {
+        if stream.is_empty() {
+            return Some(0);
+        }
+        let first = log.first_id();
+        if group.last_id < first && log.max_deleted_id < first {
+            return Some(log.len().cast_signed());
+        }
+    }
     let read = match group.entries_read {
         _ if added == 0 => Some(0),
-        Some(read) if !stream.log.may_have_gaps_from(group.last_id) => Some(read),
-        _ => stream.log.added_up_to(group.last_id),
+        Some(read) if !log.may_have_gaps_from(group.last_id, rule != Lag::Valkey) => Some(read),
+        _ => log.added_up_to(group.last_id),
     };
     // XSETID can make it negative.
     read.map(|read| added.wrapping_sub(read).cast_signed())
@@ -56,7 +67,7 @@ pub(super) fn groups(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
         out.bulk(b"entries-read");
         count_or_null(group.entries_read, out);
         out.bulk(b"lag");
-        integer_or_null(lag(stream, group), out);
+        integer_or_null(lag(view, stream, group), out);
     }
     Ok(())
 }
@@ -146,7 +157,7 @@ fn full_group(
     out.bulk(b"entries-read");
     count_or_null(group.entries_read, out);
     out.bulk(b"lag");
-    integer_or_null(lag(stream, group), out);
+    integer_or_null(lag(view, stream, group), out);
     out.bulk(b"pel-count");
     out.count(group.pending().len());
     out.bulk(b"pending");

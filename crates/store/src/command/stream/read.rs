@@ -7,7 +7,7 @@ use super::group::no_group;
 use super::id;
 use super::range::{Direction, Taken, reply_range, take};
 use crate::args::{Args, is_word};
-use crate::compat::ReadPlus;
+use crate::compat::{Lag, ReadPlus};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::reply::{Aggregate, Null, Reply};
@@ -254,12 +254,12 @@ fn deliver(
     if given.is_empty() {
         return Ok(Vec::new());
     }
-    let now = txn.now();
+    let (now, among_left) = (txn.now(), txn.differences().lag != Lag::Valkey);
     if let Some(mut stream) = txn.typed_mut::<Stream>(key)? {
         let Stream { log, groups, .. } = &mut *stream;
         groups.edit(group_name, |group| {
             for entry in &given {
-                let counts_on = group.entries_read.filter(|_| !log.may_have_gaps_from(entry.id));
+                let counts_on = group.entries_read.filter(|_| !log.may_have_gaps_from(entry.id, among_left));
                 group.entries_read =
                     counts_on.map_or_else(|| log.added_up_to(entry.id), |read| Some(read.saturating_add(1)));
                 group.last_id = entry.id;

@@ -183,7 +183,7 @@ pub(super) fn zscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
         text.clear();
         // Scores are strings here, whatever the protocol.
         if let Some(set) = set {
-            set.write_score(&mut text, *score);
+            set.write_score(&mut text, *score, view.differences().doubles);
         }
         out.bulk(&text);
     }

@@ -94,7 +94,7 @@ impl<'a> Query<'a> {
     }
 
     /// The ranks asked for, counted from the low end.
-    fn ranks(&self, set: &Zset) -> Range<usize> {
+    fn ranks(&self, view: &View<'_>, set: &Zset) -> Range<usize> {
         let ranks = match self.ends {
             Ends::Rank(start, stop) => {
                 let ranks = set.ranks(start, stop);
@@ -103,8 +103,15 @@ impl<'a> Query<'a> {
             Ends::Score(bounds) => bounds.ranks(set),
             Ends::Lex(bounds) => bounds.ranks(set),
         };
-        // A negative offset skips everything, a negative limit is none.
-        let offset = usize::try_from(self.offset).unwrap_or(usize::MAX).min(ranks.len());
+        // A negative offset skips everything, or counts from the other end; a negative limit is none.
+        let offset = match usize::try_from(self.offset) {
+            Ok(offset) => offset.min(ranks.len()),
+            Err(_) if view.differences().offsets_from_end && set.as_listpack().is_none() => {
+                let back = usize::try_from(self.offset.unsigned_abs()).unwrap_or(usize::MAX);
+                ranks.len().checked_sub(back).unwrap_or(ranks.len())
+            }
+            Err(_) => ranks.len(),
+        };
         let len = usize::try_from(self.limit).unwrap_or(usize::MAX).min(ranks.len() - offset);
         if self.down {
             ranks.end - offset - len..ranks.end - offset
@@ -120,7 +127,7 @@ fn answer(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply, form: Form) -> C
         out.array(0);
         return Ok(());
     };
-    let ranks = query.ranks(set);
+    let ranks = query.ranks(view, set);
     header(out, ranks.len(), query.with_scores);
     let elements = if query.down { set.range_down(ranks) } else { set.range(ranks) };
     for (member, score) in elements {
@@ -159,7 +166,7 @@ pub(super) fn zrangestore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply
     let query = Query::parse(args, Form { key: 2, store: true, ..AUTO })?;
     let mut result = Zset::default();
     if let Some(set) = txn.typed::<Zset>(args.at(2))? {
-        let ranks = query.ranks(set);
+        let ranks = query.ranks(txn, set);
         for (member, score) in set.range(ranks) {
             result.insert(member.to_bytes(&mut [0; 20]), score, txn.limits());
         }

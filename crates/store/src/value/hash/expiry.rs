@@ -76,6 +76,13 @@ impl Hash {
         past.len()
     }
 
+    /// Takes the form that Redis gives to a hash once a deadline was asked for, set or not.
+    pub fn expect_deadlines(&mut self) {
+        if let Repr::Packed(_) = &self.0 {
+            self.make_expiring();
+        }
+    }
+
     /// A packed hash gets room for deadlines.
     pub(super) fn make_expiring(&mut self) {
         if let Repr::Wide(_) = &self.0 {

@@ -240,11 +240,13 @@ impl Log {
 
     // ---- the counters of groups
 
-    /// Whether an entry at or behind `start`, among those that are left, may have been deleted by name.
+    /// Whether an entry at or behind `start` may have been deleted by name; of those before the first that is left
+    /// not, if `among_left`.
     #[must_use]
-    pub fn may_have_gaps_from(&self, start: StreamId) -> bool {
+    pub fn may_have_gaps_from(&self, start: StreamId, among_left: bool) -> bool {
         let deleted = self.max_deleted_id;
-        self.length > 0 && deleted != MIN_ID && start <= deleted && self.first_id() <= deleted
+        let left = !among_left || self.first_id() <= deleted;
+        self.length > 0 && deleted != MIN_ID && start <= deleted && left
     }
 
     /// How many entries were added up to `id`, if that can be told without counting.

@@ -97,13 +97,14 @@ impl Zset {
         }
     }
 
-    /// Appends a score as the servers' packed and large forms spell it: 1e17 is `100000000000000000` in the one and
-    /// `1e+17` in the other, and ZSCAN shows it.
-    pub fn write_score(&self, out: &mut Vec<u8>, score: f64) {
+    /// Appends a score as ZSCAN shows it: as a packed form spells it, where 1e17 is `100000000000000000` and all else
+    /// has the digits of the personality; from a large form always with 17 digits.
+    pub fn write_score(&self, out: &mut Vec<u8>, score: f64, doubles: DoubleFormat) {
         match packed::as_integer(score) {
             Some(n) if matches!(self.0, Form::Packed(_)) => {
                 out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
             }
+            _ if matches!(self.0, Form::Packed(_)) => format_f64(out, score, doubles),
             _ => format_f64(out, score, DoubleFormat::Digits17),
         }
     }
