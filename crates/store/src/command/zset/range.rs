@@ -108,7 +108,7 @@ impl<'a> Query<'a> {
             Ok(offset) => offset.min(ranks.len()),
             Err(_) if view.differences().offsets_from_end && set.as_listpack().is_none() => {
                 let back = usize::try_from(self.offset.unsigned_abs()).unwrap_or(usize::MAX);
-                ranks.len().checked_sub(back).unwrap_or(ranks.len())
+                ranks.len().checked_sub(back).unwrap_or_else(|| ranks.len())
             }
             Err(_) => ranks.len(),
         };
