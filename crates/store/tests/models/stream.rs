@@ -21,6 +21,7 @@ enum Op {
 }
 
 /// Entries have ids `7-n`, each with a field `f`.
+#[derive(Default)]
 struct Entries {
     entries: BTreeMap<u64, Vec<u8>>,
     last: u64,
@@ -28,12 +29,6 @@ struct Entries {
     delivered: u64,
     pending: BTreeMap<u64, u8>,
     is_there: bool,
-}
-
-impl Default for Entries {
-    fn default() -> Self {
-        Self { entries: BTreeMap::new(), last: 0, delivered: 0, pending: BTreeMap::new(), is_there: false }
-    }
 }
 
 const WAYS: [&str; 3] = ["KEEPREF", "DELREF", "ACKED"];
