@@ -471,10 +471,8 @@ async fn behind(what: &str, url: String, primary: impl Fn() -> Client) {
         let replica: &Replica = &replica;
         let sync = || {
             let before = replica.status().full_syncs;
-            // Twice: one id of the past may be kept.
-            for line in ["DEBUG CHANGE-REPL-ID", "DEBUG CHANGE-REPL-ID", "CLIENT KILL TYPE replica"] {
-                cutting.line(line).ok();
-            }
+            cutting.line("DEBUG CHANGE-REPL-ID").ok();
+            cutting.line("CLIENT KILL TYPE replica").ok();
             let again = async {
                 while replica.status().full_syncs == before {
                     link.changed().await.unwrap();

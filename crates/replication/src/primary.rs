@@ -184,6 +184,11 @@ impl Primary {
         self.dismiss();
     }
 
+    /// Those who know the id before this one are no longer continued.
+    pub fn forget_previous(&mut self) {
+        self.previous = None;
+    }
+
     /// As [`change_id`](Self::change_id) for a replica whose primary did so: the stream goes on as it was,
     /// its selected database included.
     pub fn follow_id(&mut self, replid: ReplId) {

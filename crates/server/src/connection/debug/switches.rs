@@ -99,6 +99,7 @@ pub(super) fn change_repl_id(
     }
     let mut writing = session.engine.writing.lock();
     writing.primary.change_id(ReplId::random());
+    writing.primary.forget_previous();
     if session.engine.is_writable() {
         session.engine.publish_position(writing.primary.position());
     }
