@@ -7,7 +7,7 @@ use crate::event::Class;
 use crate::reply::Reply;
 use crate::txn::{Expiry, Txn};
 use crate::value::hyperloglog as hll;
-use crate::view::View;
+use crate::view::{View, Viewer};
 
 commands! { HyperLogLog;
     /// An internal command for testing HyperLogLog values.
@@ -37,14 +37,15 @@ fn look<'v>(view: &'v View<'_>, key: &[u8]) -> Result<Option<&'v [u8]>, CommandE
     }
 }
 
-fn sparse_limit(view: &View<'_>) -> usize {
-    usize::try_from(view.limits().hll_sparse_bytes()).unwrap_or(0)
+fn rules(view: &View<'_>) -> hll::Rules {
+    let sparse_limit = usize::try_from(view.limits().hll_sparse_bytes()).unwrap_or(0);
+    hll::Rules { sparse_limit, passes_over_excess: view.viewer() == Viewer::Stream }
 }
 
 fn pfadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
     let is_new = look(txn, key)?.is_none();
-    let limit = sparse_limit(txn);
+    let rules = rules(txn);
     if is_new {
         txn.set_string(key, &hll::empty(), Expiry::Never)?;
     }
@@ -52,7 +53,7 @@ fn pfadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResul
     if args.len() > 2 {
         let mut bytes = txn.string_mut(key)?;
         for element in args.from(2) {
-            changed |= hll::add(&mut bytes, element, limit).map_err(corrupt)?;
+            changed |= hll::add(&mut bytes, element, rules).map_err(corrupt)?;
         }
     }
     if changed {
@@ -70,7 +71,8 @@ fn union(view: &View<'_>, keys: &[&[u8]]) -> Result<(Box<[u8]>, bool), CommandEr
     for key in keys {
         if let Some(bytes) = look(view, key)? {
             any_dense |= bytes[4] == 0;
-            let registers = hll::registers(bytes).map_err(corrupt)?;
+            let excess = rules(view).passes_over_excess;
+            let registers = hll::registers(bytes, excess).map_err(corrupt)?;
             all.iter_mut().zip(&registers).for_each(|(a, b)| *a = (*a).max(*b));
         }
     }
@@ -94,7 +96,9 @@ fn pfcount_and_keep(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> C
     let key = args.at(1);
     if args.len() == 2 {
         let stale = match look(txn, key)? {
-            Some(bytes) if hll::cached(bytes).is_none() => Some(hll::registers(bytes).map_err(corrupt)?),
+            Some(bytes) if hll::cached(bytes).is_none() => {
+                Some(hll::registers(bytes, false).map_err(corrupt)?)
+            }
             _ => None,
         };
         if let Some(registers) = stale {
@@ -112,10 +116,10 @@ fn pfdebug(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
     };
     let is_sparse = bytes[4] != 0;
     if is_word(what, "getreg") || is_word(what, "todense") {
-        let registers = hll::registers(bytes).map_err(corrupt)?;
+        let registers = hll::registers(bytes, false).map_err(corrupt)?;
         if is_sparse {
             let mut bytes = txn.string_mut(key)?;
-            hll::to_dense(&mut bytes).map_err(corrupt)?;
+            hll::to_dense(&mut bytes, false).map_err(corrupt)?;
             drop(bytes);
             txn.changed_quietly();
         }
@@ -150,15 +154,15 @@ fn pfselftest(_: &View<'_>, _: Args<'_>, out: &mut dyn Reply) -> CommandResult {
 fn pfmerge(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
     let (registers, any_dense) = union(txn, args.from(1))?;
-    let limit = sparse_limit(txn);
+    let rules = rules(txn);
     if txn.string(key)?.is_none() {
         txn.set_string(key, &hll::empty(), Expiry::Never)?;
     }
     let mut bytes = txn.string_mut(key)?;
     if any_dense {
-        hll::to_dense(&mut bytes).map_err(corrupt)?;
+        hll::to_dense(&mut bytes, rules.passes_over_excess).map_err(corrupt)?;
     }
-    hll::merge(&mut bytes, &registers, limit).map_err(corrupt)?;
+    hll::merge(&mut bytes, &registers, rules).map_err(corrupt)?;
     hll::set_cached(&mut bytes, None);
     drop(bytes);
     txn.changed(Class::String, "pfadd", key);

@@ -24,6 +24,23 @@ const DENSE: usize = HEADER + REGISTERS * 6 / 8;
 const SPARSE_VALUE: u8 = 32;
 const SPARSE_RUN: usize = 4;
 
+/// How a HyperLogLog is changed.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Bytes beyond which it becomes dense (`hll-sparse-max-bytes`).
+    pub sparse_limit: usize,
+    /// Registers behind the last one, which APPEND can put there, are passed over, as in the streams of Redis 6.
+    pub passes_over_excess: bool,
+}
+
+impl Rules {
+    /// Those of today's servers.
+    #[must_use]
+    pub fn strict(sparse_limit: usize) -> Self {
+        Self { sparse_limit, passes_over_excess: false }
+    }
+}
+
 /// The bytes claim to be a HyperLogLog and are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Corrupt;
@@ -67,23 +84,23 @@ pub fn set_cached(bytes: &mut [u8], count: Option<u64>) {
 ///
 /// # Errors
 /// [`Corrupt`]
-pub fn add(bytes: &mut Vec<u8>, element: &[u8], sparse_limit: usize) -> Result<bool, Corrupt> {
+pub fn add(bytes: &mut Vec<u8>, element: &[u8], rules: Rules) -> Result<bool, Corrupt> {
     let hash = murmur64a(element, 0xadc8_3b19);
     let register = hash as usize & (REGISTERS - 1);
     let value = ((hash >> 14) | 1 << Q).trailing_zeros() as u8 + 1;
-    set(bytes, register, value, sparse_limit)
+    set(bytes, register, value, rules)
 }
 
 /// Raises a register to at least `value`; whether that changed it.
-fn set(bytes: &mut Vec<u8>, register: usize, value: u8, sparse_limit: usize) -> Result<bool, Corrupt> {
+fn set(bytes: &mut Vec<u8>, register: usize, value: u8, rules: Rules) -> Result<bool, Corrupt> {
     if bytes[4] == 0 {
         return Ok(set_dense(bytes, register, value));
     }
-    match set_sparse(bytes, register, value, sparse_limit)? {
+    match set_sparse(bytes, register, value, rules.sparse_limit)? {
         Sparse::Same => Ok(false),
         Sparse::Changed => Ok(true),
         Sparse::TooLarge => {
-            to_dense(bytes)?;
+            to_dense(bytes, rules.passes_over_excess)?;
             Ok(set_dense(bytes, register, value))
         }
     }
@@ -116,11 +133,11 @@ fn set_dense(bytes: &mut [u8], register: usize, value: u8) -> bool {
 ///
 /// # Errors
 /// [`Corrupt`]
-pub fn to_dense(bytes: &mut Vec<u8>) -> Result<(), Corrupt> {
+pub fn to_dense(bytes: &mut Vec<u8>, passes_over_excess: bool) -> Result<(), Corrupt> {
     if bytes[4] == 0 {
         return Ok(());
     }
-    let registers = registers(bytes)?;
+    let registers = registers(bytes, passes_over_excess)?;
     let mut made = bytes[..HEADER].to_vec();
     made[4] = 0;
     made.resize(DENSE, 0);
@@ -234,7 +251,7 @@ fn merge_neighbours(bytes: &mut Vec<u8>, mut at: usize) {
 ///
 /// # Errors
 /// [`Corrupt`]
-pub fn registers(bytes: &[u8]) -> Result<Box<[u8]>, Corrupt> {
+pub fn registers(bytes: &[u8], passes_over_excess: bool) -> Result<Box<[u8]>, Corrupt> {
     let mut all = vec![0; REGISTERS].into_boxed_slice();
     if bytes[4] == 0 {
         (0..REGISTERS).for_each(|register| all[register] = dense(bytes, register));
@@ -243,7 +260,11 @@ pub fn registers(bytes: &[u8]) -> Result<Box<[u8]>, Corrupt> {
     let (mut at, mut first) = (HEADER, 0);
     while at < bytes.len() {
         let run = run_at(bytes, at).ok_or(Corrupt)?;
-        all.get_mut(first..first + run.length).ok_or(Corrupt)?.fill(run.value);
+        match all.get_mut(first..first + run.length) {
+            Some(part) => part.fill(run.value),
+            None if passes_over_excess && run.value > 0 => break,
+            None => return Err(Corrupt),
+        }
         at += run.bytes;
         first += run.length;
     }
@@ -278,14 +299,14 @@ pub fn runs(bytes: &[u8]) -> String {
 /// What went wrong.
 pub fn self_test() -> Result<(), &'static str> {
     let (mut sparse, mut dense) = (empty(), empty());
-    to_dense(&mut dense).map_err(|_| "an empty sketch has no dense form")?;
+    to_dense(&mut dense, false).map_err(|_| "an empty sketch has no dense form")?;
     for n in 1..=100_000_u32 {
         let element = n.to_le_bytes();
         for sketch in [&mut sparse, &mut dense] {
-            add(sketch, &element, 3000).map_err(|_| "a sketch became corrupt")?;
+            add(sketch, &element, Rules::strict(3000)).map_err(|_| "a sketch became corrupt")?;
         }
         if n.is_power_of_two() || n == 100_000 {
-            let (a, b) = (registers(&sparse), registers(&dense));
+            let (a, b) = (registers(&sparse, false), registers(&dense, false));
             let (Ok(a), Ok(b)) = (a, b) else { return Err("a sketch became corrupt") };
             if a != b {
                 return Err("the sparse and the dense form disagree");
@@ -303,9 +324,9 @@ pub fn self_test() -> Result<(), &'static str> {
 ///
 /// # Errors
 /// [`Corrupt`]
-pub fn merge(bytes: &mut Vec<u8>, registers: &[u8], sparse_limit: usize) -> Result<(), Corrupt> {
+pub fn merge(bytes: &mut Vec<u8>, registers: &[u8], rules: Rules) -> Result<(), Corrupt> {
     for (register, value) in registers.iter().enumerate().filter(|(_, value)| **value > 0) {
-        set(bytes, register, *value, sparse_limit)?;
+        set(bytes, register, *value, rules)?;
     }
     Ok(())
 }
@@ -386,9 +407,9 @@ mod tests {
         for n in [1_u64, 10, 100, 1000, 10_000, 100_000] {
             let mut bytes = empty();
             (0..n).for_each(|i| {
-                add(&mut bytes, &i.to_le_bytes(), 3000).unwrap();
+                add(&mut bytes, &i.to_le_bytes(), Rules::strict(3000)).unwrap();
             });
-            let estimate = count(&registers(&bytes).unwrap());
+            let estimate = count(&registers(&bytes, false).unwrap());
             assert!(estimate.abs_diff(n) * 50 <= n, "{n}: {estimate}");
         }
     }
@@ -397,23 +418,35 @@ mod tests {
     fn the_dense_form_has_the_registers_of_the_sparse_one() {
         let mut bytes = empty();
         (0..500_u32).for_each(|i| {
-            add(&mut bytes, &i.to_le_bytes(), 3000).unwrap();
+            add(&mut bytes, &i.to_le_bytes(), Rules::strict(3000)).unwrap();
         });
         assert_eq!(bytes[4], 1);
-        let before = registers(&bytes).unwrap();
-        to_dense(&mut bytes).unwrap();
+        let before = registers(&bytes, false).unwrap();
+        to_dense(&mut bytes, false).unwrap();
         assert!(is_valid(&bytes) && bytes[4] == 0);
-        assert_eq!(registers(&bytes).unwrap(), before);
+        assert_eq!(registers(&bytes, false).unwrap(), before);
     }
 
     #[test]
     fn corrupt_runs_are_refused() {
         let mut bytes = empty();
         bytes.truncate(17);
-        assert_eq!(registers(&bytes), Err(Corrupt));
-        assert_eq!(add(&mut bytes, b"x", 3000), Err(Corrupt));
+        assert_eq!(registers(&bytes, false), Err(Corrupt));
+        assert_eq!(add(&mut bytes, b"x", Rules::strict(3000)), Err(Corrupt));
         let mut long = empty();
         long.push(0x3f);
-        assert_eq!(registers(&long), Err(Corrupt));
+        assert_eq!(registers(&long, false), Err(Corrupt));
+    }
+
+    #[test]
+    fn registers_behind_the_last_one_are_refused_or_passed_over() {
+        let mut bytes = empty();
+        add(&mut bytes, b"a", Rules::strict(3000)).unwrap();
+        let wanted = registers(&bytes, false).unwrap();
+        for (excess, lenient) in [(&b"\x80"[..], Ok(wanted)), (b"\0", Err(Corrupt)), (b"zz", Err(Corrupt))] {
+            let long = [&bytes, excess].concat();
+            assert_eq!(registers(&long, false), Err(Corrupt));
+            assert_eq!(registers(&long, true), lenient);
+        }
     }
 }
