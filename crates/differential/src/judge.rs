@@ -13,6 +13,10 @@ pub(crate) enum Judge {
     Shape,
     /// Integers that lie no further apart than this: it depends on the moment.
     Near(i64),
+    /// The same but for moments and how long ago they were, in the replies about streams.
+    Moments,
+    /// An array of such integers.
+    EachNear(i64),
     /// A whole walk by cursor must find the same on both sides.
     Walk,
     /// What ours takes by chance is removed on the other side too.
@@ -38,10 +42,14 @@ const ROWS: &[(&str, Judge)] = &[
     ("debug", Judge::Free),
     ("expiretime", Judge::Near(2)),
     ("function", Judge::Unordered(1)),
+    ("hexpiretime", Judge::EachNear(2)),
     ("hgetall", Judge::Unordered(2)),
     ("hkeys", Judge::Unordered(1)),
+    ("hpexpiretime", Judge::EachNear(2000)),
+    ("hpttl", Judge::EachNear(2000)),
     ("hrandfield", Judge::Shape),
     ("hscan", Judge::Walk),
+    ("httl", Judge::EachNear(2)),
     ("hvals", Judge::Unordered(1)),
     ("keys", Judge::Unordered(1)),
     ("object", Judge::Encoding),
@@ -57,6 +65,8 @@ const ROWS: &[(&str, Judge)] = &[
     ("sscan", Judge::Walk),
     ("sunion", Judge::Unordered(1)),
     ("ttl", Judge::Near(2)),
+    ("xinfo", Judge::Moments),
+    ("xpending", Judge::Moments),
     ("xread", Judge::Blocking),
     ("xreadgroup", Judge::Blocking),
     ("zrandmember", Judge::Shape),
@@ -68,6 +78,9 @@ impl Judge {
     pub(crate) fn of(command: &[Vec<u8>]) -> Self {
         let name = command.first().map(|name| String::from_utf8_lossy(name).to_ascii_lowercase());
         let name = name.unwrap_or_default();
+        if let Some(judge) = of_polygon(&name, command) {
+            return judge;
+        }
         let found = ROWS.binary_search_by(|(known, _)| (*known).cmp(name.as_str()));
         found.map_or(Self::Exact, |at| ROWS[at].1)
     }
@@ -95,14 +108,37 @@ impl Judge {
                 a.kind == b.kind && a.items.len() == b.items.len() && pairs(&a) == pairs(&b)
             }
             // What a negative one says (no key, no expiry) is exact.
-            Self::Near(most) => match (a.integer(), b.integer()) {
-                (Some(x), Some(y)) => {
-                    a.kind == b.kind && x >= 0 && y >= 0 && x.abs_diff(y) <= most.unsigned_abs()
-                }
-                _ => false,
-            },
+            Self::Near(most) => near(&a, &b, most),
+            Self::EachNear(most) => {
+                a.kind == b.kind
+                    && a.items.len() == b.items.len()
+                    && a.items.iter().zip(&b.items).all(|(x, y)| x == y || near(x, y, most))
+                    && !a.items.is_empty()
+            }
+            Self::Moments => {
+                a.forget_moments();
+                b.forget_moments();
+                a == b
+            }
             _ => false,
         }
+    }
+}
+
+/// What lies inside a polygon is found cell by cell, in an order that is the real server's own matter.
+fn of_polygon(name: &str, command: &[Vec<u8>]) -> Option<Judge> {
+    let has = |word: &[u8]| command.iter().any(|arg| arg.eq_ignore_ascii_case(word));
+    match name {
+        "geosearch" if has(b"BYPOLYGON") && has(b"ANY") => Some(Judge::Shape),
+        "geosearch" if has(b"BYPOLYGON") && !has(b"ASC") && !has(b"DESC") => Some(Judge::Unordered(1)),
+        _ => None,
+    }
+}
+
+fn near(a: &Tree, b: &Tree, most: i64) -> bool {
+    match (a.integer(), b.integer()) {
+        (Some(x), Some(y)) => a.kind == b.kind && x >= 0 && y >= 0 && x.abs_diff(y) <= most.unsigned_abs(),
+        _ => false,
     }
 }
 

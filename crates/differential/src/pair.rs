@@ -20,7 +20,7 @@ use testkit::{Running, Server};
 use tokio::runtime::Runtime;
 
 use crate::command::{shown, words};
-use crate::contents::{self, Contents};
+use crate::contents::{self, Contents, Depth};
 use crate::judge::Judge;
 use crate::tap::{self, Tap};
 use crate::tree::Tree;
@@ -154,7 +154,7 @@ impl Pair {
         let read = |addr: &str| contents::read(&mut Wire::connect(addr, false)?);
         let ours = read(&self.ours.local_addr().to_string()).map_err(broken)?;
         let theirs = read(&loaded.addr()).map_err(broken)?;
-        match contents::difference(&ours, &theirs, false) {
+        match contents::difference(&ours, &theirs, Depth::Saved) {
             Some([what, ours, theirs]) => {
                 let what = format!("our dump, loaded there: {what}");
                 Err(Box::new(Difference { index: 0, what, ours, theirs }))
@@ -230,12 +230,13 @@ impl Pair {
         let read = |addr: &str| contents::read(&mut Wire::connect(addr, round.resp3)?);
         let ours = read(&self.ours.local_addr().to_string())?;
         let theirs = read(&self.theirs.addr())?;
-        if let Some([what, a, b]) = contents::difference(&ours, &theirs, round.compare_encodings) {
+        let depth = if round.compare_encodings { Depth::Whole } else { Depth::Values };
+        if let Some([what, a, b]) = contents::difference(&ours, &theirs, depth) {
             return differ(what, a, b);
         }
         let offset = self.ours.engine().position().map_or(0, |position| position.offset.0);
         let (held, lost) = self.follow(&self.follower_of_ours, offset, round.resp3)?;
-        if let Some([what, a, b]) = contents::difference(&held, &ours, false) {
+        if let Some([what, a, b]) = contents::difference(&held, &ours, Depth::Told) {
             return differ(format!("our replica of ours: {what}"), a, b);
         }
         if lost != self.lost[0] {
@@ -250,7 +251,7 @@ impl Pair {
         let offset = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:"));
         let offset = offset.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         let (held, lost) = self.follow(&self.follower_of_theirs, offset, round.resp3)?;
-        if let Some([what, a, b]) = contents::difference(&held, &theirs, false) {
+        if let Some([what, a, b]) = contents::difference(&held, &theirs, Depth::Told) {
             return differ(format!("our replica of theirs: {what}"), a, b);
         }
         if lost != self.lost[1] {

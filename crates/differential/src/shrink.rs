@@ -13,7 +13,9 @@ pub(crate) fn shrink(
 ) -> (Round, Box<Difference>) {
     let mut try_list = |round: &mut Round, difference: &mut Box<Difference>, commands: Vec<Command>| {
         let shorter = Round { commands, ..round.clone() };
-        match fails(&shorter) {
+        // Another difference than the one that is being made short is another matter.
+        let is_same = |found: &Difference| kind(&found.what) == kind(&difference.what);
+        match fails(&shorter).filter(|found| is_same(found)) {
             Some(found) => {
                 (*round, *difference) = (shorter, found);
                 true
@@ -37,6 +39,11 @@ pub(crate) fn shrink(
         size = if size == 1 { 0 } else { size.div_ceil(2) };
     }
     (round, difference)
+}
+
+/// The command that differs, without its arguments, or what of the data set.
+fn kind(what: &str) -> String {
+    what.split(' ').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 #[cfg(test)]

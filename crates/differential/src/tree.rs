@@ -52,6 +52,58 @@ impl Tree {
         matches!(self.kind, b'-' | b'!')
     }
 
+    /// Blanks what streams tell of moments: when a consumer was seen, when an entry was delivered, and how long ago.
+    pub(crate) fn forget_moments(&mut self) {
+        let kinds: Vec<u8> = self.items.iter().map(|item| item.kind).collect();
+        match &kinds[..] {
+            b"$$::" => self.items[2].text.clear(),
+            b"$::" => self.items[1].text.clear(),
+            _ => {}
+        }
+        const NAMES: [&[u8]; 4] = [b"idle", b"inactive", b"seen-time", b"active-time"];
+        for at in 1..self.items.len() {
+            let [name, value] = &mut self.items[at - 1..=at] else { continue };
+            // -1 says never.
+            if NAMES.contains(&&name.text[..]) && value.integer().is_some_and(|n| n >= 0) {
+                value.text.clear();
+            }
+        }
+        self.items.iter_mut().for_each(Self::forget_moments);
+    }
+
+    /// Makes large integers multiples of `step`.
+    pub(crate) fn round(&mut self, step: i64) {
+        if let Some(n) = self.integer().filter(|n| self.kind == b':' && *n >= step) {
+            self.text = (n / step * step).to_string().into_bytes();
+        }
+        self.items.iter_mut().for_each(|item| item.round(step));
+    }
+
+    /// Blanks what a replica need not know of a stream's groups: consumers that got nothing, how far an old primary
+    /// has come, and how often an entry was given again to who had it.
+    pub(crate) fn forget_untold(&mut self) {
+        const NAMES: [&[u8]; 3] = [b"consumers", b"entries-read", b"lag"];
+        let kinds: Vec<u8> = self.items.iter().map(|item| item.kind).collect();
+        if let (b"$$::" | b"$::", Some(count)) = (&kinds[..], self.items.last_mut()) {
+            count.text.clear();
+        }
+        for at in 1..self.items.len() {
+            let [name, value] = &mut self.items[at - 1..=at] else { continue };
+            if NAMES.contains(&&name.text[..]) {
+                *value = Self { kind: b'_', text: Vec::new(), items: Vec::new() };
+            }
+        }
+        self.items.iter_mut().for_each(Self::forget_untold);
+    }
+
+    /// Makes -0 a 0.
+    pub(crate) fn forget_negative_zeros(&mut self) {
+        if self.text == b"-0" {
+            self.text.remove(0);
+        }
+        self.items.iter_mut().for_each(Self::forget_negative_zeros);
+    }
+
     /// Its elements in groups of so many, sorted.
     pub(crate) fn sort(&mut self, group: usize) {
         let mut groups: Vec<Vec<Self>> = self.items.chunks(group.max(1)).map(<[Self]>::to_vec).collect();

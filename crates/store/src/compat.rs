@@ -113,6 +113,10 @@ pub struct Differences {
     pub getex_time_first: bool,
     /// Which texts SORT takes for numbers.
     pub sort_numbers: SortNumbers,
+    /// Whether the ends of ranges of scores are decimals, rather than what C's `strtod` takes.
+    pub decimal_ends: bool,
+    /// Whether scores, weights, degrees and lengths are decimals: no hexadecimal ones.
+    pub decimal_floats: bool,
     /// Whether a timeout that is too large is called that, and not negative.
     pub timeouts_checked: bool,
     /// Whether a small list is called `listpack`.
@@ -147,10 +151,16 @@ pub struct Differences {
     pub consumers_exist_when_named: bool,
     /// XSETID minds the highest id that was deleted.
     pub setid_minds_deleted: bool,
+    /// ZADD makes a large set of a small one if it brings too many pairs for that, even if no member is new.
+    pub zadd_guesses_by_number: bool,
+    /// The same if a member is too long, even if it is not added.
+    pub zadd_guesses_by_length: bool,
     /// A negative offset behind LIMIT counts from the other end of a range, in sorted sets that are no listpacks.
     pub offsets_from_end: bool,
     /// How XINFO tells the lag of a group.
     pub lag: Lag,
+    /// What XREAD and XREADGROUP say where streams and ids are not as many.
+    pub unbalanced_streams: [&'static str; 2],
     /// What `+` means to XREAD.
     pub read_plus: ReadPlus,
     /// Longitude and latitude are printed as doubles are, and not with 17 decimals.
@@ -308,6 +318,8 @@ const REDIS_70: Differences = Differences {
     scan_knows_types: false,
     lset_index_of_32_bits: false,
     timeouts_checked: false,
+    decimal_ends: false,
+    decimal_floats: false,
     sort_numbers: SortNumbers::LikeC,
     set_keeps_pxat: false,
     set_drops_past: false,
@@ -327,9 +339,15 @@ const REDIS_70: Differences = Differences {
     trim_references: false,
     consumers_exist_when_named: false,
     setid_minds_deleted: false,
+    zadd_guesses_by_number: false,
+    zadd_guesses_by_length: false,
     offsets_from_end: false,
     lag: Lag::Redis70,
     read_plus: ReadPlus::Refused,
+    unbalanced_streams: [
+        "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+        "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
+    ],
     short_places: false,
     geo_polygons: false,
     geo_names_member: false,
@@ -384,7 +402,12 @@ const REDIS_72: Differences = Differences {
     small_sets: true,
     pushes_first: false,
     unblocks_with_reason: true,
+    unbalanced_streams: [
+        "Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",
+        "Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.",
+    ],
     rank_withscore: true,
+    zadd_guesses_by_number: true,
     consumers_exist_when_named: true,
     setid_minds_deleted: true,
     acl_sanitizing: Sanitizing::Told,
@@ -402,6 +425,10 @@ const REDIS_74: Differences = Differences {
     scan_novalues: true,
     lag: Lag::Redis8,
     read_plus: ReadPlus::LastEntry,
+    unbalanced_streams: [
+        "Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified.",
+        "Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.",
+    ],
     client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver",
     client_filters: ClientFilters::Age,
     ..REDIS_72
@@ -421,6 +448,7 @@ const REDIS_82: Differences = Differences {
     short_places: true,
     bitop_differences: true,
     sort_numbers: SortNumbers::Decimal { empty: true, beyond: true },
+    decimal_ends: true,
     ..REDIS_74
 };
 
@@ -435,6 +463,7 @@ const VALKEY_81: Differences = Differences {
     embedded: Embedded::WithKey { header: 16, expiry: 0, room: 64 },
     scan_novalues: true,
     scan_noscores: true,
+    zadd_guesses_by_length: true,
     offsets_from_end: true,
     lag: Lag::Valkey,
     read_plus: ReadPlus::LastId,
@@ -471,6 +500,8 @@ const VALKEY_91: Differences = Differences {
     scan_knows_types: true,
     bitcount_unit_first: true,
     sort_numbers: SortNumbers::Decimal { empty: false, beyond: false },
+    decimal_ends: true,
+    decimal_floats: true,
     rows: &[&VALKEY_ROWS, &VALKEY_91_ROWS],
     no_subcommands_is_a_set: false,
     ..VALKEY_81

@@ -10,6 +10,7 @@ use crate::error::CommandError;
 use crate::keyspace::Keyspace;
 use crate::limits::Limits;
 use crate::lock::{Held, ShardSet, shard_id};
+use crate::number;
 use crate::shard::{SHARD_BITS, SHARDS, Shard};
 use crate::value::{Hash, List, Set, Stream, Value, Zset};
 
@@ -97,6 +98,18 @@ impl<'k> View<'k> {
     #[must_use]
     pub fn differences(&self) -> &'static Differences {
         self.keyspace.compat().differences()
+    }
+
+    /// A double, as this server reads one. A primary's stream is read by the widest rules.
+    ///
+    /// # Errors
+    /// [`CommandError::NotAFloat`]
+    pub fn float(&self, text: &[u8]) -> Result<f64, CommandError> {
+        let is_hex = || text.iter().any(|byte| matches!(byte, b'x' | b'X'));
+        if self.differences().decimal_floats && self.viewer == Viewer::Client && is_hex() {
+            return Err(CommandError::NotAFloat);
+        }
+        number::parse_f64(text).ok_or(CommandError::NotAFloat)
     }
 
     /// Whether this viewer takes a time for past.

@@ -6,6 +6,8 @@ mod bits;
 mod chance;
 mod dump;
 mod fields;
+mod geo;
+mod hashes;
 mod keys;
 mod lists;
 mod past;
@@ -13,7 +15,9 @@ mod scripts;
 mod sets;
 mod sketches;
 mod sort;
+mod streams;
 mod strings;
+mod zsets;
 
 /// All of them.
 pub(crate) const ALL: &[&Family] = &[
@@ -29,4 +33,8 @@ pub(crate) const ALL: &[&Family] = &[
     &sort::FAMILY,
     &dump::FAMILY,
     &scripts::FAMILY,
+    &hashes::FAMILY,
+    &zsets::FAMILY,
+    &streams::FAMILY,
+    &geo::FAMILY,
 ];

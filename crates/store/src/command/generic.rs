@@ -321,6 +321,7 @@ fn scan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
 pub(crate) fn cursor(view: &View<'_>, text: &[u8]) -> Result<u64, CommandError> {
     const BAD: CommandError = CommandError::err("invalid cursor");
     let strict = view.differences().strict_cursors;
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
     if strict && number::parse_i64(text).is_some_and(|n| n < 0) {
         return Err(BAD);
     }

@@ -11,7 +11,7 @@ use crate::event::Class;
 use crate::number;
 use crate::reply::{Null, Reply};
 use crate::txn::{Expiry, Txn};
-use crate::value::{List, Value};
+use crate::value::{List, Value, Zset};
 use crate::view::View;
 
 commands! { Generic;
@@ -226,6 +226,10 @@ fn sort_ro(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResul
 
 fn sort(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let options = Options::parse(args, true)?;
+    // So do real servers, and SORT_RO in them too: here that changes nothing.
+    if let Ok(Some(mut zset)) = txn.typed_mut::<Zset>(args.at(1)) {
+        zset.unpack();
+    }
     let found = sorted(txn, args.at(1), &options)?;
     let Some(to) = options.store else {
         answer(txn, &options, &found, out);

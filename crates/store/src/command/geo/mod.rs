@@ -61,7 +61,7 @@ fn geoadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResu
     }
     let mut scores = Vec::with_capacity(triples.len() / 3);
     for i in (first..args.len()).step_by(3) {
-        let place = Place::parse(args, i)?;
+        let place = Place::parse(txn, args, i)?;
         scores.push(itoa::Buffer::new().format(place.score()).to_owned());
     }
     let mut parts: Vec<&[u8]> = vec![txn.differences().geoadd_as.as_bytes()];

@@ -6,7 +6,7 @@
 
 use crate::args::{Args, is_word};
 use crate::error::CommandError;
-use crate::number::parse_f64;
+use crate::view::View;
 
 /// Bits a coordinate in a score.
 pub(super) const STEPS: u32 = 26;
@@ -26,8 +26,8 @@ pub(super) struct Place {
 
 impl Place {
     /// The longitude at argument `at` and the latitude behind it.
-    pub(super) fn parse(args: Args<'_>, at: usize) -> Result<Self, CommandError> {
-        let (longitude, latitude) = (args.float(at)?, args.float(at + 1)?);
+    pub(super) fn parse(view: &View<'_>, args: Args<'_>, at: usize) -> Result<Self, CommandError> {
+        let (longitude, latitude) = (view.float(args.at(at))?, view.float(args.at(at + 1))?);
         let inside = |degrees: f64, (min, max): (f64, f64)| (min..=max).contains(&degrees);
         if !inside(longitude, LONGITUDES) || !inside(latitude, LATITUDES) {
             return Err(CommandError::Err(
@@ -188,8 +188,8 @@ impl Unit {
 }
 
 /// A length that is not a number is told by `otherwise`.
-pub(super) fn length(text: &[u8], otherwise: &'static str) -> Result<f64, CommandError> {
-    parse_f64(text).ok_or_else(|| CommandError::err(otherwise))
+pub(super) fn length(view: &View<'_>, text: &[u8], otherwise: &'static str) -> Result<f64, CommandError> {
+    view.float(text).map_err(|_| CommandError::err(otherwise))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::area::{Shape, cover, middle};
 use super::place::{Place, Unit, length};
 use super::{write_distance, write_place};
-use crate::args::{Args, is_word};
+use crate::args::{Args, in_text, is_word};
 use crate::command::zset::combine::store;
 use crate::error::{CommandError, CommandResult};
 use crate::number::parse_i64;
@@ -98,14 +98,14 @@ impl<'a> Query<'a> {
         };
         let mut at = match form {
             Form::Around => {
-                query.centre = Some(Place::parse(args, 2)?);
-                query.circle(args, 4)?;
+                query.centre = Some(Place::parse(view, args, 2)?);
+                query.circle(view, args, 4)?;
                 6
             }
             Form::AroundMember => {
                 if let Some(set) = set {
                     query.centre = Some(place_of(view, set, args.at(2))?);
-                    query.circle(args, 3)?;
+                    query.circle(view, args, 3)?;
                 }
                 5
             }
@@ -152,15 +152,15 @@ impl<'a> Query<'a> {
                 by_member = true;
                 at += 1;
             } else if search && is_word(word, "fromlonlat") && left >= 2 && !by_member && !by_polygon {
-                query.centre = Some(Place::parse(args, at + 1)?);
+                query.centre = Some(Place::parse(view, args, at + 1)?);
                 by_place = true;
                 at += 2;
             } else if search && is_word(word, "byradius") && left >= 2 && !by_box && !by_polygon {
-                query.circle(args, at + 1)?;
+                query.circle(view, args, at + 1)?;
                 by_radius = true;
                 at += 2;
             } else if search && is_word(word, "bybox") && left >= 3 && !by_radius && !by_polygon {
-                query.rectangle(args, at + 1)?;
+                query.rectangle(view, args, at + 1)?;
                 by_box = true;
                 at += 3;
             } else if search
@@ -169,7 +169,7 @@ impl<'a> Query<'a> {
                 && left >= 2
                 && !(by_member || by_place || by_radius || by_box)
             {
-                at += query.polygon(args, at + 1)?;
+                at += query.polygon(view, args, at + 1)?;
                 by_polygon = true;
             } else if form == Form::SearchStore && is_word(word, "storedist") {
                 query.store_distance = true;
@@ -215,8 +215,8 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
-    fn circle(&mut self, args: Args<'_>, at: usize) -> Result<(), CommandError> {
-        let radius = length(args.at(at), "need numeric radius")?;
+    fn circle(&mut self, view: &View<'_>, args: Args<'_>, at: usize) -> Result<(), CommandError> {
+        let radius = length(view, args.at(at), "need numeric radius")?;
         if radius < 0.0 {
             return Err(CommandError::err("radius cannot be negative"));
         }
@@ -225,9 +225,9 @@ impl<'a> Query<'a> {
         Ok(())
     }
 
-    fn rectangle(&mut self, args: Args<'_>, at: usize) -> Result<(), CommandError> {
-        let width = length(args.at(at), "need numeric width")?;
-        let height = length(args.at(at + 1), "need numeric height")?;
+    fn rectangle(&mut self, view: &View<'_>, args: Args<'_>, at: usize) -> Result<(), CommandError> {
+        let width = length(view, args.at(at), "need numeric width")?;
+        let height = length(view, args.at(at + 1), "need numeric height")?;
         if width < 0.0 || height < 0.0 {
             return Err(CommandError::err("height or width cannot be negative"));
         }
@@ -238,14 +238,14 @@ impl<'a> Query<'a> {
     }
 
     /// The number of vertices at `at`, and the vertices; how many words that are.
-    fn polygon(&mut self, args: Args<'_>, at: usize) -> Result<usize, CommandError> {
+    fn polygon(&mut self, view: &View<'_>, args: Args<'_>, at: usize) -> Result<usize, CommandError> {
         let n = parse_i64(args.at(at)).and_then(|n| i32::try_from(n).ok());
         let n = n.ok_or(CommandError::err("invalid number of vertices"))?;
         let words = usize::try_from(n).unwrap_or(0).saturating_mul(2);
         if n < 3 || words > args.len() - at - 1 {
             return Err(CommandError::err("GEOSEARCH BYPOLYGON must have at least 3 vertices"));
         }
-        let places = (at + 1..=at + words).step_by(2).map(|at| Place::parse(args, at));
+        let places = (at + 1..=at + words).step_by(2).map(|at| Place::parse(view, args, at));
         let vertices = places.collect::<Result<Vec<_>, _>>()?;
         self.centre = Some(middle(&vertices));
         self.shape = Some(Shape::Polygon(vertices));
@@ -309,8 +309,7 @@ impl<'a> Query<'a> {
 fn place_of(view: &View<'_>, set: &Zset, member: &[u8]) -> Result<Place, CommandError> {
     set.score(member).map(Place::of_score).ok_or_else(|| {
         if view.differences().geo_names_member {
-            let member = String::from_utf8_lossy(member);
-            CommandError::Err(format!("member {member} does not exist").into())
+            CommandError::Err(format!("member {} does not exist", in_text(member)).into())
         } else {
             CommandError::err("could not decode requested zset member")
         }

@@ -1,7 +1,7 @@
 //! How the two families write the fields of a command, deadlines and conditions. A primary's stream is read by
 //! Valkey's grammar, which has all that either sends.
 
-use crate::args::{Args, is_word};
+use crate::args::{Args, in_text, is_word};
 use crate::command::expire::Unit;
 use crate::command::options::within;
 use crate::compat::Fields;
@@ -73,16 +73,16 @@ pub(super) enum Mismatch {
     Syntax,
 }
 
-/// Valkey: where FIELDS stands, from `from` on, and what stands behind its number. The options before it are read
-/// by `option`, which answers how many words it took; `each` is how many words a field has.
+/// Valkey: where FIELDS stands, from `look_from` on, and what stands behind its number. The options before it, from
+/// `from` on, are read by `option`, which answers how many words it took; `each` is how many words a field has.
 fn behind_options<'a>(
     args: Args<'a>,
+    look_from: usize,
     from: usize,
     each: usize,
     mut option: impl FnMut(usize, usize) -> Result<usize, CommandError>,
 ) -> Result<&'a [&'a [u8]], CommandError> {
-    // The key is looked at too: a hash called FIELDS cannot be named.
-    let place = (from - 1..args.len() - 1).find(|at| args.is(*at, "fields")).ok_or(BAD_NUMBER)?;
+    let place = (look_from..args.len() - 1).find(|at| args.is(*at, "fields")).ok_or(BAD_NUMBER)?;
     let mut at = from;
     while at < place {
         at += option(at, place)?;
@@ -175,12 +175,14 @@ impl<'a> Expire<'a> {
     ) -> Result<Self, CommandError> {
         let mut only = Only::default();
         if is_valkey(txn) {
-            let fields = behind_options(args, 3, 1, |at, _| {
+            let fields = behind_options(args, 3, 3, 1, |at, end| {
                 if !only.add(args.at(at)) {
-                    let word = String::from_utf8_lossy(args.at(at));
+                    let word = in_text(args.at(at));
                     return Err(CommandError::Err(format!("Unsupported option {word}").into()));
                 }
-                only.check()?;
+                if at + 1 == end {
+                    only.check()?;
+                }
                 Ok(1)
             })?;
             let told = &args.all()[3..args.len() - fields.len() - 2];
@@ -226,8 +228,9 @@ pub(super) fn get_and_expire<'a>(
         };
         return Ok((also, counted(args, at, NOT_A_NUMBER)?));
     }
-    let mut timing = Timing::default();
-    let fields = behind_options(args, 2, 1, |at, end| timing.option(args, at, end, "persist"))?;
+    let mut timing = Timing::of(txn);
+    // The key is looked at too: a hash called FIELDS cannot be named.
+    let fields = behind_options(args, 1, 2, 1, |at, end| timing.option(args, at, end, "persist"))?;
     txn.typed::<Hash>(args.at(1))?;
     Ok(match (timing.word, timing.alone) {
         (Some((place, unit)), _) => (Also::Expire(deadline(txn, args.at(place + 1), unit, NAME)?), fields),
@@ -239,6 +242,9 @@ pub(super) fn get_and_expire<'a>(
 /// Valkey's options about time: one unit, which may stand again, or one word that stands alone.
 #[derive(Default)]
 struct Timing {
+    /// A primary that was given two times tells replicas the first as it came and the second as PXAT (Valkey 9.1.2,
+    /// whose own replicas refuse that).
+    may_change: bool,
     /// Where the last unit stands.
     word: Option<(usize, Unit)>,
     seen: Option<&'static str>,
@@ -246,6 +252,10 @@ struct Timing {
 }
 
 impl Timing {
+    fn of(view: &View<'_>) -> Self {
+        Self { may_change: view.viewer() == Viewer::Stream, ..Self::default() }
+    }
+
     fn option(
         &mut self,
         args: Args<'_>,
@@ -261,7 +271,7 @@ impl Timing {
             return Err(CommandError::Syntax);
         };
         let name = ["ex", "px", "exat", "pxat"].into_iter().find(|name| args.is(at, name));
-        if self.seen.is_some() && self.seen != name {
+        if self.seen.is_some() && self.seen != name && !self.may_change {
             return Err(CommandError::Syntax);
         }
         (self.seen, self.word) = (name, Some((at, unit)));
@@ -294,8 +304,8 @@ impl<'a> SetRequest<'a> {
     }
 
     fn valkey(txn: &Txn<'_>, args: Args<'a>) -> Result<Self, CommandError> {
-        let (mut on_fields, mut on_key, mut timing) = (None, None, Timing::default());
-        let words = behind_options(args, 2, 2, |at, end| {
+        let (mut on_fields, mut on_key, mut timing) = (None, None, Timing::of(txn));
+        let words = behind_options(args, 1, 2, 2, |at, end| {
             let conditions = [
                 ("fnx", true, Present::Nothing),
                 ("fxx", true, Present::All),
@@ -360,7 +370,7 @@ impl<'a> SetRequest<'a> {
                     }
                 }
             } else {
-                let word = String::from_utf8_lossy(word);
+                let word = in_text(word);
                 return Err(CommandError::Err(format!("unknown argument: {word}").into()));
             }
             i += 1;

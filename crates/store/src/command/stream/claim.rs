@@ -3,7 +3,7 @@
 use super::group::no_group;
 use super::id;
 use super::range::{Taken, start};
-use crate::args::Args;
+use crate::args::{Args, in_text};
 use crate::error::{CommandError, CommandResult};
 use crate::reply::Reply;
 use crate::txn::Txn;
@@ -96,7 +96,7 @@ impl Options {
                 i += 1;
                 o.last_id = Some(id::strict(args.at(i), 0)?);
             } else {
-                let option = String::from_utf8_lossy(args.at(i)).into_owned();
+                let option = in_text(args.at(i)).into_owned();
                 return Err(CommandError::Err(format!("Unrecognized XCLAIM option '{option}'").into()));
             }
             i += 1;

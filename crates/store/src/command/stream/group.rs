@@ -1,7 +1,7 @@
 //! XGROUP and XACK.
 
 use super::id;
-use crate::args::Args;
+use crate::args::{Args, in_text};
 use crate::compat::Lag;
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
@@ -12,7 +12,7 @@ use crate::value::stream::{Group, StreamId};
 
 /// The error for a group that is not there.
 pub(super) fn no_group(key: &[u8], group: &[u8], what: &str) -> CommandError {
-    let (key, group) = (String::from_utf8_lossy(key), String::from_utf8_lossy(group));
+    let (key, group) = (in_text(key), in_text(group));
     CommandError::Coded(
         match what {
             "" => format!("NOGROUP No such key '{key}' or consumer group '{group}'"),

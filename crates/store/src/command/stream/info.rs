@@ -42,10 +42,11 @@ fn lag(view: &View<'_>, stream: &Stream, group: &Group) -> Option<i64> {
             return Some(log.len().cast_signed());
         }
     }
+    let among_left = rule != Lag::Valkey;
     let read = match group.entries_read {
         _ if added == 0 => Some(0),
-        Some(read) if !log.may_have_gaps_from(group.last_id, rule != Lag::Valkey) => Some(read),
-        _ => log.added_up_to(group.last_id),
+        Some(read) if !log.may_have_gaps_from(group.last_id, among_left) => Some(read),
+        _ => log.added_up_to(group.last_id, among_left),
     };
     // XSETID can make it negative.
     read.map(|read| added.wrapping_sub(read).cast_signed())

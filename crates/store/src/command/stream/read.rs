@@ -26,7 +26,7 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn parse(args: Args<'a>, is_group: bool) -> Result<Self, CommandError> {
+    fn parse(view: &View<'_>, args: Args<'a>, is_group: bool) -> Result<Self, CommandError> {
         let mut asked = Self { count: None, group: None, no_ack: false, keys: &[], ids: &[] };
         let mut i = 1;
         while let Some(word) = args.get(i) {
@@ -45,9 +45,8 @@ impl<'a> Asked<'a> {
             } else if is_word(word, "streams") && more > 0 {
                 let rest = args.from(i + 1);
                 if !rest.len().is_multiple_of(2) {
-                    return Err(CommandError::err(
-                        "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.",
-                    ));
+                    let [read, read_group] = view.differences().unbalanced_streams;
+                    return Err(CommandError::err(if is_group { read_group } else { read }));
                 }
                 (asked.keys, asked.ids) = rest.split_at(rest.len() / 2);
                 break;
@@ -128,7 +127,7 @@ fn reply(found: &[Found<'_>], out: &mut dyn Reply) {
 }
 
 pub(super) fn xread(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let asked = Asked::parse(args, false)?;
+    let asked = Asked::parse(view, args, false)?;
     let mut starts = Vec::with_capacity(asked.keys.len());
     let plus = view.differences().read_plus;
     for (key, text) in asked.keys.iter().zip(asked.ids) {
@@ -166,7 +165,7 @@ pub(super) fn xread(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
 }
 
 pub(super) fn xreadgroup(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let asked = Asked::parse(args, true)?;
+    let asked = Asked::parse(txn, args, true)?;
     let (group, consumer) = asked.group.unwrap_or_default();
     let mut starts: Vec<Option<StreamId>> = Vec::with_capacity(asked.keys.len());
     for (key, text) in asked.keys.iter().zip(asked.ids) {
@@ -254,14 +253,24 @@ fn deliver(
     if given.is_empty() {
         return Ok(Vec::new());
     }
-    let (now, among_left) = (txn.now(), txn.differences().lag != Lag::Valkey);
+    let (now, lag) = (txn.now(), txn.differences().lag);
+    let among_left = lag != Lag::Valkey;
     if let Some(mut stream) = txn.typed_mut::<Stream>(key)? {
         let Stream { log, groups, .. } = &mut *stream;
         groups.edit(group_name, |group| {
             for entry in &given {
-                let counts_on = group.entries_read.filter(|_| !log.may_have_gaps_from(entry.id, among_left));
-                group.entries_read =
-                    counts_on.map_or_else(|| log.added_up_to(entry.id), |read| Some(read.saturating_add(1)));
+                // What a group has read is counted on unless something may be missing: from the entry on in Redis
+                // 7.0, later from where the group stands, which must not be before the first entry.
+                let counts_on = if lag == Lag::Redis70 {
+                    !log.may_have_gaps_from(entry.id, among_left)
+                } else {
+                    group.last_id >= log.first_id() && !log.may_have_gaps_from(group.last_id, among_left)
+                };
+                let counted = group.entries_read.filter(|_| counts_on);
+                group.entries_read = counted.map_or_else(
+                    || log.added_up_to(entry.id, among_left),
+                    |read| Some(read.saturating_add(1)),
+                );
                 group.last_id = entry.id;
                 if !asked.no_ack {
                     group.assign(entry.id, consumer, now, 1);

@@ -101,13 +101,13 @@ impl<'a> Trimming<'a> {
     }
 
     fn check(&mut self, is_add: bool, view: &View<'_>) -> CommandResult {
-        if self.limit.is_some() && self.keep.is_none() {
+        if self.limit.is_some_and(|limit| limit > 0) && self.keep.is_none() {
             return Err(CommandError::err(
                 "syntax error, LIMIT cannot be used without specifying a trimming strategy",
             ));
         }
         if !is_add && self.keep.is_none() {
-            return Err(CommandError::err("syntax error, XTRIM must be called with MAXLEN or MINID"));
+            return Err(CommandError::err("syntax error, XTRIM must be called with a trimming strategy"));
         }
         if view.viewer() == Viewer::Stream {
             // The primary has said how far it came; its limit is done with.

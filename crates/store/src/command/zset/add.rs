@@ -6,6 +6,7 @@ use crate::event::Class;
 use crate::reply::{Null, Reply};
 use crate::txn::Txn;
 use crate::value::Zset;
+use crate::view::View;
 
 /// What may happen to members.
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,12 +68,21 @@ pub(super) fn zincrby(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) ->
     add(txn, args, 2, Rules { incr: true, ..Rules::default() }, out)
 }
 
+/// Whether so many pairs, or members as long, make the set a large one before any is added: some servers guess.
+fn guessed_large(view: &View<'_>, pairs: &[&[u8]]) -> bool {
+    let (guess, limits) = (view.differences(), view.limits());
+    let is_above = |n: usize, most: i64| i64::try_from(n).is_ok_and(|n| n > most);
+    guess.zadd_guesses_by_number && is_above(pairs.len() / 2, limits.zset_entries())
+        || guess.zadd_guesses_by_length
+            && pairs.iter().skip(1).step_by(2).any(|member| is_above(member.len(), limits.zset_value()))
+}
+
 /// Adds the pairs of score and member from the argument `first` on.
 fn add(txn: &mut Txn<'_>, args: Args<'_>, first: usize, rules: Rules, out: &mut dyn Reply) -> CommandResult {
     let key = args.at(1);
     let pairs = args.from(first).chunks_exact(2);
     for i in 0..pairs.len() {
-        args.float(first + 2 * i)?;
+        txn.float(args.at(first + 2 * i))?;
     }
     if rules.xx && txn.typed::<Zset>(key)?.is_none() {
         if rules.incr {
@@ -83,7 +93,11 @@ fn add(txn: &mut Txn<'_>, args: Args<'_>, first: usize, rules: Rules, out: &mut 
         return Ok(());
     }
     let limits = txn.limits();
+    let is_large = guessed_large(txn, args.from(first));
     let mut set = txn.typed_or_new::<Zset>(key)?;
+    if is_large {
+        set.unpack();
+    }
     let (mut added, mut updated, mut score) = (0, 0, None);
     for (i, pair) in pairs.enumerate() {
         let outcome = one(&set, pair[1], args.float(first + 2 * i)?, rules)?;

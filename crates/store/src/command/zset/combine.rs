@@ -138,21 +138,28 @@ impl<'a> Query<'a> {
             inputs.push((Source::at(view, key)?, 1.0));
         }
         let mut query = Self { operation, inputs, aggregate: Aggregate::Sum, with_scores: false, limit: 0 };
-        query.options(args, args.len() - options.len(), wanted)?;
+        query.options(view, args, args.len() - options.len(), wanted)?;
         if operation != Operation::Difference {
             query.inputs.sort_by_key(|(source, _)| source.len());
         }
         Ok(query)
     }
 
-    fn options(&mut self, args: Args<'_>, mut at: usize, wanted: Wanted) -> Result<(), CommandError> {
+    fn options(
+        &mut self,
+        view: &View<'_>,
+        args: Args<'_>,
+        mut at: usize,
+        wanted: Wanted,
+    ) -> Result<(), CommandError> {
         let weighs = self.operation != Operation::Difference && wanted != Wanted::Count;
         while at < args.len() {
             let left = args.len() - at;
             if weighs && left > self.inputs.len() && args.is(at, "weights") {
                 for (_, weight) in &mut self.inputs {
                     at += 1;
-                    *weight = args.float(at).map_err(|_| CommandError::err("weight value is not a float"))?;
+                    let number = view.float(args.at(at));
+                    *weight = number.map_err(|_| CommandError::err("weight value is not a float"))?;
                 }
             } else if weighs && left >= 2 && args.is(at, "aggregate") {
                 at += 1;

@@ -40,7 +40,7 @@ pub(super) fn zcard(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
 }
 
 pub(super) fn zcount(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let bounds = bounds::scores(args.at(2), args.at(3))?;
+    let bounds = bounds::scores(view, args.at(2), args.at(3))?;
     out.count(view.typed::<Zset>(args.at(1))?.map_or(0, |set| bounds.ranks(set).len()));
     Ok(())
 }

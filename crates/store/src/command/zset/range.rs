@@ -51,7 +51,7 @@ struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
-    fn parse(args: Args<'a>, form: Form) -> Result<Self, CommandError> {
+    fn parse(view: &View<'_>, args: Args<'a>, form: Form) -> Result<Self, CommandError> {
         let Form { key, mut by, mut down, store } = form;
         let (mut with_scores, mut offset, mut limit) = (false, 0, -1);
         let mut at = key + 3;
@@ -87,7 +87,7 @@ impl<'a> Query<'a> {
         let (low, high) = if down && by != By::Rank { (key + 2, key + 1) } else { (key + 1, key + 2) };
         let ends = match by {
             By::Rank => Ends::Rank(args.int(low)?, args.int(high)?),
-            By::Score => Ends::Score(bounds::scores(args.at(low), args.at(high))?),
+            By::Score => Ends::Score(bounds::scores(view, args.at(low), args.at(high))?),
             By::Lex => Ends::Lex(bounds::lex(args.at(low), args.at(high))?),
         };
         Ok(Self { ends, down, with_scores, offset, limit })
@@ -122,7 +122,7 @@ impl<'a> Query<'a> {
 }
 
 fn answer(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply, form: Form) -> CommandResult {
-    let query = Query::parse(args, form)?;
+    let query = Query::parse(view, args, form)?;
     let Some(set) = view.typed::<Zset>(args.at(form.key))? else {
         out.array(0);
         return Ok(());
@@ -163,7 +163,7 @@ pub(super) fn zrevrangebylex(view: &View<'_>, args: Args<'_>, out: &mut dyn Repl
 }
 
 pub(super) fn zrangestore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let query = Query::parse(args, Form { key: 2, store: true, ..AUTO })?;
+    let query = Query::parse(txn, args, Form { key: 2, store: true, ..AUTO })?;
     let mut result = Zset::default();
     if let Some(set) = txn.typed::<Zset>(args.at(2))? {
         let ranks = query.ranks(txn, set);
@@ -180,7 +180,7 @@ pub(super) fn zremrangebyrank(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn R
 }
 
 pub(super) fn zremrangebyscore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    let bounds = bounds::scores(args.at(2), args.at(3))?;
+    let bounds = bounds::scores(txn, args.at(2), args.at(3))?;
     remove(txn, args.at(1), "zremrangebyscore", out, |set| bounds.ranks(set))
 }
 

@@ -249,9 +249,10 @@ impl Log {
         self.length > 0 && deleted != MIN_ID && start <= deleted && left
     }
 
-    /// How many entries were added up to `id`, if that can be told without counting.
+    /// How many entries were added up to `id`, if that can be told without counting: not where entries may have been
+    /// deleted by name among those that are left, nor anywhere behind `id` unless only those matter.
     #[must_use]
-    pub fn added_up_to(&self, id: StreamId) -> Option<u64> {
+    pub fn added_up_to(&self, id: StreamId, among_left: bool) -> Option<u64> {
         if self.entries_added == 0 {
             return Some(0);
         }
@@ -262,7 +263,9 @@ impl Log {
             return None;
         }
         let first = self.first_id();
-        if self.max_deleted_id != MIN_ID && self.max_deleted_id >= first {
+        let deleted = self.max_deleted_id;
+        let behind = !among_left && id != MIN_ID && deleted > id;
+        if behind || deleted != MIN_ID && deleted >= first {
             return None;
         }
         let before_first = self.entries_added.saturating_sub(self.length);

@@ -344,6 +344,16 @@ impl Zset {
         }
     }
 
+    /// Is the large form from now on, by its name at least: sorting does that in real servers.
+    pub fn unpack(&mut self) {
+        let Form::Packed(list) = &mut self.0 else { return };
+        if is_wide(list.len() / 2, list.bytes_len()) {
+            self.0 = Form::Wide(std::mem::take(list));
+        } else {
+            self.enlarge();
+        }
+    }
+
     /// Takes the small form if the limits allow it, as results of STORE commands and loaded sets do.
     pub fn pack(&mut self, limits: &Limits) {
         let longest = usize::try_from(limits.zset_value()).unwrap_or(0);

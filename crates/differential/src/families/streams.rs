@@ -1,0 +1,131 @@
+//! Streams and their groups. Ids come from no clock: entries of millisecond 7 that number themselves, and on one key
+//! entries far in the future, behind which `*` numbers on.
+
+use crate::family::Family;
+
+pub(super) static FAMILY: Family = Family {
+    compare_encodings: true,
+    name: "streams",
+    settings: &[
+        ("stream-node-max-entries", &["100", "3", "10"]),
+        ("stream-node-max-bytes", &["4096", "200"]),
+    ],
+    preamble: &[
+        "DEL x1",
+        "XADD x1 7-1 a 1",
+        "XADD x2 7-1 a 1",
+        "XADD x3 7-1 b 2",
+        "XGROUP CREATE x1 g1 0",
+        "XGROUP CREATE x1 g2 7-5",
+        "XGROUP CREATE x2 g1 0",
+    ],
+    atoms: &[
+        ("id", |random| match random.below(40) {
+            0 => random
+                .pick(&[
+                    "0",
+                    "0-0",
+                    "0-1",
+                    "-",
+                    "+",
+                    "$",
+                    "x",
+                    "",
+                    "1-x",
+                    "-1",
+                    "18446744073709551615",
+                    "1-",
+                    "007-01",
+                    "5-5-5",
+                    "18446744073709551616",
+                    "1-*",
+                    "(1",
+                    "7",
+                    "8",
+                    "9999-1",
+                ])
+                .into(),
+            _ => {
+                let most = random.pick(&[10, 30, 60]);
+                format!("7-{}", random.below(most)).into_bytes()
+            }
+        }),
+        ("start", |random| match random.below(4) {
+            0 => b"-".to_vec(),
+            1 => format!("(7-{}", random.below(40)).into_bytes(),
+            _ => format!("7-{}", random.below(40)).into_bytes(),
+        }),
+        ("stop", |random| match random.below(4) {
+            0 | 1 => b"+".to_vec(),
+            2 => format!("(7-{}", random.below(60)).into_bytes(),
+            _ => format!("7-{}", random.below(60)).into_bytes(),
+        }),
+        ("group", |random| random.pick(&["g1", "g1", "g1", "g2", "g2", "g9"]).into()),
+        ("consumer", |random| random.pick(&["c1", "c1", "c2", "c3", "d"]).into()),
+        ("idle", |random| random.pick(&["0", "0", "0", "0", "0", "5000000", "-5", "x"]).into()),
+        ("most", |random| random.pick(&["20", "9", "3", "1", "0", "-1", "x", "40"]).into()),
+        ("trim", |random| random.pick(&["=", "~", "~", "="]).into()),
+        ("many", |random| random.pick(&["1", "2", "2", "5", "100", "0", "-1", "x"]).into()),
+        ("limit", |random| random.pick(&["0", "5", "10", "100", "-1", "x"]).into()),
+        ("dollar", |_| b"$".to_vec()),
+        ("num", |random| random.pick(&["1", "2", "3", "0", "-1", "x", "18"]).into()),
+    ],
+    patterns: &[
+        (40, "XADD $stream 7-* (a $int b $int|a $value|b 1 a 2|f v g $int)"),
+        (6, "XADD $stream $id $field $value"),
+        (8, "XADD $stream (MAXLEN $trim? $most|MINID $trim? $id) 7-* a $int"),
+        (
+            6,
+            "XADD $stream (NOMKSTREAM|KEEPREF|DELREF|ACKED|MAXLEN $trim? $most|MINID $trim $id|LIMIT $limit)* 7-* a 1",
+        ),
+        (2, "XADD $stream ($id|7-*) $field+"),
+        (4, "XADD x4 5000000000000-* a 1; XADD x4 (MAXLEN ~ 8)? * a $int"),
+        (5, "XTRIM $stream (MAXLEN|MINID) $trim? $most (LIMIT $limit)?"),
+        (5, "XTRIM $stream MINID $trim? $id (LIMIT $limit|KEEPREF|DELREF|ACKED)?"),
+        (4, "XTRIM $stream MAXLEN $trim? $most (KEEPREF|DELREF|ACKED)?"),
+        (2, "XTRIM $stream (MAXLEN $trim? $most|MINID $id|LIMIT $limit|ACKED|DELREF|BAD)+"),
+        (8, "XDEL $stream $id+"),
+        (6, "XDELEX $stream (KEEPREF|DELREF|ACKED)? IDS #($id+)"),
+        (2, "XDELEX $stream (KEEPREF|DELREF|ACKED|BAD)* (IDS|BAD) $num $id+ (ACKED|IDS 1 $id)?"),
+        (6, "XACKDEL $stream $group (KEEPREF|DELREF|ACKED)? IDS #($id+)"),
+        (2, "XACKDEL $stream $group (KEEPREF|DELREF|ACKED|BAD)* (IDS|BAD) $num $id+ (DELREF)?"),
+        (2, "XLEN $stream"),
+        (4, "XRANGE $stream $start $stop (COUNT $many|BAD)*"),
+        (4, "XREVRANGE $stream $stop $start (COUNT $many)*"),
+        (
+            4,
+            "XREAD (COUNT $many|BLOCK $many|NOACK|GROUP g1 c1|BAD)* STREAMS $stream $stream ($id|+|>) ($id|$dollar)",
+        ),
+        (4, "XREAD (COUNT $many)? STREAMS $stream ($id|+|$dollar)"),
+        (25, "XREADGROUP GROUP $group $consumer (COUNT $many)? (NOACK)? STREAMS $stream >"),
+        (6, "XREADGROUP GROUP $group $consumer (COUNT $many)? STREAMS $stream ($id|0)"),
+        (
+            4,
+            "XREADGROUP GROUP $group $consumer (COUNT $many|NOACK|BLOCK 5|BAD|CLAIM 0)* STREAMS $stream $stream (>|$id|+|$dollar) >",
+        ),
+        (8, "XACK $stream $group $id+"),
+        (4, "XPENDING $stream $group"),
+        (4, "XPENDING $stream $group (IDLE $idle)? $start $stop $many $consumer?"),
+        (
+            6,
+            "XCLAIM $stream $group $consumer $idle $id+ (FORCE|JUSTID|IDLE 0|RETRYCOUNT $num|LASTID $id|BAD|TIME 5|TIME -1)*",
+        ),
+        (6, "XAUTOCLAIM $stream $group $consumer $idle ($start|0-0) (COUNT $many|JUSTID|BAD)*"),
+        (6, "XGROUP CREATE $stream $group ($id|0|$dollar) (MKSTREAM|ENTRIESREAD $num|BAD)*"),
+        (4, "XGROUP SETID $stream $group ($id|$dollar) (ENTRIESREAD $num|MKSTREAM)?"),
+        (1, "XGROUP DESTROY $stream $group"),
+        (2, "XGROUP CREATECONSUMER $stream $group $consumer"),
+        (2, "XGROUP DELCONSUMER $stream $group $consumer"),
+        (4, "XINFO GROUPS $stream"),
+        (3, "XINFO CONSUMERS $stream $group"),
+        (3, "XINFO STREAM $stream"),
+        (3, "XINFO STREAM $stream FULL (COUNT $many)?"),
+        (1, "(XINFO|XGROUP) (HELP|BAD|STREAM|GROUPS x1 x|CREATE x1|DESTROY x1)"),
+        (3, "XSETID $stream $id (ENTRIESADDED $num|MAXDELETEDID $id|BAD)*"),
+        (2, "DEL $stream"),
+        (2, "COPY $stream $stream REPLACE?"),
+        (1, "XADD $any 7-* a 1"),
+        (1, "XCFGSET $stream IDMP-DURATION 5"),
+    ],
+    compare_streams: false,
+};
