@@ -6,15 +6,20 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod allocator;
+mod bench;
 mod commands;
+mod connection;
 mod demo;
 mod filter;
+#[cfg(feature = "http")]
+mod http;
 mod rdb;
 mod serve;
 mod tls;
+mod top;
 mod verify;
 
 /// Your Redis or Valkey data set, inside your process.
@@ -31,13 +36,22 @@ enum Command {
     Serve(Box<serve::Args>),
     /// Show the whole thing on this machine alone: a primary, a replica that follows it, and the proof.
     Demo(demo::Args),
-    /// Read dump files.
-    #[command(subcommand)]
-    Rdb(rdb::Command),
-    /// Compare two servers key by key.
+    /// Read, compare and convert dump files.
+    #[command(subcommand, after_help = rdb::EXIT_CODES)]
+    Rdb(Box<rdb::Command>),
+    /// Compare two servers key by key. Ends with 0 if they are equal, 1 if not, 2 if that could not be found out.
     Verify(Box<verify::Args>),
+    /// Measure reads in this process, of the served copy, and of the primary.
+    Bench(Box<bench::Args>),
+    /// Watch a running server (ours, Redis or Valkey): a live view on a terminal, one look otherwise.
+    Top(Box<top::Args>),
     /// List the commands that clients can call, as a page of Markdown.
     Commands,
+    /// Write the completions of a shell to the standard output.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// The allocator of the binary; the libraries leave the choice to the program that embeds them.
@@ -60,11 +74,18 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Serve(args) => serve::run(*args).map(|()| true),
         Command::Demo(args) => demo::run(&args),
-        Command::Rdb(command) => rdb::run(command),
+        Command::Rdb(command) => rdb::run(*command),
         Command::Verify(args) => verify::run(&args),
+        Command::Bench(args) => bench::run(&args).map(|()| true),
+        Command::Top(args) => top::run(&args).map(|()| true),
         Command::Commands => {
             commands::run();
             Ok(true)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "replica", &mut script);
+            std::io::Write::write_all(&mut std::io::stdout(), &script).map(|()| true).map_err(Into::into)
         }
     };
     match done {
@@ -87,10 +108,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use super::*;
 
     #[test]
     fn the_arguments_make_sense() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

@@ -14,8 +14,9 @@ use crate::{Failure, runtime};
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("source").required(true).args(["master", "standalone"])))]
 pub struct Args {
-    /// The primary to follow: redis://user:password@host:port, or host:port.
-    #[arg(long, value_name = "URL")]
+    /// The primary to follow: redis://user:password@host:port, or host:port. (Other users of this machine see arguments:
+    /// prefer the variable where there is a password in it.)
+    #[arg(long, value_name = "URL", env = "REPLICA_MASTER", hide_env_values = true)]
     master: Option<String>,
     /// No primary: a writable server that replicas can follow.
     #[arg(long)]
@@ -87,6 +88,16 @@ pub struct Args {
     /// best-performance, low-latency, or four numbers: keys of a round, rounds, keys of a batch, percentage.
     #[arg(long, value_name = "PRESET", default_value = "default")]
     active_expire_cleanup: Cleanup,
+    /// Serves /metrics, /healthz, /readyz and a page that shows how it goes, without any login: host:port, or :port for
+    /// every interface.
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<String>,
+    /// How stale the data may be for /readyz to say that they are ready: seconds since the primary was heard of. Primaries
+    /// send something every 10 seconds at least.
+    #[cfg(feature = "http")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, requires = "http")]
+    ready_within: f64,
     /// Who may use DEBUG.
     #[arg(long, value_enum, default_value_t = Debug::No)]
     enable_debug_command: Debug,
@@ -145,6 +156,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
     })
 }
 
+/// Opens the HTTP port, if one is wanted.
+#[cfg(feature = "http")]
+async fn open_http(addr: Option<&String>, ready_within: f64, engine: &Arc<Engine>) -> Result<(), Failure> {
+    if let Some(addr) = addr {
+        let within = Duration::try_from_secs_f64(ready_within)?;
+        let bound = crate::http::serve(addr, Arc::clone(engine), within).await?;
+        println!("http on {bound}");
+    }
+    Ok(())
+}
+
 async fn follow(args: Args, master: String) -> Result<(), Failure> {
     let tls = replica::Address::parse(&master)?.tls;
     let mut builder = Replica::builder().master(master).listen(&args.listen).databases(args.databases);
@@ -179,6 +201,8 @@ async fn follow(args: Args, master: String) -> Result<(), Failure> {
     if let Some(addr) = replica.local_addr() {
         println!("serving on {addr}");
     }
+    #[cfg(feature = "http")]
+    open_http(args.http.as_ref(), args.ready_within, replica.engine()).await?;
     let ended = async {
         tokio::select! {
             () = stop() => {}
@@ -236,6 +260,8 @@ async fn stand_alone(args: Args) -> Result<(), Failure> {
     housekeeper::spawn(&engine)?;
     let listener = Listener::bind(Arc::clone(&engine), listen.as_str()).await?;
     println!("serving on {}", listener.local_addr());
+    #[cfg(feature = "http")]
+    open_http(args.http.as_ref(), args.ready_within, &engine).await?;
     loop {
         tokio::select! {
             () = stop() => {}

@@ -92,6 +92,11 @@ impl<V> Filter<V> {
         &self.inner
     }
 
+    /// The visitor inside, to change.
+    pub fn inner_mut(&mut self) -> &mut V {
+        &mut self.inner
+    }
+
     /// Gives the visitor inside back.
     pub fn into_inner(self) -> V {
         self.inner
@@ -105,6 +110,10 @@ impl<V> Filter<V> {
 impl<V: Visitor> Visitor for Filter<V> {
     fn header(&mut self, version: Version) {
         self.inner.header(version);
+    }
+
+    fn record(&mut self, offset: u64) {
+        self.inner.record(offset);
     }
 
     fn aux(&mut self, name: &[u8], value: &[u8]) {

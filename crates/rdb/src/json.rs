@@ -22,7 +22,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::score::print_score;
-use crate::visitor::{EntryMeta, Kind, Part, Reject, StreamId, StreamMeta, Visitor, Want};
+use crate::visitor::{EntryMeta, Kind, Part, Reject, StreamId, StreamMeta, Visitor, Want, library_name};
 
 /// Writes a JSON line for every key (see the [module](self)). Constant memory, but for what is pending in a stream's
 /// group.
@@ -330,12 +330,6 @@ impl<W: Write> Visitor for JsonLines<W> {
         self.line.extend_from_slice(b"}\n");
         self.check()
     }
-}
-
-/// The name in the first line of a library: `#!lua name=...`.
-fn library_name(code: &[u8]) -> &[u8] {
-    let line = code.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    line.split(u8::is_ascii_whitespace).find_map(|word| word.strip_prefix(b"name=")).unwrap_or_default()
 }
 
 #[inline]

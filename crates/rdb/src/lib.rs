@@ -4,7 +4,7 @@
 //! bytes in pieces of any size and in constant memory. Knows no file, no socket, no runtime and no clock.
 //!
 //! ```text
-//!  bytes --> Decoder --> Filter --> a Visitor: json::JsonLines, stat::Stat, Transcoder, yours
+//!  bytes --> Decoder --> Filter --> a Visitor: json::JsonLines, stat::Stat, Transcoder, Commands, yours
 //!              |                       |
 //!          encoding::*  lzf  crc64     '--> Encoder --> bytes
 //! ```
@@ -47,6 +47,7 @@
 //! assert_eq!(largest.1, 5000);
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
+mod commands;
 pub mod crc64;
 mod decode;
 mod encode;
@@ -57,17 +58,19 @@ mod filter;
 pub mod json;
 pub mod lzf;
 pub mod payload;
-#[cfg(feature = "json")]
 mod score;
 pub mod stat;
 mod transcode;
 mod version;
 mod visitor;
 
+pub use commands::Commands;
 pub use decode::{Decoder, Options, Progress};
 pub use encode::{EncodeError, EncodeOptions, Encoder, KeyMeta, ListNode, StreamEncoder, ValueEncoder};
 pub use error::{Error, ErrorKind};
 pub use filter::Filter;
-pub use transcode::Transcoder;
+pub use transcode::{Restores, Transcoder};
 pub use version::{Flavour, Version};
-pub use visitor::{EntryMeta, Kind, Part, Reject, StreamId, StreamIdmp, StreamMeta, Visitor, Want};
+pub use visitor::{
+    EntryMeta, Kind, Part, Reject, StreamId, StreamIdmp, StreamMeta, Visitor, Want, library_name,
+};

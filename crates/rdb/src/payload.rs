@@ -153,6 +153,14 @@ pub fn decode_functions<V: Visitor + ?Sized>(
     if decoder.functions_complete() { Ok(()) } else { Err(truncated(libraries)) }
 }
 
+/// A module's value in the version that it came in.
+pub(crate) fn encode_module(version: Version, value: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(value.len().saturating_add(11));
+    payload.push(7);
+    payload.extend_from_slice(value);
+    sealed(version, payload)
+}
+
 fn truncated(value: &[u8]) -> PayloadError {
     let kind = ErrorKind::Corrupt("the value is cut off");
     PayloadError::Value(Error { offset: value.len() as u64, key: None, kind })

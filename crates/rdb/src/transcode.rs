@@ -1,5 +1,6 @@
-//! From the decoder straight to the encoder: a dump in another version.
+//! From the decoder straight to the encoder: a dump in another version, or as RESTORE commands.
 
+use crate::commands::command;
 use crate::encode::{EncodeError, EncodeOptions, Encoder, KeyMeta, ListNode};
 use crate::encoding::Listpack;
 use crate::version::Version;
@@ -281,5 +282,128 @@ impl Value {
             producer.iids.iter().for_each(|(iid, id)| to.iid(iid, *id));
         }
         to.counters(&idmp);
+    }
+}
+
+/// Writes a dump as RESTORE commands (RESP, as `redis-cli --pipe` takes them), with values in the form of a version
+/// that the server reads: nothing is lost, but for what that version cannot say. Holds one value at a time.
+///
+/// ```
+/// use rdb::{Decoder, Restores, Version};
+///
+/// let mut commands = Restores::new(Version::REDIS_11)?;
+/// Decoder::default().feed(b"REDIS0003\xFE\0\0\x01k\x02hi\xFF", &mut commands)?;
+/// let begin = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*5\r\n$7\r\nRESTORE\r\n$1\r\nk\r\n$1\r\n0\r\n$14\r\n\0\x02hi\x0B\0";
+/// assert!(commands.take().starts_with(begin));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Restores {
+    version: Version,
+    replace: bool,
+    out: Vec<u8>,
+    selected: Option<u64>,
+    key: Vec<u8>,
+    meta: KeyMeta,
+    kind: Kind,
+    value: Value,
+    refused: Option<EncodeError>,
+}
+
+impl Restores {
+    /// Commands for servers that read values of this version.
+    ///
+    /// # Errors
+    /// [`EncodeError::Version`].
+    pub fn new(version: Version) -> Result<Self, EncodeError> {
+        crate::encode::check_version(version)?;
+        Ok(Self {
+            version,
+            replace: false,
+            out: Vec::new(),
+            selected: None,
+            key: Vec::new(),
+            meta: KeyMeta::default(),
+            kind: Kind::String,
+            value: Value::default(),
+            refused: None,
+        })
+    }
+
+    /// Takes the place of keys, and function libraries, of the same name.
+    pub fn replacing(mut self) -> Self {
+        self.replace = true;
+        self
+    }
+
+    /// Takes the bytes written since the last time.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Why the decoder was refused.
+    pub fn refused(&self) -> Option<EncodeError> {
+        self.refused
+    }
+
+    fn refuse(&mut self, error: EncodeError) -> Reject {
+        self.refused = Some(error);
+        Reject("the version to be written cannot say this")
+    }
+}
+
+impl Visitor for Restores {
+    fn function(&mut self, code: &[u8]) -> Result<(), Reject> {
+        if self.version.number < 10 {
+            return Err(self.refuse(EncodeError::Functions(self.version)));
+        }
+        if self.replace {
+            command(&mut self.out, &[b"FUNCTION", b"LOAD", b"REPLACE", code]);
+        } else {
+            command(&mut self.out, &[b"FUNCTION", b"LOAD", code]);
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, key: &[u8], meta: &EntryMeta) -> Result<Want, Reject> {
+        if matches!(meta.kind, Kind::Array | Kind::Gcra) {
+            return Err(self.refuse(EncodeError::Kind));
+        }
+        if self.selected != Some(meta.db) {
+            command(&mut self.out, &[b"SELECT", meta.db.to_string().as_bytes()]);
+            self.selected = Some(meta.db);
+        }
+        self.key.clear();
+        self.key.extend_from_slice(key);
+        self.meta = meta.into();
+        self.kind = meta.kind;
+        self.value = Value::default();
+        Ok(Want::Packed)
+    }
+
+    fn part(&mut self, part: Part<'_>) -> Result<(), Reject> {
+        self.value.take(&part, self.kind);
+        Ok(())
+    }
+
+    fn entry_end(&mut self) -> Result<(), Reject> {
+        let value = std::mem::take(&mut self.value);
+        let payload = crate::payload::encode(self.version, |to| value.put(self.kind, to));
+        let payload = payload.map_err(|error| self.refuse(error))?;
+        // 0 is no expiry at all.
+        let expire = self.meta.expire_ms.map_or(0, |ms| ms.max(1)).to_string();
+        let mut args: Vec<&[u8]> = vec![b"RESTORE", &self.key, expire.as_bytes(), &payload, b"ABSTTL"];
+        if self.replace {
+            args.push(b"REPLACE");
+        }
+        let (idle, freq) =
+            (self.meta.idle_seconds.map(|n| n.to_string()), self.meta.freq.map(|n| n.to_string()));
+        if let Some(idle) = &idle {
+            args.extend([&b"IDLETIME"[..], idle.as_bytes()]);
+        } else if let Some(freq) = &freq {
+            args.extend([&b"FREQ"[..], freq.as_bytes()]);
+        }
+        command(&mut self.out, &args);
+        Ok(())
     }
 }

@@ -43,6 +43,8 @@ pub struct EntryMeta {
     pub idle_seconds: Option<u64>,
     /// LFU counter, 0 to 255, written under an LFU policy.
     pub freq: Option<u8>,
+    /// Where its record begins in the dump, the expiry and the like before the key included.
+    pub offset: u64,
 }
 
 /// How the visitor wants the value of an entry.
@@ -225,6 +227,12 @@ pub enum Part<'a> {
     },
 }
 
+/// The name of a function library, in the first line of its source: `#!lua name=...`. Empty if there is none.
+pub fn library_name(code: &[u8]) -> &[u8] {
+    let line = code.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.split(u8::is_ascii_whitespace).find_map(|word| word.strip_prefix(b"name=")).unwrap_or_default()
+}
+
 /// A visitor's refusal of a part, with its reason; the decoder adds the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reject(pub &'static str);
@@ -239,6 +247,12 @@ pub trait Visitor {
     /// The magic has been read.
     fn header(&mut self, version: Version) {
         let _ = version;
+    }
+
+    /// A record begins at this offset of the dump: an opcode or a key. What came before it is complete. Where a dump
+    /// comes in pieces, a record may begin twice.
+    fn record(&mut self, offset: u64) {
+        let _ = offset;
     }
 
     /// An AUX field (format section 7). Unknown names are to be ignored.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use replication::{Buffered, Failures, LinkStatus, Phase, Position, Recovery};
 use resp::Value;
-use server::{Engine, FilterStatus, Listener, WarmStart};
+use server::{Engine, FilterStatus, Listener, Metrics, WarmStart};
 
 use crate::address::Address;
 use crate::builder::Builder;
@@ -229,6 +229,21 @@ impl Replica {
             filter: self.inner.engine.filter_status(),
             phase: link.phase,
         }
+    }
+
+    /// All figures at this moment; their `Display` is what Prometheus reads.
+    ///
+    /// ```no_run
+    /// # fn run(replica: &replica::Replica) {
+    /// let metrics = replica.metrics();
+    /// if metrics.value("replica_link_up", &[]) == Some(0.0) {
+    ///     eprintln!("{metrics}");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.inner.engine.metrics()
     }
 
     /// Wakes at every change of the link's state; see [`status`](Self::status).

@@ -46,6 +46,7 @@ pub use replication::{
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use resp::Value;
 pub use server::{Filter, FilterStatus, InvalidFilter, Limit, SaveError, WarmStart};
+pub use server::{Metric, MetricKind, Metrics, Recorder, Sample};
 pub use standalone::Standalone;
 pub use store::value::Kind;
 pub use store::value::stream::StreamId;

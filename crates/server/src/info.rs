@@ -453,7 +453,7 @@ fn cpu(_: &Subject<'_>, out: &mut String) -> std::fmt::Result {
 }
 
 /// Seconds of processor time of this process: system and user. The kernel counts in hundredths.
-fn cpu_seconds() -> Option<(f64, f64)> {
+pub(crate) fn cpu_seconds() -> Option<(f64, f64)> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let seconds = |i: usize| fields.get(i)?.parse::<f64>().ok().map(|ticks| ticks / 100.0);

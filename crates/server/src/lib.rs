@@ -20,6 +20,7 @@
 
 mod acl;
 mod blocked;
+mod census;
 mod changes;
 mod clients;
 mod connection;
@@ -34,6 +35,7 @@ pub mod housekeeper;
 mod info;
 mod listener;
 mod memory;
+mod metrics;
 mod notify;
 mod observed;
 mod options;
@@ -57,6 +59,7 @@ mod tracking;
 mod watch;
 
 pub use acl::UsersError;
+pub use census::{BigKey, Census, OfType, SlowCommand};
 pub use connection::memory_value;
 pub use engine::{Divergence, Engine, FilterStatus, Role, Stats, unix_ms};
 pub use evicting::Limit;
@@ -64,6 +67,7 @@ pub use filter::{Filter, InvalidFilter};
 pub use following::LinkSettings;
 pub use info::resident_bytes;
 pub use listener::Listener;
+pub use metrics::{Metric, MetricKind, Metrics, Recorder, Sample};
 pub use options::{DebugCommand, Options};
 pub use page::commands_page;
 pub use reply::RespReply;

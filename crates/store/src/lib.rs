@@ -81,7 +81,7 @@ pub use evict::Candidate;
 pub use hash::KeyHash;
 pub use keyspace::{Keyspace, MAX_DATABASES, Still};
 pub use limits::{Limits, Setting, SettingKind};
-pub use load::{Loaded, Loader};
+pub use load::{Loaded, Loader, Weigher, Weight};
 pub use lock::ShardSet;
 pub use policy::Policy;
 pub use reply::{Aggregate, Discard, Null, Recorded, Recorder, Reply};

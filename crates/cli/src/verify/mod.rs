@@ -7,9 +7,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Failure;
-use connection::Connection;
+use crate::connection::Connection;
 
-mod connection;
 mod read;
 
 /// Arguments of `replica verify`.

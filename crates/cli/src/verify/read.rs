@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use resp::Value;
 
-use super::connection::Connection;
 use crate::Failure;
+use crate::connection::Connection;
 
 /// Everything about one key.
 #[derive(Debug, PartialEq)]

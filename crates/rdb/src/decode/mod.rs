@@ -116,6 +116,8 @@ struct Entry {
     expire_ms: Option<i64>,
     idle_seconds: Option<u64>,
     freq: Option<u8>,
+    /// Where its first byte was.
+    began: Option<u64>,
     /// A copy of the key, made where its value is not handled together with it.
     key: Vec<u8>,
     has_key: bool,
@@ -407,6 +409,7 @@ impl Entry {
             expire_ms: self.expire_ms,
             idle_seconds: self.idle_seconds,
             freq: self.freq,
+            offset: self.began.unwrap_or(0),
         }
     }
 
@@ -422,6 +425,7 @@ impl Entry {
         self.expire_ms = None;
         self.idle_seconds = None;
         self.freq = None;
+        self.began = None;
         if self.has_key {
             self.has_key = false;
             trim(&mut self.key);

@@ -19,7 +19,17 @@ impl Decoder {
         visitor: &mut V,
     ) -> Read<Option<Pause>> {
         while matches!(self.state, State::Record) && self.skip == 0 {
+            let here = self.offset.saturating_add(cur.start() as u64);
             let byte = cur.u8()?;
+            visitor.record(here);
+            let before_a_key = match byte {
+                0xFC | 0xFD | 0xF8 | 0xF9 => true,
+                0xF3 => self.flavour() == Flavour::Redis,
+                byte => byte < FIRST_OPCODE,
+            };
+            if before_a_key {
+                self.entry.began.get_or_insert(here);
+            }
             if byte == 0 {
                 self.string_record(cur, visitor)?;
             } else if byte < FIRST_OPCODE {

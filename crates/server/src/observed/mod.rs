@@ -12,7 +12,7 @@ use store::{Args, Compat};
 
 pub(crate) use latency::{Event, Latency};
 pub(crate) use monitor::{Monitors, Teller, line as monitor_line};
-pub(crate) use slowlog::{Kind as LogKind, Log};
+pub(crate) use slowlog::{Kind as LogKind, Log, Logged};
 pub(crate) use tally::{Errors, Tallies, Tally};
 
 /// Everything that is remembered of commands.

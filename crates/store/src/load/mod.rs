@@ -1,6 +1,7 @@
 //! From a dump to a private data set, without a lock.
 
 mod insert;
+mod weigh;
 
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use crate::limits::Limits;
 use crate::shard::Shard;
 use crate::value::stream::StreamLoader;
 use crate::value::{Hash, List, Set, Value, Zset};
+
+pub use weigh::{Weigher, Weight};
 
 /// The contents of a keyspace, apart from any keyspace.
 #[derive(Debug, Default)]

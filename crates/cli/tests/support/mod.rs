@@ -1,0 +1,79 @@
+//! The binary as a process, and an HTTP client that is none of ours.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use testkit::Client;
+
+/// `replica serve`, killed with its handle.
+pub struct Ours {
+    child: Child,
+    pub addr: String,
+    pub http: String,
+}
+
+impl Ours {
+    /// Serves RESP and HTTP at free ports.
+    pub fn serve(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.as_mut().unwrap());
+        let mut after = |prefix: &str| {
+            let mut line = String::new();
+            lines.read_line(&mut line).unwrap();
+            line.strip_prefix(prefix).unwrap_or_else(|| panic!("it said {line:?}")).trim().to_owned()
+        };
+        let (addr, http) = (after("serving on "), after("http on "));
+        Self { child, addr, http }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.addr.as_str()).unwrap()
+    }
+
+    /// Code, head and body.
+    pub fn request(&self, method: &str, path: &str) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(&self.http).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http)
+            .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let code = head.split_whitespace().nth(1).unwrap().parse().unwrap();
+        (code, head.to_ascii_lowercase(), body.to_owned())
+    }
+
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let (code, _, body) = self.request("GET", path);
+        (code, body)
+    }
+
+    /// Until the path answers with this code; what it says then.
+    pub fn until(&self, path: &str, wanted: u16) -> String {
+        let began = Instant::now();
+        loop {
+            let (code, body) = self.get(path);
+            if code == wanted {
+                return body;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{path} still answers {code}: {body}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Ours {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

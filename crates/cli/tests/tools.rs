@@ -1,0 +1,88 @@
+//! `verify`, `bench` and `top` as scripts run them: what they print without a terminal, and how they end.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::process::{Command, Output};
+
+use support::Ours;
+use testkit::{Server, fill_every_type};
+
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_replica")).args(args).output().unwrap()
+}
+
+#[track_caller]
+fn text(args: &[&str], code: i32) -> String {
+    let output = run(args);
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {out}{err}");
+    assert!(!out.contains('\x1b') && !err.contains('\x1b'), "colours or bars without a terminal: {out}{err}");
+    out.into_owned() + &err
+}
+
+#[test]
+fn verify_ends_with_0_1_or_2() {
+    let primary = Server::R7_0.start();
+    fill_every_type(&mut primary.client(), 5, 300);
+    let ours = Ours::serve(&["--master", &primary.url()]);
+    ours.until("/readyz", 200);
+    let copy = format!("redis://{}", ours.addr);
+    let told = text(&["verify", "--master", &primary.url(), "--replica", &copy], 0);
+    assert!(told.ends_with(" compared: 0 differences\n"), "{told}");
+    let other = Server::R7_0.start();
+    other.client().call(&["SET", "only here", "1"]).ok();
+    let told = text(&["verify", "--retries", "0", "--master", &primary.url(), "--replica", &other.url()], 1);
+    assert!(told.contains("x missing in the copy") && told.contains("1 x only in the copy"), "{told}");
+    let nobody = format!("127.0.0.1:{}", testkit::free_port());
+    let told = text(&["verify", "--master", &primary.url(), "--replica", &nobody], 2);
+    assert!(told.starts_with("replica: ") && told.contains(&nobody), "{told}");
+}
+
+#[test]
+fn top_looks_once_where_there_is_no_terminal() {
+    let primary = Server::V9_1.start();
+    let mut at_primary = primary.client();
+    at_primary.call(&["MSET", "a", "1", "b", "2"]).ok();
+    let ours = Ours::serve(&["--master", &primary.url()]);
+    ours.until("/readyz", 200);
+    let mut client = ours.client();
+    client.call(&["GET", "a"]).ok();
+    drop(client);
+    let told = text(&["top", &ours.addr, "--interval", "0.1"], 0);
+    for words in ["as valkey 9.1.2", "link     up to 127.0.0.1:", "db0 2 (0 expire)", "\nget ", "stream "] {
+        assert!(told.contains(words), "{words:?} is missing: {told}");
+    }
+    // A real server as well.
+    let told = text(&["top", &primary.url(), "--interval", "0.1", "-n", "3"], 0);
+    for words in ["valkey 9.1.2  up", "role     master", "replicas 1", "db0 2 (0 expire)"] {
+        assert!(told.contains(words), "{words:?} is missing: {told}");
+    }
+    text(&["top", &format!("127.0.0.1:{}", testkit::free_port())], 2);
+}
+
+#[test]
+fn bench_measures_the_three_ways_to_read() {
+    let primary = Server::R8_2.start();
+    let mut client = primary.client();
+    for n in 0..500 {
+        client.call(&["SET", &format!("key:{n}"), "value"]).ok();
+    }
+    let short = ["--seconds", "0.1", "--connections", "2"];
+    for args in [&["bench", "--keys", "1000"][..], &["bench", "--master", &primary.url()]] {
+        let told = text(&[args, &short].concat(), 0);
+        for row in [
+            "in process, 1 thread ",
+            "copy, 2 connections ",
+            "copy, 2 connections, 16 at a time",
+            "primary, 2 conn",
+        ] {
+            let line =
+                told.lines().find(|line| line.starts_with(row)).unwrap_or_else(|| panic!("no {row}: {told}"));
+            let reads: f64 = line[44..].split_whitespace().next().unwrap().parse().unwrap();
+            assert!(reads > 0.0, "{line}");
+        }
+    }
+    let told = text(&[&["bench", "--master", &primary.url(), "--db", "3"][..], &short].concat(), 2);
+    assert!(told.contains("database 3 has no strings"), "{told}");
+}
