@@ -166,10 +166,7 @@ fn measure<T>(
     time: Duration,
     open: impl Fn(usize) -> Result<T, Failure> + Sync,
     read: impl Fn(&mut T, &mut Random, &AtomicBool) -> Result<(u64, Histogram<u32>), Failure> + Sync,
-) -> Result<Measured, Failure>
-where
-    T: Send,
-{
+) -> Result<Measured, Failure> {
     let (barrier, stop) = (Barrier::new(threads + 1), AtomicBool::new(false));
     let (mut reads, mut times) = (0, histogram()?);
     let took = std::thread::scope(|scope| {

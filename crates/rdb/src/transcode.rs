@@ -2,7 +2,7 @@
 
 use crate::commands::command;
 use crate::encode::{EncodeError, EncodeOptions, Encoder, KeyMeta, ListNode};
-use crate::encoding::Listpack;
+use crate::encoding::{Listpack, ListpackBuf};
 use crate::version::Version;
 use crate::visitor::{EntryMeta, Kind, Part, Reject, StreamId, StreamIdmp, StreamMeta, Visitor, Want};
 
@@ -146,8 +146,7 @@ impl Visitor for Transcoder {
     }
 
     fn part(&mut self, part: Part<'_>) -> Result<(), Reject> {
-        self.value.take(&part, self.kind);
-        Ok(())
+        self.value.take(&part, self.kind)
     }
 
     fn entry_end(&mut self) -> Result<(), Reject> {
@@ -158,7 +157,7 @@ impl Visitor for Transcoder {
 }
 
 impl Value {
-    fn take(&mut self, part: &Part<'_>, kind: Kind) {
+    fn take(&mut self, part: &Part<'_>, kind: Kind) -> Result<(), Reject> {
         let group = self.groups.last_mut();
         match *part {
             Part::String { bytes, .. } | Part::Module { bytes, .. } => self.bytes.extend_from_slice(bytes),
@@ -172,22 +171,15 @@ impl Value {
             Part::Listpack(list) => self.blob = Some((Blob::Listpack, list.as_bytes().to_vec())),
             Part::ListpackEx(list) => self.blob = Some((Blob::ListpackEx, list.as_bytes().to_vec())),
             Part::Intset(set) => self.blob = Some((Blob::Intset, set.as_bytes().to_vec())),
+            // The same items in the newer form; the encoder takes it apart again for readers that do not know it.
             Part::Ziplist(list) => {
-                let mut items = list.iter();
-                while let Some(item) = items.next() {
-                    let first = item.to_vec();
-                    match kind {
-                        Kind::Hash => {
-                            let value = items.next().map(|item| item.to_vec()).unwrap_or_default();
-                            self.fields.push((first, value, None));
-                        }
-                        Kind::Zset => {
-                            let score = items.next().map(|item| item.to_vec()).unwrap_or_default();
-                            let score = crate::decode::parse_score(&score).unwrap_or_default();
-                            self.members.push((first, score));
-                        }
-                        _ => self.elements.push(first),
-                    }
+                let mut packed = ListpackBuf::with_capacity(list.as_bytes().len());
+                if list.iter().try_for_each(|item| packed.push_item(item)).is_err() {
+                    return Err(Reject("a ziplist too large to become a listpack"));
+                }
+                match kind {
+                    Kind::List => self.nodes.push((false, packed.into_bytes())),
+                    _ => self.blob = Some((Blob::Listpack, packed.into_bytes())),
                 }
             }
             Part::Zipmap(map) => {
@@ -221,6 +213,7 @@ impl Value {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn put(self, kind: Kind, to: crate::ValueEncoder<'_>) -> Result<(), EncodeError> {
@@ -382,8 +375,7 @@ impl Visitor for Restores {
     }
 
     fn part(&mut self, part: Part<'_>) -> Result<(), Reject> {
-        self.value.take(&part, self.kind);
-        Ok(())
+        self.value.take(&part, self.kind)
     }
 
     fn entry_end(&mut self) -> Result<(), Reject> {

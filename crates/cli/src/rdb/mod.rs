@@ -56,7 +56,7 @@ pub fn run(command: Command) -> Result<bool, Failure> {
                 }
                 result => result?,
             }
-            json.into_inner().finish()?.flush()?;
+            told(json.into_inner().finish().and_then(|mut to| to.flush()))?;
             Ok(true)
         }
         Command::Check(args) => match args.file.read(&mut args.select.around(Nothing), true) {
@@ -84,7 +84,12 @@ pub fn run(command: Command) -> Result<bool, Failure> {
 
 /// Prints; whoever has stopped reading has seen enough.
 fn print(text: &str) -> Result<(), Failure> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    told(io::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// What became of an output: that nobody reads it any more is no error.
+fn told(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use testkit::Client;
 
 /// `replica serve`, killed with its handle.
-pub struct Ours {
+pub(crate) struct Ours {
     child: Child,
-    pub addr: String,
-    pub http: String,
+    pub(crate) addr: String,
+    pub(crate) http: String,
 }
 
 impl Ours {
     /// Serves RESP and HTTP at free ports.
-    pub fn serve(args: &[&str]) -> Self {
+    pub(crate) fn serve(args: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
             .args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
             .args(args)
@@ -35,12 +35,12 @@ impl Ours {
         Self { child, addr, http }
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(self.addr.as_str()).unwrap()
     }
 
     /// Code, head and body.
-    pub fn request(&self, method: &str, path: &str) -> (u16, String, String) {
+    pub(crate) fn request(&self, method: &str, path: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.http).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http)
@@ -52,13 +52,13 @@ impl Ours {
         (code, head.to_ascii_lowercase(), body.to_owned())
     }
 
-    pub fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let (code, _, body) = self.request("GET", path);
         (code, body)
     }
 
     /// Until the path answers with this code; what it says then.
-    pub fn until(&self, path: &str, wanted: u16) -> String {
+    pub(crate) fn until(&self, path: &str, wanted: u16) -> String {
         let began = Instant::now();
         loop {
             let (code, body) = self.get(path);

@@ -102,7 +102,11 @@ impl Building {
     pub(crate) fn finish(self, limits: &Limits) -> Option<Value> {
         Some(match self {
             Self::Nothing => return None,
-            Self::String { bytes } => Value::Raw(Arc::new(bytes)),
+            Self::String { mut bytes } => {
+                // It came in pieces, and grew by doubling.
+                bytes.shrink_to_fit();
+                Value::Raw(Arc::new(bytes))
+            }
             Self::List(v) => Value::List(v),
             Self::Set(v) => Value::Set(v),
             Self::Zset(mut v) => {

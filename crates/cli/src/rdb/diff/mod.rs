@@ -110,12 +110,7 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
     let total: u64 = counts.values().sum();
     let words: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
     let words = if words.is_empty() { "no difference".to_owned() } else { words.join(", ") };
-    let told = writeln!(to, "{equal} equal, {words}").and_then(|()| to.flush());
-    if let Err(error) = told
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        return Err(error.into());
-    }
+    super::told(writeln!(to, "{equal} equal, {words}").and_then(|()| to.flush()))?;
     Ok(total == 0)
 }
 
