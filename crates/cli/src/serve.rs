@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use replica::Replica;
-use server::{Close, DebugCommand, Engine, Limit, Listener, Options, Role, housekeeper};
+use server::{Close, DebugCommand, Engine, Limit, Listener, Options, Role, Writes, WritesAs, housekeeper};
 use store::{Cleanup, Compat, Policy};
 
 use crate::{Failure, runtime};
@@ -65,6 +65,13 @@ pub struct Args {
     /// Lets Sentinels tell clients of this replica.
     #[arg(long)]
     replica_announced: bool,
+    /// What a replica does with the writes of clients: reject, forward (to the primary), or forward-and-wait (until
+    /// the effect can be read here).
+    #[arg(long, value_name = "CHOICE", default_value = "reject", value_parser = writes, requires = "master")]
+    replica_writes: Writes,
+    /// Under which name forwarded writes run on the primary: client (with what it gave to AUTH here), or link.
+    #[arg(long, value_name = "NAME", default_value = "client", value_parser = writes_as, requires = "master")]
+    replica_writes_as: WritesAs,
     /// How many databases SELECT offers; grows if the primary uses more.
     #[arg(long, default_value_t = 16)]
     databases: u32,
@@ -146,6 +153,14 @@ fn limit(text: &str) -> Result<Limit, String> {
     Limit::named(text.as_bytes()).ok_or_else(|| "report, stop or evict-lru".to_owned())
 }
 
+fn writes(text: &str) -> Result<Writes, String> {
+    Writes::named(text.as_bytes()).ok_or_else(|| "reject, forward or forward-and-wait".to_owned())
+}
+
+fn writes_as(text: &str) -> Result<WritesAs, String> {
+    WritesAs::named(text.as_bytes()).ok_or_else(|| "client or link".to_owned())
+}
+
 /// Runs until it is told to stop.
 pub fn run(args: Args) -> Result<(), Failure> {
     runtime()?.block_on(async {
@@ -180,6 +195,7 @@ async fn follow(args: Args, master: String) -> Result<(), Failure> {
         builder = builder.compat(compat);
     }
     builder = builder.priority(args.replica_priority).announced(args.replica_announced);
+    builder = builder.writes(args.replica_writes).writes_as(args.replica_writes_as);
     builder = builder.filter(args.filter.build()?);
     builder = builder.max_memory(args.maxmemory).on_memory_limit(args.replica_memory_limit);
     builder = builder.cleanup(args.active_expire_cleanup);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use replication::{Backoff, Credentials, DriverConfig};
-use server::{Engine, Filter, Limit, Listener, Options, Role, housekeeper};
+use server::{Engine, Filter, Limit, Listener, Options, Role, Writes, WritesAs, housekeeper};
 use store::{Cleanup, Compat};
 
 use crate::address::Address;
@@ -30,6 +30,8 @@ pub struct Builder {
     filter: Filter,
     persist: Option<PathBuf>,
     persist_every: Option<Duration>,
+    writes: Writes,
+    writes_as: WritesAs,
     max_memory: u64,
     memory_limit: Limit,
     reclaim_expired: Option<Duration>,
@@ -53,6 +55,8 @@ impl Default for Builder {
             filter: Filter::new(),
             persist: None,
             persist_every: Some(Duration::from_secs(60)),
+            writes: Writes::default(),
+            writes_as: WritesAs::default(),
             max_memory: 0,
             memory_limit: Limit::default(),
             reclaim_expired: None,
@@ -244,6 +248,20 @@ impl Builder {
         self
     }
 
+    /// What happens to the writes of RESP clients: refused, which is the default, or passed on to the primary.
+    #[must_use]
+    pub fn writes(mut self, writes: Writes) -> Self {
+        self.writes = writes;
+        self
+    }
+
+    /// Under which name they run there. Default: the client's own.
+    #[must_use]
+    pub fn writes_as(mut self, name: WritesAs) -> Self {
+        self.writes_as = name;
+        self
+    }
+
     /// Bytes that the data may take; see [`on_memory_limit`](Self::on_memory_limit) for what happens then. Default 0:
     /// no limit.
     #[must_use]
@@ -333,6 +351,8 @@ impl Builder {
         engine.change_link_settings(|settings| {
             settings.priority = self.priority;
             settings.announced = self.announced;
+            settings.writes = self.writes;
+            settings.writes_as = self.writes_as;
             settings.announce_port = self.announce_port;
             settings.announce_ip.clone_from(&self.link.link.ip_address);
         });

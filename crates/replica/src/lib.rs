@@ -45,8 +45,10 @@ pub use replication::{
 #[cfg(feature = "tls")]
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use resp::Value;
-pub use server::{Filter, FilterStatus, InvalidFilter, Limit, SaveError, WarmStart};
-pub use server::{Metric, MetricKind, Metrics, Recorder, Sample};
+pub use server::{
+    Filter, FilterStatus, InvalidFilter, Limit, Metric, MetricKind, Metrics, Recorder, Sample, SaveError,
+    UpstreamError, WarmStart, Writes, WritesAs,
+};
 pub use standalone::Standalone;
 pub use store::value::Kind;
 pub use store::value::stream::StreamId;

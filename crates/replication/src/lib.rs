@@ -60,7 +60,10 @@ mod writer;
 pub use backlog::Backlog;
 #[cfg(feature = "tls")]
 pub use driver::tls::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
-pub use driver::{Backoff, Buffered, Driver, DriverConfig, Handle, LinkStatus, Phase};
+pub use driver::{
+    Backoff, Buffered, Driver, DriverConfig, Handle, Incoming, LinkStatus, Outgoing, Phase, Transport,
+    connect,
+};
 pub use error::{Doing, FailureKind, Failures, LinkError, Recovery};
 pub use feed::{Feed, FeedError, FeedEvent, FeedOptions, FeedState, Filter, Replica};
 pub use handshake::Step;

@@ -43,10 +43,3 @@ impl Limits {
         Self { elements: u32::MAX as u64, line_len: 1 << 20, depth: 128, ..Self::stream() }
     }
 }
-
-impl Default for Limits {
-    /// [`Limits::requests`].
-    fn default() -> Self {
-        Self::requests()
-    }
-}

@@ -186,6 +186,7 @@ pub struct Engine {
     pub(crate) replicas: DashMap<u64, crate::feeding::AttachedReplica>,
     pub(crate) link: RwLock<Option<watch::Receiver<LinkStatus>>>,
     pub(crate) following: crate::following::Following,
+    pub(crate) upstream: crate::upstream::Upstream,
     pub(crate) sieve: crate::filter::Sieve,
     pub(crate) serving: RwLock<crate::serving::Serving>,
     pub(crate) syncs: crate::syncing::Syncs,
@@ -244,6 +245,7 @@ impl Engine {
             replicas: DashMap::new(),
             link: RwLock::new(None),
             following: crate::following::Following::default(),
+            upstream: crate::upstream::Upstream::default(),
             sieve: crate::filter::Sieve::new(options.filter.clone()),
             serving: RwLock::new(crate::serving::Serving::new(&options)),
             syncs: crate::syncing::Syncs::default(),
@@ -495,7 +497,7 @@ impl Engine {
         session.protocol = Protocol::Resp3;
         let mut bytes = Vec::new();
         session.execute(args, &mut bytes);
-        let mut decoder = ValueDecoder::new(Limits::default());
+        let mut decoder = ValueDecoder::new(Limits::replies());
         decoder.feed(&bytes);
         match decoder.next() {
             Ok(Some(Value::Error(line))) => Err(CommandError::Raw(line.as_ref().into())),

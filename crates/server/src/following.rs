@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::engine::{Engine, Role};
 use crate::target::EngineTarget;
+use crate::upstream::{Writes, WritesAs};
 
 /// The link of an engine.
 #[derive(Debug, Default)]
@@ -52,6 +53,10 @@ pub struct LinkSettings {
     pub announce_port: u16,
     /// `replica-serve-stale-data`: whether clients may read while the link is down.
     pub serve_stale: bool,
+    /// `replica-writes`: what happens to the writes of clients.
+    pub writes: Writes,
+    /// `replica-writes-as`: under which name they run on the primary.
+    pub writes_as: WritesAs,
     /// `masteruser`.
     pub user: Option<String>,
     /// `masterauth`.
@@ -66,6 +71,8 @@ impl Default for LinkSettings {
             announce_ip: None,
             announce_port: 0,
             serve_stale: true,
+            writes: Writes::default(),
+            writes_as: WritesAs::default(),
             user: None,
             password: None,
         }
@@ -87,6 +94,8 @@ impl LinkSettings {
             ("slave-announce-port", self.announce_port.to_string()),
             ("replica-serve-stale-data", yes(self.serve_stale)),
             ("slave-serve-stale-data", yes(self.serve_stale)),
+            ("replica-writes", self.writes.name().to_owned()),
+            ("replica-writes-as", self.writes_as.name().to_owned()),
             ("masteruser", text(&self.user)),
             ("masterauth", text(&self.password)),
         ]
@@ -123,6 +132,12 @@ impl LinkSettings {
                     .map(|n| self.announce_port = u16::try_from(n).unwrap_or(0))
             }
             "replica-serve-stale-data" | "slave-serve-stale-data" => yes().map(|b| self.serve_stale = b),
+            "replica-writes" => Writes::named(value)
+                .map(|writes| self.writes = writes)
+                .ok_or("argument(s) must be one of the following: reject, forward, forward-and-wait"),
+            "replica-writes-as" => WritesAs::named(value)
+                .map(|name| self.writes_as = name)
+                .ok_or("argument(s) must be one of the following: client, link"),
             "masteruser" => {
                 self.user = text();
                 Ok(())
@@ -266,7 +281,7 @@ impl Engine {
     }
 
     /// The pattern, filled in for one primary.
-    fn link_config(&self, host: &str, port: u16) -> DriverConfig {
+    pub(crate) fn link_config(&self, host: &str, port: u16) -> DriverConfig {
         let mut config = self.following.template.lock().clone().unwrap_or_else(|| {
             let mut config = DriverConfig::new(host, port);
             config.link.listening_port = self.options.port;

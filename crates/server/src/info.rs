@@ -349,6 +349,13 @@ fn replication(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     } else {
         line!(out, "role:master");
     }
+    if let Some(writes) = engine.forwards() {
+        let upstream = &engine.upstream;
+        line!(out, "replica_writes:{}", writes.name());
+        line!(out, "replica_writes_forwarded:{}", upstream.forwarded.load(Ordering::Relaxed));
+        line!(out, "replica_writes_failed:{}", upstream.failed.load(Ordering::Relaxed));
+        line!(out, "replica_writes_unseen:{}", upstream.unseen.load(Ordering::Relaxed));
+    }
     line!(out, "connected_slaves:{}", engine.replicas.len());
     let mut replicas: Vec<_> = engine.replicas.iter().map(|r| (*r.key(), r.value().clone())).collect();
     replicas.sort_by_key(|(id, _)| *id);

@@ -56,6 +56,7 @@ mod stopping;
 mod syncing;
 mod target;
 mod tracking;
+mod upstream;
 mod watch;
 
 pub use acl::UsersError;
@@ -74,3 +75,4 @@ pub use reply::RespReply;
 pub use saving::{LoadError, SaveError, WarmStart, parse_points as parse_save_points};
 pub use stopping::{Close, CloseError};
 pub use target::EngineTarget;
+pub use upstream::{UpstreamError, Writes, WritesAs};

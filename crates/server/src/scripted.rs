@@ -55,7 +55,7 @@ pub(crate) fn call(
         reply.error(&error);
     }
     *db = session.db;
-    let mut decoder = ValueDecoder::new(Limits::default());
+    let mut decoder = ValueDecoder::new(Limits::replies());
     decoder.feed(&bytes);
     match decoder.next() {
         Ok(Some(value)) => retell(&value, out),

@@ -206,7 +206,7 @@ impl From<lua::Error> for Refused {
 }
 
 /// What the script says about itself.
-fn flags(engine: &Engine, which: Which<'_>) -> Result<lua::Flags, lua::Error> {
+pub(crate) fn flags(engine: &Engine, which: Which<'_>) -> Result<lua::Flags, lua::Error> {
     let known = engine.scripts.known();
     match which {
         Which::Function(name) => {

@@ -25,6 +25,7 @@ use crate::outbox::Outbox;
 use crate::pubsub::Subscriptions;
 use crate::reply::RespReply;
 use crate::tracking::{self, Mode, Tracked};
+use crate::upstream::{Login, Pinned};
 use crate::watch::Watch;
 
 /// What the connection does after a request.
@@ -62,6 +63,10 @@ pub(crate) struct Session {
     pub(crate) feed: Option<Box<Feed>>,
     pub(crate) transaction: Option<Transaction>,
     pub(crate) watch: Option<Watch>,
+    /// Where the primary watches for it.
+    pub(crate) pinned: Option<Pinned>,
+    /// What it has given to AUTH, for a primary that is to know it.
+    pub(crate) login: Login,
     /// Memory as it was before a transaction took its locks.
     usage: Option<Usage>,
     /// CLIENT NO-TOUCH: reading is no use of a key.
@@ -181,7 +186,7 @@ impl Found {
             )
     }
 
-    fn is_write(&self) -> bool {
+    pub(crate) fn is_write(&self) -> bool {
         matches!(self, Self::Data(row) if row.is_write())
     }
 }
@@ -201,6 +206,8 @@ impl Session {
             feed: None,
             transaction: None,
             watch: None,
+            pinned: None,
+            login: Login::default(),
             usage: None,
             no_touch: false,
             outbox,
@@ -320,7 +327,8 @@ impl Session {
         let found = match self.admit(args, false) {
             Ok(found) => found,
             Err(Refused { error, name, .. }) if args.is(0, "exec") => {
-                (self.transaction, self.watch) = (None, None);
+                self.transaction = None;
+                self.forget_watch();
                 let why = error.bytes();
                 let why = why.strip_prefix(b"ERR ").unwrap_or(&why);
                 let text = [b"EXECABORT Transaction discarded because of: ", why].concat();
@@ -346,6 +354,12 @@ impl Session {
             }
             _ => {
                 let (name, ran) = (found.name(), true);
+                if let Some(writes) = self.engine.forwards()
+                    && self.is_for_primary(&found, args)
+                {
+                    self.forward(writes, &found, args);
+                    return Ok(Some(name));
+                }
                 let result = self.run(&found, args, out, &mut Ground::Free);
                 result.map(|()| Some(name)).map_err(|error| Refused { name, ran, error })
             }
@@ -396,7 +410,7 @@ impl Session {
         };
         if found.name() == "exec" && !transaction.broken && transaction.queued.iter().any(needs_room) {
             self.transaction = None;
-            self.watch = None;
+            self.forget_watch();
             return Err(CommandError::Coded(
                 format!("EXECABORT Transaction discarded because of: {OOM}").into(),
             ));
@@ -423,7 +437,7 @@ impl Session {
             });
         }
         self.check_permissions(found.name(), args, executes)?;
-        if found.is_write() && !self.engine.is_writable() {
+        if found.is_write() && !self.engine.is_writable() && self.engine.forwards().is_none() {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));
         }
         if self.protocol == Protocol::Resp2 && self.is_listening() && !found.is_for_listeners() {
@@ -615,6 +629,7 @@ impl Session {
 
     /// Is who everybody is at first; whether that needs no password.
     pub(crate) fn become_default(&mut self) -> bool {
+        self.login = Login::default();
         self.become_user(self.engine.acl.default_user());
         self.user.is_open()
     }
@@ -691,6 +706,8 @@ impl Session {
             return Err(CommandError::err("EXEC without MULTI"));
         };
         let watched = self.watch.take();
+        // Dropped on every way out but one.
+        let pinned = self.pinned.take();
         if transaction.broken {
             return Err(CommandError::coded("EXECABORT Transaction discarded because of previous errors."));
         }
@@ -700,6 +717,9 @@ impl Session {
         }
         let queued: Vec<SmallVec<[&[u8]; 8]>> =
             transaction.queued.iter().map(|parts| parts.iter().map(AsRef::as_ref).collect()).collect();
+        if self.forward_transaction(&queued, pinned)? {
+            return Ok(());
+        }
         let engine = Arc::clone(&self.engine);
         let begin = |out: &mut RespReply<'_>| {
             store::Reply::aggregate(out, store::Aggregate::Array, queued.len());

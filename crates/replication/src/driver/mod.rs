@@ -29,3 +29,4 @@ pub use backoff::Backoff;
 pub use config::DriverConfig;
 pub use handle::{Driver, Handle};
 pub use status::{Buffered, LinkStatus, Phase};
+pub use transport::{Incoming, Outgoing, Transport, connect};

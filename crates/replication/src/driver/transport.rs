@@ -7,18 +7,31 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-pub(crate) type Incoming = Box<dyn AsyncRead + Send + Unpin>;
-pub(crate) type Outgoing = Box<dyn AsyncWrite + Send + Unpin>;
+/// What comes from the primary.
+pub type Incoming = Box<dyn AsyncRead + Send + Unpin>;
+/// What goes to it.
+pub type Outgoing = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// Both directions of a connection.
-pub(crate) struct Transport {
-    pub(crate) incoming: Incoming,
-    pub(crate) outgoing: Outgoing,
+pub struct Transport {
+    /// What comes from the primary.
+    pub incoming: Incoming,
+    /// What goes to it.
+    pub outgoing: Outgoing,
+}
+
+impl std::fmt::Debug for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Transport")
+    }
 }
 
 /// Resolves the primary's name, connects to the first of its addresses that answers, and agrees on TLS if
 /// that is wanted.
-pub(crate) async fn connect(config: &DriverConfig) -> Result<Transport, LinkError> {
+///
+/// # Errors
+/// None of them answers in time, or no agreement on TLS.
+pub async fn connect(config: &DriverConfig) -> Result<Transport, LinkError> {
     let address: Arc<str> = format!("{}:{}", config.host, config.port).into();
     let unreachable =
         |reason: String| LinkError::Unreachable { address: Arc::clone(&address), reason: reason.into() };

@@ -7,6 +7,7 @@ use store::{Args, CommandError, CommandResult, Family, Reply};
 use super::{CONTROLS_TRANSACTION, NO_AUTH, rows};
 use crate::reply::RespReply;
 use crate::session::{After, Ground, Session};
+use crate::upstream::Login;
 
 rows! { "connection";
     /// Authenticates the connection.
@@ -28,11 +29,14 @@ rows! { "connection";
 const WRONGPASS: CommandError =
     CommandError::coded("WRONGPASS invalid username-password pair or user is disabled.");
 
-fn log_in(session: &mut Session, user: &[u8], password: &[u8]) -> CommandResult {
+/// `words`: the user, if it was named, and the password.
+fn log_in(session: &mut Session, user: &[u8], words: &[&[u8]]) -> CommandResult {
+    let password = words.last().copied().unwrap_or_default();
     match session.engine.acl.get(user).filter(|user| user.enabled && user.has_password(password)) {
         Some(user) => {
             session.become_user(user);
             session.authenticated = true;
+            session.login = Login::new(words);
             Ok(())
         }
         None => {
@@ -54,8 +58,8 @@ fn auth(
                 "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
             ));
         }
-        2 => log_in(session, b"default", args.at(1))?,
-        3 => log_in(session, args.at(1), args.at(2))?,
+        2 => log_in(session, b"default", &[args.at(1)])?,
+        3 => log_in(session, args.at(1), &[args.at(1), args.at(2)])?,
         _ => return Err(CommandError::Syntax),
     }
     out.simple("OK");
@@ -104,7 +108,7 @@ fn reset(
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     session.transaction = None;
-    session.watch = None;
+    session.forget_watch();
     session.db = 0;
     session.speak(Protocol::Resp2);
     session.forget_subscriptions();
@@ -150,7 +154,7 @@ fn hello(
     let (mut i, mut name) = (2, None);
     while i < args.len() {
         if args.is(i, "auth") && i + 2 < args.len() {
-            log_in(session, args.at(i + 1), args.at(i + 2))?;
+            log_in(session, args.at(i + 1), &[args.at(i + 1), args.at(i + 2)])?;
             i += 3;
         } else if args.is(i, "setname") && i + 1 < args.len() {
             name = Some(super::client::checked_name(args.at(i + 1))?);

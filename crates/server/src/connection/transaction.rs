@@ -53,7 +53,7 @@ fn discard(
     if session.transaction.take().is_none() {
         return Err(CommandError::err("DISCARD without MULTI"));
     }
-    session.watch = None;
+    session.forget_watch();
     ok(out)
 }
 
@@ -71,7 +71,7 @@ fn watch(
     for key in args.from(1) {
         watchers.add(watch, session.db, key);
     }
-    ok(out)
+    if session.forward_watch(args) { Ok(()) } else { ok(out) }
 }
 
 fn unwatch(
@@ -80,6 +80,6 @@ fn unwatch(
     out: &mut RespReply<'_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    session.watch = None;
+    session.forget_watch();
     ok(out)
 }
