@@ -1,56 +1,53 @@
 //! The stream, process beside process: how fast `replica serve` and Valkey 9.1.2 apply it, and how far
 //! behind a replica is while its primary takes 100 000 writes a second.
 //!
-//! `cargo bench -p replica-benches --bench follow` prints wall and processor seconds with their ratios, then
-//! the lag. `WRITES` (default 2000000), `ROUNDS` (default 3) and `LAG_SECONDS` (default 5) are environment
+//! `cargo bench -p replica-benches --bench follow` prints wall and processor seconds with their ratios, also of a
+//! replica that feeds two others, then the lag (`-- speed` and `-- lag` do one of them). `WRITES` (default 2000000), `ROUNDS` (default 3) and `LAG_SECONDS` (default 5) are environment
 //! variables. The same bytes come from a scripted primary for both, so that nothing of a primary is measured.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
+use measure::{Process, binary, median, number, wants};
 use testkit::{Server, cpu_time_of};
 
-fn number(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+#[global_allocator]
+static ALLOCATOR: measure::Allocator = measure::Allocator;
+
+fn start_ours(binary: &Path, port: u16) -> Process {
+    Process::ours(binary, &["--master", &format!("redis://127.0.0.1:{port}")])
 }
 
-/// Builds the binary as users do, and says where it is.
-fn binary() -> PathBuf {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let built = Command::new(cargo).args(["build", "--release", "-p", "replica-cli"]).status();
-    assert!(built.is_ok_and(|status| status.success()), "the binary does not build");
-    let here = std::env::current_exe().expect("a bench has a path");
-    here.ancestors().nth(2).expect("target/release/deps/bench").join("replica")
-}
-
-struct Ours(Child);
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start_ours(binary: &PathBuf, port: u16) -> Ours {
-    let master = format!("redis://127.0.0.1:{port}");
-    let mut child = Command::new(binary)
-        .args(["serve", "--master", &master, "--listen", "127.0.0.1:0"])
-        .env("RUST_LOG", "warn")
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped above"))
-        .read_line(&mut line)
-        .expect("it says where it serves");
-    Ours(child)
+/// A replica of `server` that asks for everything, reads what comes and says each second how far it is.
+fn sub_replica(server: &Process) {
+    let mut socket = TcpStream::connect(server.address()).expect("it listens");
+    let mut acks = socket.try_clone().expect("a socket");
+    socket.write_all(b"REPLCONF capa eof capa psync2\r\nPSYNC ? -1\r\n").expect("it reads");
+    let mut chunk = vec![0; 1 << 18];
+    // +OK, the header and the small dump are few bytes: what is acknowledged is near enough.
+    let read = Arc::new(AtomicU64::new(0));
+    let so_far = Arc::clone(&read);
+    spawn(move || {
+        while let Ok(n) = socket.read(&mut chunk)
+            && n > 0
+        {
+            read.fetch_add(n as u64, Ordering::Relaxed);
+        }
+    });
+    spawn(move || {
+        loop {
+            sleep(Duration::from_secs(1));
+            let ack = format!("REPLCONF ACK {}\r\n", so_far.load(Ordering::Relaxed).saturating_sub(500));
+            if acks.write_all(ack.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 /// So many SETs over as many keys, as the stream carries them.
@@ -68,7 +65,7 @@ fn stream(writes: usize) -> Vec<u8> {
 
 /// Greets a replica, gives it an empty data set and the stream, and answers how long it took until it
 /// acknowledged the end, with the processor time of the process `pid` meanwhile.
-fn feed(listener: &TcpListener, pid: u32, stream: &[u8]) -> (Duration, Duration) {
+fn feed(listener: &TcpListener, pid: u32, stream: &[u8], synced: impl FnOnce()) -> (Duration, Duration) {
     let (mut socket, _) = listener.accept().expect("a replica comes");
     socket.set_nodelay(true).expect("a socket");
     let mut reader = BufReader::new(socket.try_clone().expect("a socket"));
@@ -86,6 +83,9 @@ fn feed(listener: &TcpListener, pid: u32, stream: &[u8]) -> (Duration, Duration)
     socket.write_all(&[head.as_bytes(), dump].concat()).expect("it reads");
     // The first ACK: the data set is there.
     while request(&mut reader).get(1).is_none_or(|word| word != "ACK") {}
+    synced();
+    // Whatever it does about that is done by then.
+    sleep(Duration::from_millis(300));
     let (begun, cpu) = (Instant::now(), cpu_time_of(pid).expect("it runs"));
     let end = stream.len() as u64;
     std::thread::scope(|scope| {
@@ -131,40 +131,41 @@ fn request(reader: &mut BufReader<TcpStream>) -> Vec<String> {
     }
 }
 
-fn median(mut values: Vec<Duration>) -> f64 {
-    values.sort();
-    values[values.len() / 2].as_secs_f64()
-}
-
-fn speed(writes: usize, rounds: usize) {
-    let binary = binary();
+fn speed(binary: &Path, writes: usize, rounds: usize) {
     let stream = stream(writes);
-    let mut ours = (Vec::new(), Vec::new());
-    let mut theirs = (Vec::new(), Vec::new());
+    let mut all: [(Vec<f64>, Vec<f64>); 3] = Default::default();
     for _ in 0..rounds {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("bound").port();
-        let valkey = Server::V9_1.start();
-        valkey.client().call(&["REPLICAOF", "127.0.0.1", &port.to_string()]);
-        let (wall, cpu) = feed(&listener, valkey.pid(), &stream);
-        theirs.0.push(wall);
-        theirs.1.push(cpu);
-        drop(valkey);
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let replica = start_ours(&binary, listener.local_addr().expect("bound").port());
-        let (wall, cpu) = feed(&listener, replica.0.id(), &stream);
-        ours.0.push(wall);
-        ours.1.push(cpu);
+        for (who, (walls, cpus)) in all.iter_mut().enumerate() {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let port = listener.local_addr().expect("bound").port();
+            let (wall, cpu) = if who == 0 {
+                let valkey = Server::V9_1.start();
+                valkey.client().call(&["REPLICAOF", "127.0.0.1", &port.to_string()]);
+                feed(&listener, valkey.pid(), &stream, || ())
+            } else {
+                let ours = start_ours(binary, port);
+                let subs = if who == 1 { 0 } else { 2 };
+                feed(&listener, ours.pid(), &stream, || (0..subs).for_each(|_| sub_replica(&ours)))
+            };
+            walls.push(wall.as_secs_f64());
+            cpus.push(cpu.as_secs_f64());
+        }
     }
-    let (wall, cpu) = (median(ours.0), median(ours.1));
-    let (their_wall, their_cpu) = (median(theirs.0), median(theirs.1));
+    let [(their_wall, their_cpu), (wall, cpu), (fed_wall, fed_cpu)] =
+        all.map(|(walls, cpus)| (median(walls), median(cpus)));
     println!("{writes} SETs of the stream, median of {rounds} rounds");
-    println!(
-        "replica serve  {wall:.3} s wall  {cpu:.3} s processor  ({:.0} ns a command)",
-        cpu * 1e9 / writes as f64
-    );
     println!("Valkey 9.1.2   {their_wall:.3} s wall  {their_cpu:.3} s processor");
-    println!("ours: {:.2} of the wall time, {:.2} of the processor time", wall / their_wall, cpu / their_cpu);
+    println!(
+        "replica serve  {wall:.3} s wall  {cpu:.3} s processor  ({:.0} ns a command): {:.2} of the wall time, {:.2} of the processor time",
+        cpu * 1e9 / writes as f64,
+        wall / their_wall,
+        cpu / their_cpu
+    );
+    println!(
+        "the same while it feeds two  {fed_wall:.3} s wall  {fed_cpu:.3} s processor: {:.2} and {:.2} of itself without",
+        fed_wall / wall,
+        fed_cpu / cpu
+    );
 }
 
 /// Writes at a steady pace; the last write of each millisecond is a probe. How long after the primary's
@@ -234,6 +235,10 @@ fn lag(seconds: usize) {
 }
 
 fn main() {
-    speed(number("WRITES", 2_000_000), number("ROUNDS", 3));
-    lag(number("LAG_SECONDS", 5));
+    if wants("speed") {
+        speed(&binary(), number("WRITES", 2_000_000), number("ROUNDS", 3));
+    }
+    if wants("lag") {
+        lag(number("LAG_SECONDS", 5));
+    }
 }

@@ -3,50 +3,11 @@
 //! `cargo bench -p replica-benches --bench full_sync` prints seconds, resident megabytes and their ratios.
 //! `KEYS` (default 1000000) and `ROUNDS` (default 3) are environment variables.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use testkit::{Client, Running, Server, fill_every_type, rss_bytes_of};
-
-fn number(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// Builds the binary as users do, and says where it is.
-fn binary() -> PathBuf {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let built = Command::new(cargo).args(["build", "--release", "-p", "replica-cli"]).status();
-    assert!(built.is_ok_and(|status| status.success()), "the binary does not build");
-    let here = std::env::current_exe().expect("a bench has a path");
-    here.ancestors().nth(2).expect("target/release/deps/bench").join("replica")
-}
-
-struct Ours(Child, String);
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start_ours(binary: &PathBuf, primary: &Running) -> Ours {
-    let master = format!("redis://127.0.0.1:{}", primary.port());
-    let mut child = Command::new(binary)
-        .args(["serve", "--master", &master, "--listen", "127.0.0.1:0"])
-        .env("RUST_LOG", "warn")
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut line = String::new();
-    let out = child.stdout.take().expect("piped above");
-    BufReader::new(out).read_line(&mut line).expect("it says where it serves");
-    let address = line.trim().rsplit(' ').next().unwrap_or_default().to_owned();
-    Ours(child, address)
-}
+use measure::{Process, binary, median, number};
+use testkit::{Client, Server, fill_every_type};
 
 /// Waits for the link to be up, and answers when that was.
 fn synced(client: &mut Client) -> Instant {
@@ -57,11 +18,6 @@ fn synced(client: &mut Client) -> Instant {
         }
         sleep(Duration::from_millis(2));
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn main() {
@@ -82,10 +38,10 @@ fn main() {
             results.push((time, valkey.rss_bytes() as f64 / 1e6));
         }
         let begun = Instant::now();
-        let process = start_ours(&binary, &primary);
-        let mut client = Client::connect(process.1.as_str()).expect("it listens");
+        let process = Process::ours(&binary, &["--master", primary.url().as_str()]);
+        let mut client = Client::connect(process.address()).expect("it listens");
         let time = synced(&mut client).duration_since(begun).as_secs_f64();
-        ours.push((time, rss_bytes_of(process.0.id()).unwrap_or(0) as f64 / 1e6));
+        ours.push((time, process.resident() as f64 / 1e6));
     }
     let middle = |all: &[(f64, f64)]| {
         (median(all.iter().map(|x| x.0).collect()), median(all.iter().map(|x| x.1).collect()))

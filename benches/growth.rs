@@ -11,7 +11,7 @@ use std::time::Instant;
 use store::{Expiry, Keyspace, ShardSet, Viewer};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: measure::Allocator = measure::Allocator;
 
 /// Times in nanoseconds, counted by powers of the eighth root of two.
 struct Times {

@@ -1,1 +1,136 @@
-//! Benchmarks live beside this file, one per layer.
+//! Benchmarks live beside this file, one per layer. Here is what those share that measure whole processes, and the
+//! allocator: the binary's, so that what is measured is what runs.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use testkit::{Client, Server, cpu_time_of, rss_bytes_of};
+
+#[path = "../crates/cli/src/allocator.rs"]
+mod allocator;
+
+pub use allocator::Allocator;
+
+/// An environment variable that is a number.
+#[must_use]
+pub fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// The one in the middle.
+#[must_use]
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// What was asked for by name on the command line; with no names, everything.
+#[must_use]
+pub fn wants(name: &str) -> bool {
+    let mut wanted = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).peekable();
+    wanted.peek().is_none() || wanted.any(|wanted| wanted == name)
+}
+
+/// Builds the binary as users do, and says where it is; `BINARY` names another.
+#[must_use]
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("BINARY") {
+        return path.into();
+    }
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let built = Command::new(cargo).args(["build", "--release", "-p", "replica-cli"]).status();
+    assert!(built.is_ok_and(|status| status.success()), "the binary does not build");
+    let here = std::env::current_exe().unwrap();
+    here.ancestors().nth(2).unwrap().join("replica")
+}
+
+/// A server process, killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Process {
+    /// `replica serve` with more arguments; it listens when this returns.
+    #[must_use]
+    pub fn ours<A: AsRef<OsStr>>(binary: &Path, args: &[A]) -> Self {
+        let mut command = Command::new(binary);
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(args).env("RUST_LOG", "warn");
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit(' ').next().unwrap().to_owned();
+        Self { child, address }
+    }
+
+    /// A real server that writes nothing, with a dump to begin with.
+    #[must_use]
+    pub fn theirs(server: Server, dump: Option<&Path>) -> Self {
+        let port = testkit::free_port().to_string();
+        let mut command = Command::new(server.fetch().unwrap());
+        command.args(["--port", &port, "--save", "", "--bind", "127.0.0.1", "--loglevel", "warning"]);
+        if let Some(dump) = dump {
+            command.arg("--dir").arg(dump.parent().unwrap());
+            command.arg("--dbfilename").arg(dump.file_name().unwrap());
+        } else {
+            command.args(["--dbfilename", "none.rdb"]);
+        }
+        let child = command.stdout(Stdio::null()).spawn().unwrap();
+        Self { child, address: format!("127.0.0.1:{port}") }
+    }
+
+    /// Host and port.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> &str {
+        self.address.rsplit(':').next().unwrap()
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Connected, and done with loading.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        loop {
+            if let Ok(mut client) = Client::connect(self.address.as_str())
+                && client.try_call(&["PING"]).is_ok_and(|reply| !reply.is_error())
+            {
+                return client;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Processor time used so far, user and system.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        cpu_time_of(self.pid()).unwrap()
+    }
+
+    /// Resident bytes.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        rss_bytes_of(self.pid()).unwrap()
+    }
+}

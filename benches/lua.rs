@@ -4,6 +4,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lua::testing::{MapCall, Recorder};
 use lua::{Digest, Engine, Options, StoreCall};
 
+#[global_allocator]
+static ALLOCATOR: measure::Allocator = measure::Allocator;
+
 const GET: &[u8] = b"return redis.call('GET', KEYS[1])";
 const LIMITER: &[u8] = b"local n = redis.call('INCR', KEYS[1])
 if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end

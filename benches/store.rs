@@ -12,7 +12,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use store::{Expiry, Keyspace, Loader, Policy, ShardSet, ValueRef, View, Viewer, Writer};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: measure::Allocator = measure::Allocator;
 
 fn many() -> usize {
     std::env::var("MANY").ok().and_then(|text| text.parse().ok()).unwrap_or(5_000_000)

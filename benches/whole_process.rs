@@ -5,101 +5,25 @@
 //! cargo bench -p replica-benches --bench whole_process -- loading   resident memory, load time (wall and CPU)
 //! cargo bench -p replica-benches --bench whole_process -- prepare   only makes the dumps to load
 //! cargo bench -p replica-benches --bench whole_process -- commands  CPU a command on collections of a million
-//! cargo bench -p replica-benches --bench whole_process -- scripts   CPU a script, pipelines of 16
 //! ```
 //!
 //! `KEYS` (default 5000000), `MIXED` (default 1000000), `MEMBERS` (default 1000000) and `ROUNDS` (default 3) are
 //! environment variables, as is `ONLY` (the beginning of a command's name).
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Instant;
 
+use measure::{Process, binary, median, number, wants};
 use rdb::{EncodeOptions, Encoder, KeyMeta, Version};
-use testkit::{Client, Server, cpu_time_of, fill_every_type, rss_bytes_of};
+use testkit::{Server, fill_every_type};
 
 const OURS: &str = "replica";
 const RIVALS: [(&str, Server); 2] = [("Valkey 9.1.2", Server::V9_1), ("Redis 8.2.3", Server::R8_2)];
 
-fn number(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// Builds the binary as users do, and says where it is.
-fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("BINARY") {
-        return path.into();
-    }
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let built = Command::new(cargo).args(["build", "--release", "-p", "replica-cli"]).status();
-    assert!(built.is_ok_and(|status| status.success()), "the binary does not build");
-    let here = std::env::current_exe().unwrap();
-    here.ancestors().nth(2).unwrap().join("replica")
-}
-
-/// A server process, killed when dropped.
-struct Process {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Process {
-    fn ours(binary: &Path, dump: Option<&Path>) -> Self {
-        let mut command = Command::new(binary);
-        command.args(["serve", "--standalone", "--listen", "127.0.0.1:0"]);
-        if let Some(dump) = dump {
-            command.arg("--load").arg(dump);
-        }
-        let mut child = command.env("RUST_LOG", "warn").stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().rsplit(' ').next().unwrap().to_owned();
-        Self { child, address }
-    }
-
-    fn theirs(server: Server, dump: Option<&Path>) -> Self {
-        let port = testkit::free_port().to_string();
-        let mut command = Command::new(server.fetch().unwrap());
-        command.args(["--port", &port, "--save", "", "--bind", "127.0.0.1", "--loglevel", "warning"]);
-        if let Some(dump) = dump {
-            command.arg("--dir").arg(dump.parent().unwrap());
-            command.arg("--dbfilename").arg(dump.file_name().unwrap());
-        } else {
-            command.args(["--dbfilename", "none.rdb"]);
-        }
-        let child = command.stdout(Stdio::null()).spawn().unwrap();
-        Self { child, address: format!("127.0.0.1:{port}") }
-    }
-
-    /// Connected, and done with loading.
-    fn client(&self) -> Client {
-        loop {
-            if let Ok(mut client) = Client::connect(self.address.as_str())
-                && client.try_call(&["PING"]).is_ok_and(|reply| !reply.is_error())
-            {
-                return client;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    fn cpu(&self) -> Duration {
-        cpu_time_of(self.child.id()).unwrap()
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn ours(binary: &Path) -> Process {
+    Process::ours(binary, &["--standalone"])
 }
 
 // ---- memory and loading
@@ -162,7 +86,10 @@ fn loading(binary: &Path, measure: bool) {
             for _ in 0..number("ROUNDS", 3) {
                 let begun = Instant::now();
                 let process = match who.checked_sub(1) {
-                    None => Process::ours(binary, Some(&file)),
+                    None => {
+                        let load = [OsStr::new("--standalone"), OsStr::new("--load"), file.as_os_str()];
+                        Process::ours(binary, &load)
+                    }
                     Some(rival) => {
                         title = RIVALS[rival].0;
                         Process::theirs(RIVALS[rival].1, Some(&file))
@@ -176,7 +103,7 @@ fn loading(binary: &Path, measure: bool) {
                     client.call(&["DBSIZE"]).int()
                 });
                 assert!(there.sum::<i64>() as usize * 10 >= keys * 9, "not loaded");
-                resident.push(rss_bytes_of(process.child.id()).unwrap() as f64);
+                resident.push(process.resident() as f64);
             }
             rows.push((title, [median(resident), median(wall), median(cpu)]));
         }
@@ -274,7 +201,7 @@ fn run(process: &Process, members: usize) -> Vec<(f64, f64)> {
                 return (f64::NAN, 0.0);
             }
             let count = members * percent / 100;
-            let (before, resident) = (process.cpu(), rss_bytes_of(process.child.id()).unwrap());
+            let (before, resident) = (process.cpu(), process.resident());
             let mut n = 0;
             while n < count {
                 let batch: Vec<Vec<String>> = (n..count.min(n + 50)).map(|n| make(n, members)).collect();
@@ -284,7 +211,7 @@ fn run(process: &Process, members: usize) -> Vec<(f64, f64)> {
                 }
             }
             let cpu = (process.cpu() - before).as_secs_f64() * 1e6 / count as f64;
-            let grown = rss_bytes_of(process.child.id()).unwrap().saturating_sub(resident);
+            let grown = process.resident().saturating_sub(resident);
             (cpu, if builds { grown as f64 / members as f64 } else { 0.0 })
         })
         .collect()
@@ -296,7 +223,7 @@ fn commands(binary: &Path) {
         "\ncollections of {members}: microseconds of server CPU a command, pipelines of 50 (resident bytes a member)"
     );
     println!("{:<18} {:>18} {:>18} {:>18}   ours is", "", OURS, RIVALS[0].0, RIVALS[1].0);
-    let ours = run(&Process::ours(binary, None), members);
+    let ours = run(&ours(binary), members);
     let [valkey, redis] = RIVALS.map(|(_, server)| run(&Process::theirs(server, None), members));
     for (i, (name, ..)) in COMMANDS.iter().enumerate() {
         if ours[i].0.is_nan() {
@@ -316,46 +243,9 @@ fn commands(binary: &Path) {
     }
 }
 
-// ---- scripts
-
-/// Microseconds of CPU for a script that reads one key.
-fn script(process: &Process, name: &str) -> f64 {
-    const SOURCE: &str = "return redis.call('GET', KEYS[1])";
-    let mut client = process.client();
-    client.call(&["SET", "key:000000001", &"v".repeat(64)]).ok();
-    let sha = client.call(&["SCRIPT", "LOAD", SOURCE]).text();
-    let batch = vec![words(&[name, &sha, "1", "key:000000001", "argument"]); 16];
-    let mut run = |rounds: usize| {
-        for _ in 0..rounds {
-            assert!(client.pipeline(&batch).iter().all(|reply| !reply.is_error()));
-        }
-    };
-    run(1000);
-    let rounds = number("SCRIPTS", 400_000) / 16;
-    let before = process.cpu();
-    run(rounds);
-    (process.cpu() - before).as_secs_f64() * 1e6 / (rounds * 16) as f64
-}
-
-fn scripts(binary: &Path) {
-    println!("\nmicroseconds of server CPU for a script with one GET, pipelines of 16");
-    println!("{:<12} {:>10} {:>13} {:>13}   ours is", "", OURS, RIVALS[0].0, RIVALS[1].0);
-    for name in ["EVALSHA", "EVALSHA_RO"] {
-        let ours = script(&Process::ours(binary, None), name);
-        let [valkey, redis] = RIVALS.map(|(_, server)| script(&Process::theirs(server, None), name));
-        println!(
-            "{name:<12} {ours:>10.2} {valkey:>13.2} {redis:>13.2}   {:.2} {:.2}",
-            ours / valkey,
-            ours / redis
-        );
-    }
-}
-
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
     let binary = binary();
-    if wanted.iter().any(|wanted| wanted == "prepare") {
+    if std::env::args().any(|arg| arg == "prepare") {
         return loading(&binary, false);
     }
     if wants("loading") {
@@ -363,8 +253,5 @@ fn main() {
     }
     if wants("commands") {
         commands(&binary);
-    }
-    if wants("scripts") {
-        scripts(&binary);
     }
 }

@@ -101,9 +101,16 @@ fn main() -> ExitCode {
 /// What a subcommand fails with: a sentence for people. `Ok(false)` is a check that did not pass.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A runtime for the subcommands that need one.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+/// A runtime for the subcommands that need one, with so many threads.
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?)
+}
+
+/// Threads that serve where nobody says how many: half of the cores. The other half has the kernel's side of the
+/// connections, a replica's link, and the clients, if they are on this machine. More threads than are needed cost
+/// twice, for they wake each other, and wait for the one writer.
+fn half_of_the_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 #[cfg(test)]

@@ -24,6 +24,9 @@ pub struct Args {
     /// Where to listen: host:port, or :port for every interface; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6380")]
     listen: String,
+    /// Threads that serve clients. Default: half of the cores.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
+    io_threads: Option<u16>,
     /// A dump file to begin with.
     #[arg(long, value_name = "FILE", requires = "standalone")]
     load: Option<PathBuf>,
@@ -163,7 +166,8 @@ fn writes_as(text: &str) -> Result<WritesAs, String> {
 
 /// Runs until it is told to stop.
 pub fn run(args: Args) -> Result<(), Failure> {
-    runtime()?.block_on(async {
+    let threads = args.io_threads.map_or_else(crate::half_of_the_cores, usize::from);
+    runtime(threads)?.block_on(async {
         match args.master.clone() {
             Some(master) => follow(args, master).await,
             None => stand_alone(args).await,

@@ -65,7 +65,7 @@ pub use functions::{Function, Functions, Library, Policy};
 pub use limit::{Clock, KillSwitch};
 #[cfg(feature = "store")]
 pub use on_store::{StoreCall, StoreReply};
-pub use options::{LogLevel, LogSink, Options};
+pub use options::{LogLevel, LogSink, Options, Pulse};
 pub use reply::ReplyBuilder;
 pub use script::{Digest, Script, Scripts, Stats};
 pub use shebang::Flags;

@@ -19,12 +19,17 @@ pub struct KillSwitch(Arc<State>);
 
 struct State {
     killed: AtomicBool,
+    marked: AtomicBool,
     deadline_nanos: AtomicU64,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { killed: AtomicBool::new(false), deadline_nanos: AtomicU64::new(NEVER) }
+        Self {
+            killed: AtomicBool::new(false),
+            marked: AtomicBool::new(false),
+            deadline_nanos: AtomicU64::new(NEVER),
+        }
     }
 }
 
@@ -34,9 +39,20 @@ impl KillSwitch {
         self.0.killed.store(true, Ordering::Relaxed);
     }
 
+    /// The run that is going on has done what its caller wants to remember: that it has written, say.
+    pub fn mark(&self) {
+        self.0.marked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    pub fn is_marked(&self) -> bool {
+        self.0.marked.load(Ordering::Relaxed)
+    }
+
     /// A new run begins: forgets an old request, and ends at `deadline`.
     pub(crate) fn arm(&self, deadline: Option<Duration>) {
         self.0.killed.store(false, Ordering::Relaxed);
+        self.0.marked.store(false, Ordering::Relaxed);
         let nanos = deadline.map_or(NEVER, |at| u64::try_from(at.as_nanos()).unwrap_or(NEVER));
         self.0.deadline_nanos.store(nanos, Ordering::Relaxed);
     }

@@ -10,6 +10,9 @@ use crate::limit::Clock;
 /// Where `redis.log` writes.
 pub type LogSink = Arc<dyn Fn(LogLevel, &[u8]) + Send + Sync>;
 
+/// Called now and then while a script runs, on its thread: see [`Options::pulse`].
+pub type Pulse = Arc<dyn Fn() + Send + Sync>;
+
 /// The levels of `redis.log`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
@@ -42,6 +45,9 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// Where `redis.log` writes; default: nowhere.
     pub log: Option<LogSink>,
+    /// Called after some 50 us of work each: where a script that takes long may let others go on. Default: nothing
+    /// is.
+    pub pulse: Option<Pulse>,
 }
 
 impl Options {
@@ -60,6 +66,7 @@ impl Default for Options {
             flavour: Flavour::default(),
             clock: None,
             log: None,
+            pulse: None,
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct Primary {
     holds: Vec<Option<Offset>>,
     /// Grows when those attached must go: they have to learn of another history, or of another id.
     generation: u64,
+    /// Nobody has ever asked for this history: nothing is written down.
+    dormant: bool,
 }
 
 /// Sizes of a primary's backlog.
@@ -78,17 +80,46 @@ impl Primary {
             writer: StreamWriter::default(),
             holds: Vec::new(),
             generation: 0,
+            dormant: false,
         }
+    }
+
+    /// The same, but until [`wake`](Self::wake) nothing is written down and the offset stands still, as in the real
+    /// servers: most primaries never have a replica.
+    #[must_use]
+    pub fn dormant(position: Position, limits: BacklogLimits) -> Self {
+        Self { dormant: true, ..Self::new(position, limits) }
+    }
+
+    /// Whether nothing is written down.
+    #[inline]
+    #[must_use]
+    pub fn is_dormant(&self) -> bool {
+        self.dormant
+    }
+
+    /// The first replica has come: the history begins here, under this id. What was known by the old one (a saved
+    /// file, say) has none.
+    pub fn wake(&mut self, replid: ReplId) {
+        self.dormant = false;
+        self.replid = replid;
+        self.previous = None;
     }
 
     /// Adds a command that changed database `db`.
     pub fn command(&mut self, db: u32, args: &[&[u8]]) {
+        if self.dormant {
+            return;
+        }
         self.writer.command(db, args);
         self.flush();
     }
 
     /// Adds commands whose effects must be seen at once. Call [`StreamWriter::command`] for each.
     pub fn transaction(&mut self, write: impl FnOnce(&mut StreamWriter)) {
+        if self.dormant {
+            return;
+        }
         self.writer.begin();
         write(&mut self.writer);
         self.writer.commit();
@@ -97,12 +128,18 @@ impl Primary {
 
     /// Adds a PING.
     pub fn ping(&mut self) {
+        if self.dormant {
+            return;
+        }
         self.writer.ping();
         self.flush();
     }
 
     /// Adds a REPLCONF GETACK: replicas will say how far they are.
     pub fn getack(&mut self) {
+        if self.dormant {
+            return;
+        }
         self.writer.getack();
         self.flush();
     }
@@ -178,6 +215,7 @@ impl Primary {
     /// same. Replicas of the old history can continue up to this point; those attached must be
     /// disconnected, so that they ask and learn the new id.
     pub fn change_id(&mut self, replid: ReplId) {
+        self.dormant = false;
         self.previous = Some(self.position());
         self.replid = replid;
         self.writer.forget_db();
@@ -289,6 +327,22 @@ mod tests {
         assert_eq!(from(&primary, A, 1030), None);
         assert_eq!(from(&primary, A, 1051), Some(1050));
         assert_eq!(from(&primary, A, 1052), None);
+    }
+
+    #[test]
+    fn a_history_that_nobody_asked_for_is_not_written_down() {
+        let position = Position { replid: ReplId::parse(A).unwrap(), offset: Offset(1000) };
+        let mut primary = Primary::dormant(position, BacklogLimits::default());
+        primary.command(0, &[b"SET", b"k", b"v"]);
+        primary.transaction(|stream| stream.command(0, &[b"DEL", b"k"]));
+        primary.ping();
+        primary.getack();
+        assert_eq!((primary.position(), primary.backlog().len()), (position, 0));
+        primary.wake(ReplId::parse(B).unwrap());
+        primary.command(0, &[b"SET", b"k", b"v"]);
+        assert!(!primary.is_dormant() && primary.position().offset > Offset(1000));
+        assert_eq!(from(&primary, A, 1001), None);
+        assert_eq!(from(&primary, B, 1001), Some(1000));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) struct Stream {
     /// Its bytes from MULTI on.
     raw: Vec<u8>,
     commands: u64,
+    /// So many commands have been announced to the target and not handed over.
+    announced: usize,
 }
 
 /// An open MULTI.
@@ -68,6 +70,7 @@ impl Stream {
             queue: Vec::new(),
             raw: Vec::new(),
             commands: 0,
+            announced: 0,
         }
     }
 
@@ -105,6 +108,7 @@ impl Stream {
         self.received = self.received.after(bytes.len() as u64);
         self.decoder.feed(bytes);
         loop {
+            self.announce(target);
             let more = match self.transaction {
                 None => self.bare(target, out)?,
                 Some(open) => self.grouped(open, target, out)?,
@@ -113,6 +117,19 @@ impl Stream {
                 return Ok(());
             }
         }
+    }
+
+    /// Tells the target of what is at hand.
+    fn announce<T: Target>(&mut self, target: &mut T) {
+        if self.announced == 0 {
+            let most = target.looks_ahead();
+            if most > 0 {
+                let db = self.db;
+                self.announced = self.decoder.look_ahead(most, |command| target.expect(db, &command));
+                target.expected();
+            }
+        }
+        self.announced = self.announced.saturating_sub(1);
     }
 
     /// Handles the next command outside a transaction. Nothing is copied or counted on the way.

@@ -53,6 +53,19 @@ pub trait Target: Send {
     /// Applies a batch. A command that fails or is unknown is the target's to count: the stream goes on.
     fn apply(&mut self, batch: Batch<'_>);
 
+    /// How many commands the target would like to know in advance. 0: none.
+    fn looks_ahead(&self) -> usize {
+        0
+    }
+
+    /// This command comes soon: time to prepare for it. Whether it comes, and in which database, is not sure.
+    fn expect(&mut self, db: u32, command: &RequestRef<'_>) {
+        let _ = (db, command);
+    }
+
+    /// Those were all that come soon.
+    fn expected(&mut self) {}
+
     /// Everything that has arrived so far is applied: the moment to wake those who wait for it, rather than
     /// at every command.
     fn settled(&mut self) {}

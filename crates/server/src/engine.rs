@@ -1,7 +1,7 @@
 //! One data set with its writer, its history, and everything that counts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
@@ -232,8 +232,9 @@ impl Engine {
     pub fn new(role: Role, options: Options) -> Arc<Self> {
         let (keyspace, writer) = Keyspace::new(options.databases);
         let position = Position { replid: ReplId::random(), offset: Offset(0) };
-        let primary = Primary::new(position, options.backlog);
         let is_primary = role == Role::Primary;
+        let history = if is_primary { Primary::dormant } else { Primary::new };
+        let primary = history(position, options.backlog);
         let engine = Self {
             keyspace,
             writing: Mutex::new(Writing { writer, primary }),
@@ -430,6 +431,11 @@ impl Engine {
     }
 
     pub(crate) fn wake_followers(&self) {
+        // Whoever comes at this moment looks at the offset after it has been counted.
+        fence(Ordering::SeqCst);
+        if self.stream_end.receiver_count() == 0 {
+            return;
+        }
         let offset = self.applied.load(Ordering::Acquire);
         self.stream_end.send_if_modified(|seen| std::mem::replace(seen, offset) != offset);
     }
@@ -463,7 +469,10 @@ impl Engine {
     /// A receiver of the offset that is visible to readers; it wakes whenever that grows.
     #[must_use]
     pub fn watch_offset(&self) -> watch::Receiver<u64> {
-        self.stream_end.subscribe()
+        let receiver = self.stream_end.subscribe();
+        // Nobody may have been told of what came before.
+        self.wake_followers();
+        receiver
     }
 
     /// Sets the keyspace's clock to the system's. The housekeeper does it each millisecond.
@@ -604,14 +613,19 @@ impl Engine {
     ) -> R {
         let Writing { writer, primary } = writing;
         let mut txn = writer.begin(set, Viewer::Client, db);
-        txn.collect_effects();
+        if !primary.is_dormant() {
+            txn.collect_effects();
+        }
         let result = self.observe(&mut txn, f);
         self.stats.count(txn.take_removed());
         let effects = txn.take_effects();
+        let changes = usize::try_from(txn.dirty()).unwrap_or(usize::MAX);
         drop(txn);
-        append(primary, &effects);
+        if changes > 0 {
+            self.saving.changed(changes);
+        }
         if !effects.is_empty() {
-            self.saving.changed(effects.len());
+            append(primary, &effects);
             self.publish_offset(primary.position().offset);
         }
         result
@@ -634,6 +648,14 @@ impl Engine {
         writing.primary.command(0, args.all());
         self.publish_offset(writing.primary.position().offset);
         Ok(result)
+    }
+
+    /// The first replica is coming: from here on there is a history.
+    pub(crate) fn begin_history(&self, primary: &mut Primary) {
+        if primary.is_dormant() {
+            primary.wake(ReplId::random());
+            self.publish_position(primary.position());
+        }
     }
 
     pub(crate) fn ping_interval(&self) -> Duration {

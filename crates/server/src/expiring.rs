@@ -78,7 +78,7 @@ impl Engine {
         let mut writing = self.writing.lock();
         let writing = &mut *writing;
         let mut txn = writing.writer.begin(&set, store::Viewer::Client, db);
-        let tells = self.is_writable();
+        let tells = self.is_writable() && !writing.primary.is_dormant();
         if tells {
             txn.collect_effects();
         }

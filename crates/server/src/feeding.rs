@@ -116,7 +116,7 @@ impl Feeding {
     }
 
     async fn converse(&mut self, feed: &mut Box<Feed>) -> String {
-        let mut stream_end = self.engine.stream_end.subscribe();
+        let mut stream_end = self.engine.watch_offset();
         let mut dump = Dump::None;
         let mut told = None;
         loop {

@@ -192,6 +192,7 @@ impl Engine {
             let held = if was_primary {
                 self.blocked.unblock_writes();
                 // What was written here is a history like any other: the new primary may know it.
+                self.begin_history(&mut writing.primary);
                 let held = (writing.primary.position(), writing.primary.stream_db().unwrap_or(0));
                 writing.primary.forget_stream_db();
                 Some(Some(held))

@@ -58,6 +58,7 @@ mod target;
 mod tracking;
 mod upstream;
 mod watch;
+mod yielding;
 
 pub use acl::UsersError;
 pub use census::{BigKey, Census, OfType, SlowCommand};

@@ -1,8 +1,6 @@
 //! The scripts that are running: who is alone, since when, and how to end them.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use lua::KillSwitch;
@@ -23,17 +21,18 @@ pub(crate) struct Running {
 #[derive(Debug, Default)]
 struct Turns {
     next: u64,
-    by_number: HashMap<u64, Entry>,
+    /// Few at any time, in no order.
+    all: Vec<Entry>,
     alone_since: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Entry {
+    number: u64,
+    /// Marked when it has written.
     switch: KillSwitch,
-    wrote: Arc<AtomicBool>,
-    since: Instant,
-    /// A function's whole command; none for a script.
-    function: Option<Vec<Vec<u8>>>,
+    /// Since when, and the whole command, of a function; none for a script.
+    function: Option<(Instant, Vec<Vec<u8>>)>,
 }
 
 /// A running function, as FUNCTION STATS shows it.
@@ -48,19 +47,22 @@ pub(crate) struct RunningFunction {
 pub(crate) struct Turn<'r> {
     running: &'r Running,
     number: u64,
-    wrote: Arc<AtomicBool>,
+    switch: KillSwitch,
 }
 
 impl Turn<'_> {
     /// The script writes: it cannot be killed any more.
     pub(crate) fn writes(&self) {
-        self.wrote.store(true, Ordering::Relaxed);
+        self.switch.mark();
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.running.turns.lock().by_number.remove(&self.number);
+        let mut turns = self.running.turns.lock();
+        if let Some(at) = turns.all.iter().position(|entry| entry.number == self.number) {
+            turns.all.swap_remove(at);
+        }
     }
 }
 
@@ -94,14 +96,15 @@ impl Running {
     }
 
     pub(crate) fn begin(&self, switch: KillSwitch, function: Option<&[&[u8]]>) -> Turn<'_> {
-        let wrote = Arc::new(AtomicBool::new(false));
-        let function = function.map(|command| command.iter().map(|word| word.to_vec()).collect());
+        let function = function.map(|command| {
+            let words = command.iter().map(|word| word.to_vec()).collect();
+            (Instant::now(), words)
+        });
         let mut turns = self.turns.lock();
         let number = turns.next;
         turns.next += 1;
-        let entry = Entry { switch, wrote: Arc::clone(&wrote), since: Instant::now(), function };
-        turns.by_number.insert(number, entry);
-        Turn { running: self, number, wrote }
+        turns.all.push(Entry { number, switch: switch.clone(), function });
+        Turn { running: self, number, switch }
     }
 
     /// A script that may write begins to wait for the data.
@@ -134,13 +137,13 @@ impl Running {
 
     /// Whether what has the data for itself is a script, and not a function.
     pub(crate) fn is_script_alone(&self) -> bool {
-        let script = || self.turns.lock().by_number.values().any(|entry| entry.function.is_none());
+        let script = || self.turns.lock().all.iter().any(|entry| entry.function.is_none());
         self.is_somebody_alone() && script()
     }
 
     /// What a client is told whose command would have to wait for a script for long.
     pub(crate) fn busy(&self, server: &str) -> CommandError {
-        let function = self.turns.lock().by_number.values().any(|entry| entry.function.is_some());
+        let function = self.turns.lock().all.iter().any(|entry| entry.function.is_some());
         let kill = if function { "FUNCTION" } else { "SCRIPT" };
         let text = format!(
             "BUSY {server} is busy running a script. You can only call {kill} KILL or SHUTDOWN NOSAVE."
@@ -151,20 +154,20 @@ impl Running {
     /// SCRIPT KILL and FUNCTION KILL: ends the running scripts, or functions.
     pub(crate) fn kill(&self, functions: bool, server: &str) -> Result<(), CommandError> {
         let turns = self.turns.lock();
-        if turns.by_number.is_empty() {
+        if turns.all.is_empty() {
             return Err(CommandError::coded("NOTBUSY No scripts in execution right now."));
         }
-        let of_kind = || turns.by_number.values().filter(|entry| entry.function.is_some() == functions);
+        let of_kind = || turns.all.iter().filter(|entry| entry.function.is_some() == functions);
         if of_kind().next().is_none() {
             drop(turns);
             return Err(self.busy(server));
         }
-        if of_kind().all(|entry| entry.wrote.load(Ordering::Relaxed)) {
+        if of_kind().all(|entry| entry.switch.is_marked()) {
             return Err(CommandError::coded(
                 "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
             ));
         }
-        for entry in of_kind().filter(|entry| !entry.wrote.load(Ordering::Relaxed)) {
+        for entry in of_kind().filter(|entry| !entry.switch.is_marked()) {
             entry.switch.kill();
         }
         Ok(())
@@ -173,8 +176,8 @@ impl Running {
     /// The function that has been running for the longest.
     pub(crate) fn function(&self) -> Option<RunningFunction> {
         let turns = self.turns.lock();
-        let oldest = turns.by_number.values().filter(|e| e.function.is_some()).min_by_key(|e| e.since)?;
-        let millis = u64::try_from(oldest.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Some(RunningFunction { command: oldest.function.clone()?, millis })
+        let (since, command) = turns.all.iter().filter_map(|e| e.function.as_ref()).min_by_key(|f| f.0)?;
+        let millis = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Some(RunningFunction { command: command.clone(), millis })
     }
 }

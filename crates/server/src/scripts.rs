@@ -18,6 +18,7 @@ use crate::reply::RespReply;
 use crate::running::{Running, Turn};
 use crate::scripted;
 use crate::session::{Found, Ground};
+use crate::yielding;
 
 /// Interpreters that wait for work, and the scripts and functions that they share.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ impl Scripts {
         options.log = Some(Arc::new(|level, text| {
             tracing::info!(?level, text = %String::from_utf8_lossy(text), "script log");
         }));
+        options.pulse = Some(Arc::new(yielding::pulse));
         Self {
             known: Arc::default(),
             functions: Arc::default(),
@@ -260,6 +262,7 @@ pub(crate) fn run_on(
     let Script { which, keys, argv, mode, user, client, tracks, command } = script;
     engine.scripts.with(|interpreter| {
         let function = matches!(which, Which::Function(_)).then_some(command);
+        yielding::begin();
         let turn = engine.scripts.running.begin(interpreter.kill_switch(), function);
         let user = user.filter(|user| !user.is_unlimited());
         let dirty = if let Ground::Txn(txn) = &ground { txn.dirty() } else { 0 };

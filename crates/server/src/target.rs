@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use replication::{Batch, Offset, Position, ReplId, Target};
+use resp::RequestRef;
 use smallvec::SmallVec;
 use store::command::Command;
-use store::{Args, CommandResult, Discard, Loader, ShardSet, Txn, Viewer, command};
+use store::{Ahead, Args, CommandResult, Discard, Loader, ShardSet, Txn, Viewer, command};
 
 use crate::engine::Engine;
 use crate::filter::Ruling;
@@ -21,6 +22,7 @@ pub struct EngineTarget {
     term: u64,
     /// The filter cannot follow: see [`Target::wants_full_sync`].
     overtaken: bool,
+    ahead: Ahead,
 }
 
 impl EngineTarget {
@@ -32,7 +34,7 @@ impl EngineTarget {
     }
 
     pub(crate) fn of_term(engine: Arc<Engine>, term: u64) -> Self {
-        Self { engine, term, overtaken: false }
+        Self { engine, term, overtaken: false, ahead: Ahead::default() }
     }
 
     /// Whether the engine follows somebody else by now, or nobody. To be asked with the writer in hand.
@@ -156,6 +158,22 @@ impl Target for EngineTarget {
         engine.serve_blocked(&mut writing);
         drop(writing);
         self.overtaken |= overtaken;
+    }
+
+    fn looks_ahead(&self) -> usize {
+        if Ahead::pays(&self.engine.keyspace) && self.engine.sieve.is_idle() { Ahead::COMMANDS } else { 0 }
+    }
+
+    fn expect(&mut self, db: u32, command: &RequestRef<'_>) {
+        let parts: SmallVec<[&[u8]; 8]> = command.iter().collect();
+        let args = Args::new(&parts);
+        if let Some(row) = (!parts.is_empty()).then(|| command::find(args)).flatten() {
+            self.ahead.add(&self.engine.keyspace, db, row, args);
+        }
+    }
+
+    fn expected(&mut self) {
+        self.ahead.approach(&self.engine.keyspace);
     }
 
     fn settled(&mut self) {

@@ -29,6 +29,7 @@
 //! # Ok::<(), store::CommandError>(())
 //! ```
 pub mod access;
+mod ahead;
 mod args;
 mod blob;
 mod cleanup;
@@ -64,6 +65,7 @@ mod txn;
 pub mod value;
 mod view;
 
+pub use ahead::Ahead;
 pub use args::{Args, is_word};
 pub use blob::Blob;
 pub use cleanup::{Cleanup, InvalidCleanup};

@@ -174,6 +174,9 @@ pub(super) fn stop_mark() -> *mut c_void {
 /// Called now and then while Lua code runs.
 unsafe extern "C-unwind" fn look(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
     let ground = ground(state);
+    if let Some(pulse) = &ground.host.options.pulse {
+        pulse();
+    }
     if let Some(stop) = ground.host.verdict() {
         ground.stopped.set(Some(stop));
         lua!(lua_pushlightuserdata(state, stop_mark()));

@@ -17,6 +17,8 @@ pub struct RequestDecoder {
     buffer: BytesMut,
     /// Length of the request handed out by reference; dropped when the buffer is next touched.
     lent: usize,
+    /// Finds requests before they are given out.
+    scout: Option<RequestParser>,
 }
 
 impl RequestDecoder {
@@ -32,7 +34,7 @@ impl RequestDecoder {
 
     /// A decoder that begins with bytes another reader left over, such as the end of a transfer.
     pub fn with_buffer(limits: Limits, mode: Mode, buffer: BytesMut) -> Self {
-        Self { parser: RequestParser::new(limits, mode), buffer, lent: 0 }
+        Self { parser: RequestParser::new(limits, mode), buffer, lent: 0, scout: None }
     }
 
     /// Whether the small limits before AUTH apply (10 arguments, 16384 bytes each). They do not at first.
@@ -87,6 +89,29 @@ impl RequestDecoder {
         self.lent = wire_len;
         let wire = self.buffer.get(..wire_len).unwrap_or_default();
         Ok(Some(self.parser.request(wire)))
+    }
+
+    /// Shows the next requests that are whole already, at most `most`, without giving them out; answers how many
+    /// those were. They are parsed once more when their turn comes, which costs little beside what preparing for
+    /// them saves.
+    pub fn look_ahead(&mut self, most: usize, mut see: impl FnMut(RequestRef<'_>)) -> usize {
+        self.release();
+        // One request alone, or a part of one, comes before any that could be prepared for.
+        let fresh = || RequestParser::new(self.parser.limits(), self.parser.mode());
+        let scout = self.scout.get_or_insert_with(fresh);
+        let (mut at, mut seen) = (0, 0);
+        while seen < most {
+            let rest = self.buffer.get(at..).unwrap_or_default();
+            let parsed = if rest.is_empty() { return seen } else { scout.parse(rest) };
+            let Ok(Some(length)) = parsed else {
+                // It must begin anew: the bytes it has seen a part of will have moved.
+                self.scout = None;
+                return seen;
+            };
+            see(scout.request(rest.get(..length).unwrap_or_default()));
+            (at, seen) = (at + length, seen + 1);
+        }
+        seen
     }
 
     #[inline]

@@ -99,6 +99,10 @@ impl RequestParser {
         self.authenticated = authenticated;
     }
 
+    pub(super) const fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Who is talking.
     #[inline]
     pub const fn mode(&self) -> Mode {

@@ -49,6 +49,9 @@ fn replconf(
     let feed = session.feed.get_or_insert_with(|| Box::new(Feed::new(engine.uptime(), options)));
     let mut writing = engine.writing.lock();
     let primary = &mut writing.primary;
+    if is_psync {
+        engine.begin_history(primary);
+    }
     feed.handle_request(engine.uptime(), args.all(), primary)
         .map_err(|why| CommandError::Err(why.to_string().into()))?;
     if is_psync {

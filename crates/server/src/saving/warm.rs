@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use replication::{Offset, Position, ReplId};
+use replication::{Offset, Position, Primary, ReplId};
 use store::{Loaded, Loader};
 
 use super::file::{self, LoadError};
@@ -205,7 +205,11 @@ impl Engine {
             self.everything_changed();
             let offset = saved.map_or_else(|| writing.primary.position().offset, |saved| saved.offset);
             let position = Position { replid: ReplId::random(), offset };
-            writing.primary.restart(position, None);
+            if saved.is_none() && writing.primary.is_dormant() {
+                writing.primary = Primary::dormant(position, writing.primary.limits());
+            } else {
+                writing.primary.restart(position, None);
+            }
             if let Some(saved) = saved {
                 writing.primary.set_previous(saved);
             }

@@ -12,7 +12,7 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::array::seen;
 use super::protocol::Version;
-use super::table::{Bucket, find};
+use super::table::{Bucket, find, touch_bucket, touch_entry};
 use super::{Shard, prefix};
 use crate::entry::EntryRef;
 use crate::graveyard::inside;
@@ -77,14 +77,32 @@ impl Cell {
     }
 }
 
+/// Touches what lookups of these hashes will need, so that their cache misses overlap: first all buckets, then all
+/// entries. Takes no lock; where somebody writes, nothing is done.
+pub(crate) fn approach<'c>(hashes: impl Iterator<Item = (&'c Cell, u64)> + Clone) {
+    inside(|| {
+        for (cell, hash) in hashes.clone() {
+            // SAFETY: inside, and forgotten at once.
+            cell.shown.version.read(|| touch_bucket(unsafe { cell.shown.buckets(hash) }, hash));
+        }
+        for (cell, hash) in hashes {
+            cell.shown.version.read(|| {
+                // SAFETY: inside, and forgotten at once.
+                let buckets = unsafe { cell.shown.buckets(hash) };
+                // SAFETY: entries in slots are retired as the tables are.
+                unsafe { touch_entry(buckets, hash) }
+            });
+        }
+    });
+}
+
 impl Shown {
-    /// What the tables say just now, which means something only if nobody was writing.
+    /// The buckets for a hash just now, none if there are none.
     ///
     /// # Safety
-    /// To be called inside a read (`graveyard::inside`), which `'a` must not outlive. Where the entry is no string
-    /// in place, its value must not be looked at.
+    /// To be called inside a read (`graveyard::inside`), which `'a` must not outlive.
     #[inline]
-    unsafe fn look<'a>(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'a>> {
+    unsafe fn buckets<'a>(&self, hash: u64) -> &'a [Bucket] {
         let shown = self.directory.load(Ordering::Acquire);
         let mut bits = 0;
         let of_bits = |code: usize| {
@@ -93,9 +111,20 @@ impl Shown {
         };
         // SAFETY: a shard's directory, shown with its bits; it is retired, not freed, while anybody is inside.
         let directory: &[AtomicPtr<Bucket>] = unsafe { seen(shown, of_bits) };
-        let buckets = directory.get(prefix(hash, bits))?.load(Ordering::Acquire);
+        let Some(buckets) = directory.get(prefix(hash, bits)) else { return &[] };
         // SAFETY: a table's buckets, shown with their number less one; retired as the directory is.
-        let buckets = unsafe { seen(buckets, |code| code + 1) };
+        unsafe { seen(buckets.load(Ordering::Acquire), |code| code + 1) }
+    }
+
+    /// What the tables say just now, which means something only if nobody was writing.
+    ///
+    /// # Safety
+    /// To be called inside a read (`graveyard::inside`), which `'a` must not outlive. Where the entry is no string
+    /// in place, its value must not be looked at.
+    #[inline]
+    unsafe fn look<'a>(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'a>> {
+        // SAFETY: the caller's promise.
+        let buckets = unsafe { self.buckets(hash) };
         // SAFETY: entries in slots are retired as the tables are, and the caller keeps to strings.
         unsafe { find(buckets, hash, key) }.map(|(_, entry)| entry)
     }

@@ -18,7 +18,7 @@ mod table;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use array::Array;
-pub(crate) use cell::{Cell, Exclusive};
+pub(crate) use cell::{Cell, Exclusive, approach};
 pub(crate) use table::BELOW_TAG;
 use table::{Bucket, TAG_BITS, Table};
 

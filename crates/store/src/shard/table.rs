@@ -155,6 +155,28 @@ pub(crate) unsafe fn find<'a>(buckets: &[Bucket], hash: u64, key: &[u8]) -> Opti
     None
 }
 
+/// Touches the bucket where a lookup of this hash begins.
+#[inline]
+pub(crate) fn touch_bucket(buckets: &[Bucket], hash: u64) {
+    if let Some(bucket) = buckets.get(home_of(hash, buckets.len())) {
+        std::hint::black_box(bucket.get(0).is_null());
+    }
+}
+
+/// Touches what a lookup of this hash most likely finds.
+///
+/// # Safety
+/// The entries that the buckets lead to live.
+#[inline]
+pub(crate) unsafe fn touch_entry(buckets: &[Bucket], hash: u64) {
+    let tag = tag_of(hash);
+    let Some(bucket) = buckets.get(home_of(hash, buckets.len())) else { return };
+    for word in (0..SLOTS).map(|slot| bucket.get(slot)).filter(|word| word.tag() == tag) {
+        // SAFETY: the caller's promise.
+        std::hint::black_box(unsafe { word.entry() }.map_or(0, |entry| entry.key().len()));
+    }
+}
+
 /// A table and the entries in it.
 #[derive(Debug)]
 pub(crate) struct Table {
