@@ -31,7 +31,7 @@ pub struct Args {
 
 /// Runs the demo; false if the two sides differ.
 pub fn run(args: &Args) -> Result<bool, Failure> {
-    runtime(2)?.block_on(demo(args))
+    runtime()?.block_on(demo(args))
 }
 
 async fn demo(args: &Args) -> Result<bool, Failure> {

@@ -101,8 +101,13 @@ fn main() -> ExitCode {
 /// What a subcommand fails with: a sentence for people. `Ok(false)` is a check that did not pass.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A runtime for the subcommands that need one, with so many threads.
-fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
+/// A runtime for the subcommands that need one.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// The same with so many threads.
+fn runtime_of(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?)
 }
 

@@ -8,7 +8,7 @@ use replica::Replica;
 use server::{Close, DebugCommand, Engine, Limit, Listener, Options, Role, Writes, WritesAs, housekeeper};
 use store::{Cleanup, Compat, Policy};
 
-use crate::{Failure, runtime};
+use crate::{Failure, runtime_of};
 
 /// Arguments of `replica serve`.
 #[derive(Debug, clap::Args)]
@@ -167,7 +167,7 @@ fn writes_as(text: &str) -> Result<WritesAs, String> {
 /// Runs until it is told to stop.
 pub fn run(args: Args) -> Result<(), Failure> {
     let threads = args.io_threads.map_or_else(crate::half_of_the_cores, usize::from);
-    runtime(threads)?.block_on(async {
+    runtime_of(threads)?.block_on(async {
         match args.master.clone() {
             Some(master) => follow(args, master).await,
             None => stand_alone(args).await,
