@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ::store::{Args, CommandError, Recorded, Recorder};
 use resp::Value;
 use server::{Engine, Listener, Options, Role, housekeeper};
-use store::{Args, CommandError, Recorded, Recorder};
 
 use crate::db::Db;
 use crate::error::Error;

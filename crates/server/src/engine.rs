@@ -18,7 +18,9 @@ use tokio::sync::watch;
 use crate::acl::{Acl, UsersError};
 use crate::blocked::Blocked;
 use crate::clients::Clients;
+use crate::events::Hub;
 use crate::evicting::Evicting;
+use crate::histories::Left;
 use crate::memory::{Peak, Usage};
 use crate::notify::Notifications;
 use crate::observed::Observed;
@@ -197,6 +199,8 @@ pub struct Engine {
     /// Grows with the history, so that feeds wake.
     pub(crate) stream_end: watch::Sender<u64>,
     position: RwLock<Option<Position>>,
+    /// Histories that this data set has left.
+    pub(crate) left: Left,
     applied: AtomicU64,
     loaded: AtomicBool,
     pub(crate) watchers: Watchers,
@@ -205,6 +209,7 @@ pub struct Engine {
     pub(crate) notifications: Notifications,
     pub(crate) acl: Acl,
     pub(crate) tracking: Arc<Tracking>,
+    pub(crate) events: Hub,
     pub(crate) observed: Observed,
     pub(crate) pausing: Pausing,
     /// The password of the default user, as it was set (`requirepass`).
@@ -246,7 +251,7 @@ impl Engine {
             link: RwLock::new(None),
             following: crate::following::Following::default(),
             upstream: crate::upstream::Upstream::default(),
-            sieve: crate::filter::Sieve::new(options.filter.clone()),
+            sieve: crate::filter::Sieve::new(options.filter_with_types()),
             serving: RwLock::new(crate::serving::Serving::new(&options)),
             syncs: crate::syncing::Syncs::default(),
             saving: crate::saving::Saving::new(&options),
@@ -254,6 +259,7 @@ impl Engine {
             acks: watch::Sender::new(0),
             stream_end: watch::Sender::new(0),
             position: RwLock::new(is_primary.then_some(position)),
+            left: Left::default(),
             applied: AtomicU64::new(0),
             loaded: AtomicBool::new(is_primary),
             watchers: Watchers::default(),
@@ -262,6 +268,7 @@ impl Engine {
             notifications: Notifications::default(),
             acl: Acl::new(options.compat.unwrap_or_default(), options.acl_file.clone()),
             tracking: Arc::default(),
+            events: Hub::new(options.keep_events),
             observed: Observed::default(),
             pausing: Pausing::default(),
             password: RwLock::default(),
@@ -435,7 +442,12 @@ impl Engine {
     }
 
     pub(crate) fn publish_position(&self, position: Position) {
-        *self.position.write() = Some(position);
+        let before = self.position.write().replace(position);
+        if let Some(before) = before.filter(|before| before.replid != position.replid) {
+            self.left.leave(before.replid);
+        }
+        self.events.stand(position);
+        self.events.commit(position);
         self.publish_offset(position.offset);
         self.loaded.store(true, Ordering::Release);
     }
@@ -581,7 +593,10 @@ impl Engine {
         let mut set = ShardSet::none();
         row.add_shards(&self.keyspace, db, args, &mut set);
         let mut writing = self.lock_writing()?;
-        let result = self.transact_in(&mut writing, &set, db, |txn| row.write(txn, args, out));
+        let result = self.transact_in(&mut writing, &set, db, |txn| {
+            self.events.before(txn, Some(row), args);
+            row.write(txn, args, out)
+        });
         self.serve_blocked(&mut writing);
         result
     }
@@ -608,8 +623,14 @@ impl Engine {
         let result = self.observe(&mut txn, f);
         self.stats.count(txn.take_removed());
         let effects = txn.take_effects();
-        drop(txn);
-        append(primary, &effects);
+        if self.events.is_pending() {
+            append(primary, &effects);
+            self.commit_events(primary.position().offset);
+            drop(txn);
+        } else {
+            drop(txn);
+            append(primary, &effects);
+        }
         if !effects.is_empty() {
             self.saving.changed(effects.len());
             self.publish_offset(primary.position().offset);

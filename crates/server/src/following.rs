@@ -276,6 +276,21 @@ impl Engine {
         !link.as_ref().is_some_and(|link| link.borrow().phase.is_streaming())
     }
 
+    /// Who we are to the primary, as of now.
+    pub fn know_credentials(&self, credentials: &Credentials) {
+        let mut settings = self.following.settings.write();
+        settings.user.clone_from(&credentials.user);
+        settings.password = Some(credentials.password.clone());
+    }
+
+    /// An empty data set stands for this position, at which the stream has selected this database: what comes from
+    /// there on is all that is wanted.
+    pub fn begin_at(&self, position: Position, db: u32) {
+        let mut writing = self.writing.lock();
+        writing.primary.restart(position, Some(db));
+        self.publish_position(position);
+    }
+
     fn next_term(&self) -> u64 {
         self.following.term.fetch_add(1, Ordering::AcqRel) + 1
     }

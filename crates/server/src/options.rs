@@ -1,6 +1,8 @@
 //! Settings of an engine.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use replication::BacklogLimits;
@@ -62,8 +64,53 @@ pub struct Options {
     pub rdb_checksum: bool,
     /// A replica: the data set is saved at the end, and the next run goes on from there.
     pub persist: bool,
+    /// So many [events](crate::Engine::events) are kept for subscribers to come, which may go on from a position; 0:
+    /// none before somebody subscribes.
+    pub keep_events: usize,
+    /// The database in which connections begin.
+    pub default_database: u32,
+    /// Whether clients may read before a replica's first sync is complete.
+    pub serve_while_loading: bool,
+    /// What a replica does with values that only a module understands.
+    pub unknown_types: UnknownTypes,
+    /// Told of every command of a primary's stream that was applied.
+    pub applied: Option<Applied>,
     /// And while it runs, whenever it has changed and so much time has passed.
     pub persist_every: Option<Duration>,
+}
+
+/// What a replica does with values that only a module of the primary's understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum UnknownTypes {
+    /// Keeps them as they are.
+    #[default]
+    Keep,
+    /// Leaves them out, as a [filter](crate::Filter) does.
+    Skip,
+    /// Refuses the whole data set: the sync fails, and says so.
+    Refuse,
+}
+
+/// A function that is told of commands, with the time that each took.
+#[derive(Clone)]
+pub struct Applied(Arc<dyn Fn(&str, Duration) + Send + Sync>);
+
+impl Applied {
+    /// Calls `f` on the thread that applies the stream.
+    pub fn new(f: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(f))
+    }
+
+    pub(crate) fn tell(&self, command: &str, took: Duration) {
+        (self.0)(command, took);
+    }
+}
+
+impl fmt::Debug for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Applied")
+    }
 }
 
 /// Who may use DEBUG, or change protected settings.
@@ -86,6 +133,14 @@ impl DebugCommand {
             Self::Yes => "yes",
             Self::Local => "local",
         }
+    }
+}
+
+impl Options {
+    /// What a replica keeps, once what it does not understand is left out if that is wanted.
+    pub(crate) fn filter_with_types(&self) -> crate::filter::Filter {
+        let filter = self.filter.clone();
+        if self.unknown_types == UnknownTypes::Skip { filter.without_modules() } else { filter }
     }
 }
 
@@ -117,6 +172,11 @@ impl Default for Options {
             rdb_checksum: true,
             persist: false,
             persist_every: None,
+            keep_events: 0,
+            default_database: 0,
+            serve_while_loading: false,
+            unknown_types: UnknownTypes::default(),
+            applied: None,
         }
     }
 }

@@ -195,11 +195,12 @@ impl Session {
     pub(crate) fn new(engine: Arc<Engine>, id: u64, stop: CancellationToken) -> Self {
         let (user, acl_changes) = (engine.acl.default_user(), engine.acl.changes());
         let outbox = Outbox::new(id, stop);
+        let first_db = engine.options.default_database;
         engine.clients.update(id, |client| client.outbox = Some(Arc::clone(&outbox)));
         Self {
             engine,
             id,
-            db: 0,
+            db: first_db,
             protocol: Protocol::Resp2,
             authenticated: user.is_open(),
             after: After::Nothing,
@@ -227,6 +228,7 @@ impl Session {
     /// For whoever holds the engine: no connection, and every right.
     pub(crate) fn of_the_house(engine: &Arc<Engine>) -> Self {
         let mut session = Self::new(Arc::clone(engine), 0, CancellationToken::new());
+        session.db = 0;
         (session.authenticated, session.user) = (true, engine.acl.everything());
         session
     }
@@ -458,7 +460,8 @@ impl Session {
         if found.is_write() && self.engine.lacks_replicas() {
             return Err(CommandError::coded("NOREPLICAS Not enough good replicas to write."));
         }
-        if !self.engine.is_loaded() && !found.flags().has(Flags::LOADING) {
+        let waits = !self.engine.is_loaded() && !self.engine.options.serve_while_loading;
+        if waits && !found.flags().has(Flags::LOADING) {
             return Err(CommandError::coded("LOADING Redis is loading the dataset in memory"));
         }
         Ok(())

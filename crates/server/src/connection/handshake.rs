@@ -109,7 +109,7 @@ fn reset(
 ) -> CommandResult {
     session.transaction = None;
     session.forget_watch();
-    session.db = 0;
+    session.db = session.engine.options.default_database;
     session.speak(Protocol::Resp2);
     session.forget_subscriptions();
     out.set_protocol(Protocol::Resp2);
