@@ -45,9 +45,11 @@ pub use replication::{
 #[cfg(feature = "tls")]
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use resp::Value;
+#[cfg(feature = "tls")]
+pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};
 pub use server::{
-    Filter, FilterStatus, InvalidFilter, Limit, Metric, MetricKind, Metrics, Recorder, Sample, SaveError,
-    UpstreamError, WarmStart, Writes, WritesAs,
+    Configuration, ConfigurationError, Filter, FilterStatus, InvalidFilter, Limit, Listener, Metric,
+    MetricKind, Metrics, Recorder, Sample, SaveError, UpstreamError, WarmStart, Writes, WritesAs,
 };
 pub use standalone::Standalone;
 pub use store::value::Kind;
