@@ -7,7 +7,8 @@ use std::time::Duration;
 use ::store::{Cleanup, Compat};
 use replication::{Backoff, Connector, CredentialsProvider, DriverConfig, Position};
 use server::{
-    Applied, Engine, Filter, Limit, Listener, Options, Role, UnknownTypes, Writes, WritesAs, housekeeper,
+    Applied, Configuration, Endpoint, Engine, Filter, Limit, Listener, Options, Role, UnknownTypes, Writes,
+    WritesAs, housekeeper,
 };
 
 use crate::address::Address;
@@ -27,7 +28,10 @@ const SHARDS: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Builder {
     master: Option<String>,
-    listen: Option<String>,
+    listen: Vec<Endpoint>,
+    configuration: Configuration,
+    protected_mode: bool,
+    max_clients: u32,
     server_password: Option<String>,
     acl_file: Option<PathBuf>,
     databases: u32,
@@ -63,7 +67,10 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             master: None,
-            listen: None,
+            listen: Vec::new(),
+            configuration: Configuration::default(),
+            protected_mode: true,
+            max_clients: 10_000,
             server_password: None,
             acl_file: None,
             databases: 16,
@@ -213,10 +220,50 @@ impl Builder {
     }
 
     /// Serves the copy to RESP clients at this address; `:6380` means every interface, port 0 a free port
-    /// (see [`Replica::local_addr`]).
+    /// (see [`Replica::local_addr`]). May be called more than once, for several addresses.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen = Some(address.into());
+        self.listen.push(Endpoint::Tcp(address.into()));
+        self
+    }
+
+    /// The same with TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn listen_tls(mut self, address: impl Into<String>, tls: server::ServerTls) -> Self {
+        self.listen.push(Endpoint::Tls(address.into(), tls));
+        self
+    }
+
+    /// Serves the copy at a Unix socket, too. A socket that another run has left there is replaced; the file goes when
+    /// the replica goes. Where there are no Unix sockets the start fails.
+    #[must_use]
+    pub fn listen_unix(mut self, path: impl Into<PathBuf>) -> Self {
+        self.listen.push(Endpoint::Unix(path.into(), 0));
+        self
+    }
+
+    /// Whether RESP clients from other machines are turned away while they need no password (`protected-mode`).
+    /// Default true, as with the real servers: give a [password](Self::server_password) or
+    /// [users](Self::acl_file), or turn it off where the network itself is trusted.
+    #[must_use]
+    pub fn protected_mode(mut self, on: bool) -> Self {
+        self.protected_mode = on;
+        self
+    }
+
+    /// Most RESP clients at a time (`maxclients`). Default 10000.
+    #[must_use]
+    pub fn max_clients(mut self, clients: u32) -> Self {
+        self.max_clients = clients;
+        self
+    }
+
+    /// Settings by their names in `redis.conf`: of a file, or [pushed](Configuration::push) one by one. They hold over
+    /// what the other methods say. `replicaof` is not looked at: [`master`](Self::master) is.
+    #[must_use]
+    pub fn configuration(mut self, configuration: Configuration) -> Self {
+        self.configuration = configuration;
         self
     }
 
@@ -506,9 +553,12 @@ impl Builder {
             let recorder = Arc::clone(&recorder.0);
             Applied::new(move |command, took| recorder.record_command_processed(command, took))
         });
+        options.protected_mode = self.protected_mode;
+        options.max_clients = self.max_clients;
+        let startup =
+            self.configuration.startup(&mut options).map_err(|error| Error::Config(error.to_string()))?;
         let role = Role::Replica { host: address.host.clone(), port: address.port };
         let engine = Engine::new(role, options);
-        engine.load_users().map_err(|error| Error::Config(error.to_string()))?;
         engine.change_link_settings(|settings| {
             settings.priority = self.priority;
             settings.announced = self.announced;
@@ -517,14 +567,19 @@ impl Builder {
             settings.announce_port = self.announce_port;
             settings.announce_ip.clone_from(&self.link.link.ip_address);
         });
+        engine.configure(&self.configuration).map_err(|error| Error::Config(error.to_string()))?;
+        engine.load_users().map_err(|error| Error::Config(error.to_string()))?;
         housekeeper::spawn(&engine).map_err(|source| Error::Io { what: "starting a thread", source })?;
-        let listener = match self.listen.as_ref().filter(|_| self.server) {
-            None => None,
-            Some(listen) => {
-                let listen =
-                    if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.clone() };
-                let bound = Listener::bind(engine.clone(), listen.as_str()).await;
-                Some(bound.map_err(|source| Error::Io { what: "listening", source })?)
+        let mut endpoints = self.listen;
+        endpoints.extend(engine.endpoints(&startup).map_err(|error| Error::Config(error.to_string()))?);
+        if !self.server {
+            endpoints.clear();
+        }
+        let listener = match endpoints.as_slice() {
+            [] => None,
+            endpoints => {
+                let opened = Listener::open(engine.clone(), endpoints).await;
+                Some(opened.map_err(|source| Error::Io { what: "listening", source })?)
             }
         };
         let mut config = self.link;
@@ -545,6 +600,16 @@ impl Builder {
             config.resume = self.resume;
         }
         config.link.listening_port = listener.as_ref().map_or(0, |l| l.local_addr().port());
+        #[cfg(feature = "tls")]
+        if startup.tls_replication && config.tls.is_none() {
+            let (certificate, key, authorities) =
+                engine.tls_files().map_err(|error| Error::Config(error.to_string()))?;
+            let mut tls = replication::Tls::builder("").client_cert(certificate, key);
+            if let Some(pem) = authorities {
+                tls = tls.roots(pem);
+            }
+            config.tls = Some(tls.build().map_err(|error| Error::Config(error.to_string()))?);
+        }
         #[cfg(feature = "tls")]
         if address.tls && config.tls.is_none() {
             let tls = replication::Tls::builder("").build();

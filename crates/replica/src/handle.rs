@@ -534,6 +534,12 @@ impl Replica {
 
     /// Where RESP clients are served, if [`Builder::listen`] was given.
     #[must_use]
+    pub fn listener(&self) -> Option<&Listener> {
+        self.inner.listener.as_ref()
+    }
+
+    /// The first address where RESP clients are served, if [`Builder::listen`] was given.
+    #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.inner.listener.as_ref().map(Listener::local_addr)
     }

@@ -70,10 +70,12 @@ pub use replication::{
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use resp::Value;
 pub use server::{
-    Cause, Change, Contents, Event, EventFilter, Events, Filter, FilterStatus, InvalidFilter, KeyWatch,
-    Limit, Metric, MetricKind, Metrics, Sample, SaveError, Sink, UnknownTypes, UpstreamError, WarmStart,
-    Writes, WritesAs,
+    Cause, Change, Configuration, ConfigurationError, Contents, Event, EventFilter, Events, Filter,
+    FilterStatus, InvalidFilter, KeyWatch, Limit, Listener, Metric, MetricKind, Metrics, Sample, SaveError,
+    Sink, UnknownTypes, UpstreamError, WarmStart, Writes, WritesAs,
 };
+#[cfg(feature = "tls")]
+pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};
 pub use standalone::Standalone;
 pub use typed::{HashRef, ListRef, SetRef, StreamEntry, StreamGroup, StreamRef, ZsetRef};
 pub use view::{View, ViewDb};

@@ -1,7 +1,7 @@
 //! One data set with its writer, its history, and everything that counts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
@@ -17,10 +17,12 @@ use tokio::sync::watch;
 
 use crate::acl::{Acl, UsersError};
 use crate::blocked::Blocked;
+use crate::client_limits::ClientLimits;
 use crate::clients::Clients;
 use crate::events::Hub;
 use crate::evicting::Evicting;
 use crate::histories::Left;
+use crate::listener::Listening;
 use crate::memory::{Peak, Usage};
 use crate::notify::Notifications;
 use crate::observed::Observed;
@@ -29,6 +31,7 @@ use crate::pausing::Pausing;
 use crate::pubsub::PubSub;
 use crate::scripts::Scripts;
 use crate::session::{Ground, Session};
+use crate::settings::Configured;
 use crate::tracking::Tracking;
 use crate::watch::Watchers;
 
@@ -182,6 +185,13 @@ pub struct Engine {
     pub(crate) role: RwLock<Role>,
     pub(crate) options: Options,
     pub(crate) clients: Clients,
+    pub(crate) client_limits: ClientLimits,
+    /// Where the listeners listen.
+    pub(crate) listening: RwLock<Vec<Listening>>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Mutex<crate::tls_settings::TlsSettings>,
+    /// Where its configuration comes from, and what that has renamed.
+    pub(crate) configured: OnceLock<Configured>,
     pub(crate) scripts: Scripts,
     pub(crate) stats: Stats,
     pub(crate) divergence: Divergence,
@@ -244,6 +254,11 @@ impl Engine {
             writing: Mutex::new(Writing { writer, primary }),
             role: RwLock::new(role),
             clients: Clients::default(),
+            client_limits: ClientLimits::new(&options),
+            listening: RwLock::default(),
+            #[cfg(feature = "tls")]
+            tls: Mutex::default(),
+            configured: OnceLock::new(),
             scripts: Scripts::new(options.script_time_limit, options.compat.unwrap_or_default()),
             stats: Stats::default(),
             divergence: Divergence::default(),
@@ -335,6 +350,12 @@ impl Engine {
         if let (None, Some(compat)) = (self.options.compat, primary) {
             self.set_compat(compat);
         }
+    }
+
+    /// The port that clients use; 0 if there is none.
+    pub(crate) fn port(&self) -> u16 {
+        let listening = self.listening.read();
+        listening.iter().find(|place| place.kind == "tcp").map_or(self.options.port, |place| place.port)
     }
 
     /// The data.

@@ -22,6 +22,7 @@ mod acl;
 mod blocked;
 mod census;
 mod changes;
+mod client_limits;
 mod clients;
 mod connection;
 mod engine;
@@ -53,17 +54,19 @@ mod scripted;
 mod scripts;
 mod serving;
 mod session;
+mod settings;
 mod snapshot;
 mod stopping;
 mod syncing;
 mod target;
+#[cfg(feature = "tls")]
+mod tls_settings;
 mod tracking;
 mod upstream;
 mod watch;
 
 pub use acl::UsersError;
 pub use census::{BigKey, Census, OfType, SlowCommand};
-pub use connection::memory_value;
 pub use engine::{Divergence, Engine, FilterStatus, Role, Stats, unix_ms};
 pub use events::{Cause, Change, Contents, Event, EventFilter, Events, KeyWatch};
 pub use evicting::Limit;
@@ -71,12 +74,17 @@ pub use filter::{Filter, InvalidFilter};
 pub use following::LinkSettings;
 pub use histories::Held;
 pub use info::resident_bytes;
-pub use listener::Listener;
+#[cfg(feature = "tls")]
+pub use listener::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};
+pub use listener::{Endpoint, Listener};
 pub use metrics::{Metric, MetricKind, Metrics, Sample, Sink};
 pub use options::{Applied, DebugCommand, Options, UnknownTypes};
 pub use page::commands_page;
 pub use reply::RespReply;
 pub use saving::{LoadError, SaveError, WarmStart, parse_points as parse_save_points};
+pub use settings::{Configuration, ConfigurationError, Directive, EndpointsError, Startup, memory_value};
 pub use stopping::{Close, CloseError};
 pub use target::EngineTarget;
+#[cfg(feature = "tls")]
+pub use tls_settings::TlsSettingsError;
 pub use upstream::{UpstreamError, Writes, WritesAs};

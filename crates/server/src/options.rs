@@ -33,6 +33,17 @@ pub struct Options {
     pub filter: crate::filter::Filter,
     /// The port that clients use, as INFO and replicas tell it; 0 if there is none.
     pub port: u16,
+    /// Clients from elsewhere are turned away while nobody needs a password (`protected-mode`). Default: they are, as
+    /// with the real servers.
+    pub protected_mode: bool,
+    /// Most clients at a time (`maxclients`).
+    pub max_clients: u32,
+    /// A client that says nothing for so long is hung up on (`timeout`); zero: it is not.
+    pub idle_timeout: Duration,
+    /// After so much silence the system looks whether a client is still there (`tcp-keepalive`); zero: it does not.
+    pub tcp_keepalive: Duration,
+    /// How many clients may wait to be accepted (`tcp-backlog`).
+    pub tcp_backlog: u32,
     /// Longest run of a script before it can be killed, and is reported as busy.
     pub script_time_limit: Duration,
     /// Who may use DEBUG (`enable-debug-command`).
@@ -156,6 +167,11 @@ impl Default for Options {
             replication_timeout: Duration::from_secs(60),
             filter: crate::filter::Filter::default(),
             port: 0,
+            protected_mode: true,
+            max_clients: 10_000,
+            idle_timeout: Duration::ZERO,
+            tcp_keepalive: Duration::from_secs(300),
+            tcp_backlog: 511,
             script_time_limit: Duration::from_secs(5),
             debug_command: DebugCommand::No,
             protected_configs: DebugCommand::No,
