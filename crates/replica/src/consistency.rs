@@ -142,7 +142,7 @@ impl Replica {
             Bound::WithinBytes(bytes) => freshness.connected && freshness.behind_bytes <= bytes,
         };
         if !enough {
-            return Err(Error::TooStale { wanted: bound, freshness });
+            return Err(Error::TooStale { wanted: bound, freshness: Box::new(freshness) });
         }
         Ok(Fresh { replica: self, first: self.db(0), freshness })
     }

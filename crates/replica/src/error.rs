@@ -66,7 +66,7 @@ pub enum Error {
         /// What was required.
         wanted: Bound,
         /// How fresh they are.
-        freshness: Freshness,
+        freshness: Box<Freshness>,
     },
     /// The data set goes on from another history, which will never reach this position: the primary lost what it had,
     /// or another took its place that did not have it.

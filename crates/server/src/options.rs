@@ -105,7 +105,9 @@ pub enum UnknownTypes {
 
 /// A function that is told of commands, with the time that each took.
 #[derive(Clone)]
-pub struct Applied(Arc<dyn Fn(&str, Duration) + Send + Sync>);
+pub struct Applied(Arc<Tell>);
+
+type Tell = dyn Fn(&str, Duration) + Send + Sync;
 
 impl Applied {
     /// Calls `f` on the thread that applies the stream.

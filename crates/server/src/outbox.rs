@@ -146,7 +146,7 @@ impl Outbox {
             OutputLimit { hard: 0, soft: 0, .. } => self.limits.pubsub.get(),
             limit => limit,
         };
-        if self.is_over(&mut waiting, limit, || Instant::now()) {
+        if self.is_over(&mut waiting, limit, Instant::now) {
             waiting.bytes = Vec::new();
             drop(waiting);
             self.hang_up();

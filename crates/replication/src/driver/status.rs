@@ -55,6 +55,7 @@ pub struct Buffered {
 
 impl LinkStatus {
     /// Notes the moments at which the link passes from one phase to another.
+    #[expect(clippy::disallowed_methods, reason = "the driver is the side that has a clock")]
     pub(crate) fn enter(&mut self, phase: Phase, counters: Counters) {
         let now = SystemTime::now();
         // A small dump comes and is loaded in one piece: then nobody sees the phase of its transfer.

@@ -160,6 +160,9 @@ struct Pending {
     before: HashMap<(u32, Bytes), Was>,
 }
 
+/// What a key holds now, and that itself if somebody asked.
+type AsItIs = (Option<Kind>, Option<Arc<Contents>>);
+
 impl Hub {
     /// Keeps `kept` events for those who come later, if any.
     pub(crate) fn new(kept: usize) -> Self {
@@ -234,11 +237,11 @@ impl Hub {
         let mut pending = self.pending.lock();
         let now = txn.keyspace().clock().now();
         // Several events of one key in a row share its value.
-        let mut last: Option<(&store::Change, Option<Kind>, Option<Arc<Contents>>)> = None;
+        let mut last: Option<(&store::Change, AsItIs)> = None;
         for change in changes {
             let (kind, after) = match &last {
-                Some((known, kind, after)) if known.key == change.key && known.db == change.db => {
-                    (*kind, after.clone())
+                Some((known, as_it_is)) if known.key == change.key && known.db == change.db => {
+                    as_it_is.clone()
                 }
                 _ => {
                     let entry = txn.entry_even_expired(change.db, &change.key);
@@ -268,7 +271,7 @@ impl Hub {
                 position: UNKNOWN,
             };
             pending.items.push((told, was));
-            last = Some((change, kind, after));
+            last = Some((change, (kind, after)));
         }
         self.is_pending.store(true, Ordering::Release);
     }

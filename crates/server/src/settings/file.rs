@@ -59,10 +59,11 @@ impl Directive {
         }
     }
 
-    fn number<T: std::str::FromStr + fmt::Display>(&self, least: T, most: T) -> Result<T, ConfigurationError>
-    where
-        T: PartialOrd,
-    {
+    fn number<T: std::str::FromStr + fmt::Display + PartialOrd>(
+        &self,
+        least: T,
+        most: T,
+    ) -> Result<T, ConfigurationError> {
         let word = self.word()?;
         if word.parse::<i64>().is_err() {
             return Err(self.wrong("argument couldn't be parsed into an integer"));

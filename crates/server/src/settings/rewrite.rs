@@ -85,8 +85,7 @@ impl Engine {
 
     /// What the file should say, by setting or by `user NAME`.
     fn wanted_lines(&self) -> Vec<(String, Wanted)> {
-        let mut options = Options::default();
-        options.compat = Some(self.compat());
+        let options = Options { compat: Some(self.compat()), ..Options::default() };
         let fresh = Self::new(Role::Primary, options);
         let mut wanted = Vec::new();
         for setting in all(self.compat()) {
