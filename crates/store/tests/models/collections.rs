@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use store::{Aggregate, Null, Recorded};
 
-use super::{Command, Model, bulk, bulk_or_null, bulks, check, command_of, int, text};
+use super::{Case, Command, Model, bulk, bulk_or_null, bulks, check, command_of, int, text};
 
 #[derive(Debug, Clone)]
 enum ListOp {
@@ -296,36 +297,58 @@ fn zset_op() -> impl Strategy<Value = ZsetOp> {
     ]
 }
 
-proptest! {
-    #![proptest_config(super::cases())]
+fn list_case() -> impl Strategy<Value = Case<ListOp>> {
+    let size = prop_oneof![Just(-2_i64), Just(1), Just(4), Just(128), Just(0)];
+    (proptest::collection::vec(list_op(), 1..150), size)
+        .prop_map(|(ops, size)| (ops, vec![("list-max-listpack-size", size)]))
+}
 
-    #[test]
-    fn a_list_is_a_row_of_texts(
-        ops in proptest::collection::vec(list_op(), 1..150),
-        size in prop_oneof![Just(-2_i64), Just(1), Just(4), Just(128), Just(0)],
-    ) {
-        check::<List>(&ops, &[("list-max-listpack-size", size)]);
-    }
-
-    #[test]
-    fn a_set_is_a_set(
-        ops in proptest::collection::vec(set_op(), 1..150),
-        (ints, members, long) in (0..60_i64, 0..60_i64, 0..40_i64),
-    ) {
-        let limits = [
+fn set_case() -> impl Strategy<Value = Case<SetOp>> {
+    let sizes = (0..60_i64, 0..60_i64, 0..40_i64);
+    (proptest::collection::vec(set_op(), 1..150), sizes).prop_map(|(ops, (ints, members, long))| {
+        let limits = vec![
             ("set-max-intset-entries", ints),
             ("set-max-listpack-entries", members),
             ("set-max-listpack-value", long),
         ];
+        (ops, limits)
+    })
+}
+
+fn zset_case() -> impl Strategy<Value = Case<ZsetOp>> {
+    let sizes = (0..60_i64, 0..40_i64);
+    (proptest::collection::vec(zset_op(), 1..150), sizes).prop_map(|(ops, (members, long))| {
+        (ops, vec![("zset-max-listpack-entries", members), ("zset-max-listpack-value", long)])
+    })
+}
+
+pub(super) fn list_by_chance(runner: &mut TestRunner) {
+    super::by_chance::<List>(list_case(), runner);
+}
+
+pub(super) fn set_by_chance(runner: &mut TestRunner) {
+    super::by_chance::<Members>(set_case(), runner);
+}
+
+pub(super) fn zset_by_chance(runner: &mut TestRunner) {
+    super::by_chance::<Scores>(zset_case(), runner);
+}
+
+proptest! {
+    #![proptest_config(super::cases())]
+
+    #[test]
+    fn a_list_is_a_row_of_texts((ops, limits) in list_case()) {
+        check::<List>(&ops, &limits);
+    }
+
+    #[test]
+    fn a_set_is_a_set((ops, limits) in set_case()) {
         check::<Members>(&ops, &limits);
     }
 
     #[test]
-    fn a_sorted_set_is_sorted(
-        ops in proptest::collection::vec(zset_op(), 1..150),
-        (members, long) in (0..60_i64, 0..40_i64),
-    ) {
-        let limits = [("zset-max-listpack-entries", members), ("zset-max-listpack-value", long)];
+    fn a_sorted_set_is_sorted((ops, limits) in zset_case()) {
         check::<Scores>(&ops, &limits);
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use store::{Aggregate, Recorded};
 
-use super::{Command, Model, NOW, bulk, bulk_or_null, check, command_of, int, text};
+use super::{Case, Command, Model, NOW, bulk, bulk_or_null, check, command_of, int, text};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -133,13 +134,20 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn case() -> impl Strategy<Value = Case<Op>> {
+    (proptest::collection::vec(op(), 1..150), 0..50_i64, 0..60_i64).prop_map(|(ops, fields, long)| {
+        (ops, vec![("hash-max-listpack-entries", fields), ("hash-max-listpack-value", long)])
+    })
+}
+
+pub(super) fn by_chance(runner: &mut TestRunner) {
+    super::by_chance::<Fields>(case(), runner);
+}
+
 proptest! {
     #![proptest_config(super::cases())]
     #[test]
-    fn a_hash_has_fields_that_may_expire(
-        ops in proptest::collection::vec(op(), 1..150),
-        (fields, long) in (0..50_i64, 0..60_i64),
-    ) {
-        check::<Fields>(&ops, &[("hash-max-listpack-entries", fields), ("hash-max-listpack-value", long)]);
+    fn a_hash_has_fields_that_may_expire((ops, limits) in case()) {
+        check::<Fields>(&ops, &limits);
     }
 }

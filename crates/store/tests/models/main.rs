@@ -16,7 +16,8 @@ mod string;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{RngAlgorithm, RngSeed, TestRng, TestRunner};
 use store::{
     Aggregate, Args, Keyspace, Loader, Null, Recorded, Recorder, ShardSet, View, Viewer, Writer, command,
 };
@@ -134,6 +135,41 @@ fn check<M: Model>(ops: &[M::Op], limits: &[(&str, i64)]) {
             again.recount();
             assert_eq!(ordered(again.run(&command), M::UNORDERED), expected, "loaded, after step {index}");
         }
+    }
+}
+
+/// Operations, and settings to begin with.
+type Case<Op> = (Vec<Op>, Vec<(&'static str, i64)>);
+
+/// Runs the one case that chance gives.
+fn by_chance<M: Model>(cases: impl Strategy<Value = Case<M::Op>>, runner: &mut TestRunner) {
+    let Ok(case) = cases.new_tree(runner) else { return };
+    let (ops, limits) = case.current();
+    check::<M>(&ops, &limits);
+}
+
+/// Runs a case that these bytes choose: the first the model, the others everything else. For a fuzzer.
+pub(crate) fn run_bytes(bytes: &[u8]) {
+    const MODELS: [fn(&mut TestRunner); 6] = [
+        string::by_chance,
+        hash::by_chance,
+        stream::by_chance,
+        collections::list_by_chance,
+        collections::set_by_chance,
+        collections::zset_by_chance,
+    ];
+    let Some((which, chance)) = bytes.split_first() else { return };
+    let chance = TestRng::from_seed(RngAlgorithm::PassThrough, chance);
+    MODELS[usize::from(*which) % MODELS.len()](&mut TestRunner::new_with_rng(cases(), chance));
+}
+
+#[test]
+fn bytes_choose_cases() {
+    let mut random = testkit::Random::new(1);
+    for which in 0..60 {
+        let chance = random.bytes(2000);
+        run_bytes(&[&[which], &chance[..]].concat());
+        run_bytes(&[&[which], &chance[..40]].concat());
     }
 }
 

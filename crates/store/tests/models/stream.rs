@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use store::{Aggregate, Null, Recorded};
 
-use super::{Command, Model, bulk, bulks, check, command_of, int, text};
+use super::{Case, Command, Model, bulk, bulks, check, command_of, int, text};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -215,13 +216,21 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn case() -> impl Strategy<Value = Case<Op>> {
+    let bytes = prop_oneof![Just(0_i64), Just(4096), 50..400_i64];
+    (proptest::collection::vec(op(), 1..150), 0..20_i64, bytes).prop_map(|(ops, entries, bytes)| {
+        (ops, vec![("stream-node-max-entries", entries), ("stream-node-max-bytes", bytes)])
+    })
+}
+
+pub(super) fn by_chance(runner: &mut TestRunner) {
+    super::by_chance::<Entries>(case(), runner);
+}
+
 proptest! {
     #![proptest_config(super::cases())]
     #[test]
-    fn a_stream_has_entries_and_what_is_pending(
-        ops in proptest::collection::vec(op(), 1..150),
-        (entries, bytes) in (0..20_i64, prop_oneof![Just(0_i64), Just(4096), 50..400_i64]),
-    ) {
-        check::<Entries>(&ops, &[("stream-node-max-entries", entries), ("stream-node-max-bytes", bytes)]);
+    fn a_stream_has_entries_and_what_is_pending((ops, limits) in case()) {
+        check::<Entries>(&ops, &limits);
     }
 }

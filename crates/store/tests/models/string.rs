@@ -1,8 +1,9 @@
 //! Strings: bytes.
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
-use super::{Command, Model, bulk, bulk_or_null, check, command_of, int, text};
+use super::{Case, Command, Model, bulk, bulk_or_null, check, command_of, int, text};
 use store::Recorded;
 
 #[derive(Debug, Clone)]
@@ -102,10 +103,18 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn case() -> impl Strategy<Value = Case<Op>> {
+    proptest::collection::vec(op(), 1..120).prop_map(|ops| (ops, Vec::new()))
+}
+
+pub(super) fn by_chance(runner: &mut TestRunner) {
+    super::by_chance::<Bytes>(case(), runner);
+}
+
 proptest! {
     #![proptest_config(super::cases())]
     #[test]
-    fn a_string_is_bytes(ops in proptest::collection::vec(op(), 1..120)) {
-        check::<Bytes>(&ops, &[]);
+    fn a_string_is_bytes((ops, limits) in case()) {
+        check::<Bytes>(&ops, &limits);
     }
 }

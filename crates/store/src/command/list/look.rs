@@ -55,7 +55,7 @@ impl Search {
                 |text| within(n, 0, i64::MAX, text).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
             if is_word(word, "rank") {
                 this.rank = number::parse_i64(n).ok_or(CommandError::NotAnInteger)?;
-                if this.rank < view.differences().lpos_least_rank {
+                if this.rank < view.differences().least_place {
                     return Err(CommandError::err(
                         "value is out of range, value must between -9223372036854775807 and 9223372036854775807",
                     ));
