@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use store::{Aggregate, Null, Recorded};
 
-use super::{Case, Command, Model, bulk, bulk_or_null, bulks, check, command_of, int, text};
+use super::{Command, Limits, Model, bulk, bulk_or_null, bulks, check, command_of, int, text};
 
 #[derive(Debug, Clone)]
 enum ListOp {
@@ -297,58 +296,54 @@ fn zset_op() -> impl Strategy<Value = ZsetOp> {
     ]
 }
 
-fn list_case() -> impl Strategy<Value = Case<ListOp>> {
+fn list_limits() -> impl Strategy<Value = Limits> {
     let size = prop_oneof![Just(-2_i64), Just(1), Just(4), Just(128), Just(0)];
-    (proptest::collection::vec(list_op(), 1..150), size)
-        .prop_map(|(ops, size)| (ops, vec![("list-max-listpack-size", size)]))
+    size.prop_map(|size| vec![("list-max-listpack-size", size)])
 }
 
-fn set_case() -> impl Strategy<Value = Case<SetOp>> {
-    let sizes = (0..60_i64, 0..60_i64, 0..40_i64);
-    (proptest::collection::vec(set_op(), 1..150), sizes).prop_map(|(ops, (ints, members, long))| {
-        let limits = vec![
+fn set_limits() -> impl Strategy<Value = Limits> {
+    (0..60_i64, 0..60_i64, 0..40_i64).prop_map(|(ints, members, long)| {
+        vec![
             ("set-max-intset-entries", ints),
             ("set-max-listpack-entries", members),
             ("set-max-listpack-value", long),
-        ];
-        (ops, limits)
+        ]
     })
 }
 
-fn zset_case() -> impl Strategy<Value = Case<ZsetOp>> {
-    let sizes = (0..60_i64, 0..40_i64);
-    (proptest::collection::vec(zset_op(), 1..150), sizes).prop_map(|(ops, (members, long))| {
-        (ops, vec![("zset-max-listpack-entries", members), ("zset-max-listpack-value", long)])
-    })
+fn zset_limits() -> impl Strategy<Value = Limits> {
+    let setting =
+        |(members, long)| vec![("zset-max-listpack-entries", members), ("zset-max-listpack-value", long)];
+    (0..60_i64, 0..40_i64).prop_map(setting)
 }
 
-pub(super) fn list_by_chance(runner: &mut TestRunner) {
-    super::by_chance::<List>(list_case(), runner);
+pub(super) fn list_of_bytes(bytes: &[u8]) {
+    super::of_bytes::<List>(&list_limits(), &list_op(), bytes);
 }
 
-pub(super) fn set_by_chance(runner: &mut TestRunner) {
-    super::by_chance::<Members>(set_case(), runner);
+pub(super) fn set_of_bytes(bytes: &[u8]) {
+    super::of_bytes::<Members>(&set_limits(), &set_op(), bytes);
 }
 
-pub(super) fn zset_by_chance(runner: &mut TestRunner) {
-    super::by_chance::<Scores>(zset_case(), runner);
+pub(super) fn zset_of_bytes(bytes: &[u8]) {
+    super::of_bytes::<Scores>(&zset_limits(), &zset_op(), bytes);
 }
 
 proptest! {
     #![proptest_config(super::cases())]
 
     #[test]
-    fn a_list_is_a_row_of_texts((ops, limits) in list_case()) {
+    fn a_list_is_a_row_of_texts(ops in super::several(list_op()), limits in list_limits()) {
         check::<List>(&ops, &limits);
     }
 
     #[test]
-    fn a_set_is_a_set((ops, limits) in set_case()) {
+    fn a_set_is_a_set(ops in super::several(set_op()), limits in set_limits()) {
         check::<Members>(&ops, &limits);
     }
 
     #[test]
-    fn a_sorted_set_is_sorted((ops, limits) in zset_case()) {
+    fn a_sorted_set_is_sorted(ops in super::several(zset_op()), limits in zset_limits()) {
         check::<Scores>(&ops, &limits);
     }
 }

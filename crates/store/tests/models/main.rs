@@ -138,38 +138,54 @@ fn check<M: Model>(ops: &[M::Op], limits: &[(&str, i64)]) {
     }
 }
 
-/// Operations, and settings to begin with.
-type Case<Op> = (Vec<Op>, Vec<(&'static str, i64)>);
+/// Settings to begin with.
+type Limits = Vec<(&'static str, i64)>;
 
-/// Runs the one case that chance gives.
-fn by_chance<M: Model>(cases: impl Strategy<Value = Case<M::Op>>, runner: &mut TestRunner) {
-    let Ok(case) = cases.new_tree(runner) else { return };
-    let (ops, limits) = case.current();
-    check::<M>(&ops, &limits);
+/// A case's operations.
+fn several<Op: std::fmt::Debug>(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Vec<Op>> {
+    proptest::collection::vec(op, 1..150)
 }
 
-/// Runs a case that these bytes choose: the first the model, the others everything else. For a fuzzer.
+/// Runs a case that bytes choose: the settings, then three for each operation.
+fn of_bytes<M: Model>(
+    limits: &impl Strategy<Value = Limits>,
+    op: &impl Strategy<Value = M::Op>,
+    bytes: &[u8],
+) {
+    const EACH: usize = 3;
+    fn chosen<T: std::fmt::Debug>(by: &[u8], strategy: &impl Strategy<Value = T>) -> T {
+        let mut seed = [0; 32];
+        seed[..by.len()].copy_from_slice(by);
+        let chance = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+        strategy.new_tree(&mut TestRunner::new_with_rng(ProptestConfig::default(), chance)).unwrap().current()
+    }
+    let (first, rest) = bytes.split_at(bytes.len().min(EACH));
+    let ops: Vec<M::Op> = rest.chunks_exact(EACH).take(200).map(|by| chosen(by, op)).collect();
+    check::<M>(&ops, &chosen(first, limits));
+}
+
+/// Runs a case that these bytes choose: the first the model, the others everything else. For a fuzzer, which can take
+/// operations out, put others in and exchange them.
 pub(crate) fn run_bytes(bytes: &[u8]) {
-    const MODELS: [fn(&mut TestRunner); 6] = [
-        string::by_chance,
-        hash::by_chance,
-        stream::by_chance,
-        collections::list_by_chance,
-        collections::set_by_chance,
-        collections::zset_by_chance,
+    const MODELS: [fn(&[u8]); 6] = [
+        string::of_bytes,
+        hash::of_bytes,
+        stream::of_bytes,
+        collections::list_of_bytes,
+        collections::set_of_bytes,
+        collections::zset_of_bytes,
     ];
-    let Some((which, chance)) = bytes.split_first() else { return };
-    let chance = TestRng::from_seed(RngAlgorithm::PassThrough, chance);
-    MODELS[usize::from(*which) % MODELS.len()](&mut TestRunner::new_with_rng(cases(), chance));
+    if let Some((which, bytes)) = bytes.split_first() {
+        MODELS[usize::from(*which) % MODELS.len()](bytes);
+    }
 }
 
 #[test]
 fn bytes_choose_cases() {
     let mut random = testkit::Random::new(1);
     for which in 0..60 {
-        let chance = random.bytes(2000);
-        run_bytes(&[&[which], &chance[..]].concat());
-        run_bytes(&[&[which], &chance[..40]].concat());
+        let bytes = random.bytes(10 * usize::from(which));
+        run_bytes(&[&[which], &bytes[..]].concat());
     }
 }
 

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use store::{Aggregate, Null, Recorded};
 
-use super::{Case, Command, Model, bulk, bulks, check, command_of, int, text};
+use super::{Command, Limits, Model, bulk, bulks, check, command_of, int, text};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -216,21 +215,21 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn case() -> impl Strategy<Value = Case<Op>> {
+fn limits() -> impl Strategy<Value = Limits> {
     let bytes = prop_oneof![Just(0_i64), Just(4096), 50..400_i64];
-    (proptest::collection::vec(op(), 1..150), 0..20_i64, bytes).prop_map(|(ops, entries, bytes)| {
-        (ops, vec![("stream-node-max-entries", entries), ("stream-node-max-bytes", bytes)])
-    })
+    let setting =
+        |(entries, bytes)| vec![("stream-node-max-entries", entries), ("stream-node-max-bytes", bytes)];
+    (0..20_i64, bytes).prop_map(setting)
 }
 
-pub(super) fn by_chance(runner: &mut TestRunner) {
-    super::by_chance::<Entries>(case(), runner);
+pub(super) fn of_bytes(bytes: &[u8]) {
+    super::of_bytes::<Entries>(&limits(), &op(), bytes);
 }
 
 proptest! {
     #![proptest_config(super::cases())]
     #[test]
-    fn a_stream_has_entries_and_what_is_pending((ops, limits) in case()) {
+    fn a_stream_has_entries_and_what_is_pending(ops in super::several(op()), limits in limits()) {
         check::<Entries>(&ops, &limits);
     }
 }

@@ -1,9 +1,8 @@
 //! Strings: bytes.
 
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 
-use super::{Case, Command, Model, bulk, bulk_or_null, check, command_of, int, text};
+use super::{Command, Limits, Model, bulk, bulk_or_null, check, command_of, int, text};
 use store::Recorded;
 
 #[derive(Debug, Clone)]
@@ -103,18 +102,14 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn case() -> impl Strategy<Value = Case<Op>> {
-    proptest::collection::vec(op(), 1..120).prop_map(|ops| (ops, Vec::new()))
-}
-
-pub(super) fn by_chance(runner: &mut TestRunner) {
-    super::by_chance::<Bytes>(case(), runner);
+pub(super) fn of_bytes(bytes: &[u8]) {
+    super::of_bytes::<Bytes>(&Just(Limits::new()), &op(), bytes);
 }
 
 proptest! {
     #![proptest_config(super::cases())]
     #[test]
-    fn a_string_is_bytes((ops, limits) in case()) {
-        check::<Bytes>(&ops, &limits);
+    fn a_string_is_bytes(ops in super::several(op())) {
+        check::<Bytes>(&ops, &[]);
     }
 }

@@ -2,12 +2,14 @@
 
 use super::range;
 use crate::args::Args;
+use crate::command::options::BELOW_LEAST;
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::reply::Reply;
 use crate::txn::Txn;
 use crate::value::List;
 use crate::value::list::End;
+use crate::view::Viewer;
 
 pub(super) fn lset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, limits) = (args.at(1), txn.limits());
