@@ -103,8 +103,8 @@ pub struct Differences {
     pub bitcount_from: bool,
     /// Whether BITCOUNT looks at its unit before the end of its range.
     pub bitcount_unit_first: bool,
-    /// The lowest RANK that LPOS takes.
-    pub lpos_least_rank: i64,
+    /// The lowest RANK that LPOS takes, and the lowest count that LREM takes.
+    pub least_place: i64,
     /// Whether LSET looks at the low 32 bits of its index only.
     pub lset_index_of_32_bits: bool,
     /// Whether SCAN refuses a TYPE that does not exist.
@@ -323,7 +323,7 @@ const REDIS_70: Differences = Differences {
     bit_ranges_first: false,
     bitcount_from: false,
     bitcount_unit_first: false,
-    lpos_least_rank: i64::MIN,
+    least_place: i64::MIN,
     getex_time_first: false,
     scan_knows_types: false,
     lset_index_of_32_bits: false,
@@ -408,7 +408,7 @@ const REDIS_72: Differences = Differences {
     doubles: DoubleFormat::Shortest,
     strict_cursors: true,
     set_keeps_pxat: true,
-    lpos_least_rank: -i64::MAX,
+    least_place: -i64::MAX,
     lset_index_of_32_bits: true,
     timeouts_checked: true,
     bit_ranges_first: true,
