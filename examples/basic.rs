@@ -1,26 +1,21 @@
 //! A data set of another server, read by function calls.
 //!
-//! `cargo run --example basic` brings its own primary; `cargo run --example basic -- redis://host:port`
+//! `cargo run --example basic` brings its own primary; `cargo run --example basic -- --master redis://host:port`
 //! follows yours.
 
-use replica::{Replica, Standalone, Ttl};
+use replica::{Replica, Ttl};
 
 #[tokio::main]
 async fn main() -> Result<(), replica::Error> {
     // Without an address we need somebody to follow.
-    let mut embedded = None;
-    let master = match std::env::args().nth(1) {
-        Some(address) => address,
-        None => {
-            let primary = Standalone::start("127.0.0.1:0").await?;
-            primary.command(&["SET", "user:1:name", "Ada"])?;
-            primary.command(&["HSET", "user:1", "born", "1815", "field", "mathematics"])?;
-            primary.command(&["ZADD", "scores", "10", "ada", "7", "charles"])?;
-            embedded.insert(primary).url()
-        }
-    };
+    let primary = replica_examples::primary(&[
+        &["SET", "user:1:name", "Ada"],
+        &["HSET", "user:1", "born", "1815", "field", "mathematics"],
+        &["ZADD", "scores", "10", "ada", "7", "charles"],
+    ])
+    .await?;
 
-    let replica = Replica::builder().master(master).listen("127.0.0.1:0").start().await?;
+    let replica = Replica::builder().master(primary.url()).listen("127.0.0.1:0").start().await?;
     replica.ready().await?;
 
     let db = replica.db(0);

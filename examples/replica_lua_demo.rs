@@ -1,8 +1,8 @@
 //! Scripts on a copy of somebody's data: they read beside each other, and cannot write.
 //!
-//! `cargo run --example replica_lua_demo` brings its own primary; an address as argument is followed instead.
+//! `cargo run --example replica_lua_demo` brings its own primary; `-- --master URL` follows yours.
 
-use replica::{Replica, Standalone, Value};
+use replica::{Replica, Value};
 
 /// The members of a leaderboard with their names, which stand in hashes: one round trip instead of many.
 const TOP: &str = "#!lua flags=no-writes
@@ -15,19 +15,14 @@ return lines";
 
 #[tokio::main]
 async fn main() -> Result<(), replica::Error> {
-    let mut embedded = None;
-    let master = match std::env::args().nth(1) {
-        Some(address) => address,
-        None => {
-            let primary = Standalone::start("127.0.0.1:0").await?;
-            for (id, name, score) in [("1", "Ada", "10"), ("2", "Charles", "7"), ("3", "Grace", "12")] {
-                primary.command(&["HSET", &format!("user:{id}"), "name", name])?;
-                primary.command(&["ZADD", "scores", score, id])?;
-            }
-            embedded.insert(primary).url()
-        }
-    };
-    let replica = Replica::connect(&master).await?;
+    let primary = replica_examples::primary(&[
+        &["HSET", "user:1", "name", "Ada"],
+        &["HSET", "user:2", "name", "Charles"],
+        &["HSET", "user:3", "name", "Grace"],
+        &["ZADD", "scores", "10", "1", "7", "2", "12", "3"],
+    ])
+    .await?;
+    let replica = Replica::connect(primary.url()).await?;
 
     let Value::Array(lines) = replica.call(&["EVAL", TOP, "1", "scores", "2"])? else { return Ok(()) };
     for line in &lines {

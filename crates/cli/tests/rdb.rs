@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use testkit::{Client, Difference, Running, Server, differences_after_full_sync, fill_every_type};
+use testkit::{Client, Difference, Running, Server, Tool, differences_after_full_sync, fill_every_type};
 
 /// Runs `replica rdb` with these arguments and this standard input.
 fn run(args: &[&str], input: Option<&[u8]>) -> Output {
@@ -334,6 +334,35 @@ fn commands_make_the_same_data_set() {
         let found = differences_after_full_sync(&mut running.client(), &mut loaded.client());
         assert!(found.is_empty(), "{source:?} replaced in {target:?}:\n{}", shown(&found));
     }
+}
+
+/// By the tool that people use for it.
+#[test]
+fn redis_cli_pipes_the_commands_into_a_server() {
+    let cli = Tool::Cli.fetch().unwrap_or_else(|error| panic!("{error}"));
+    let running = Server::V8_1.start();
+    let mut client = running.client();
+    fill_every_type(&mut client, 12, 400);
+    client.call(&["XACK", "spec:stream:groups", "all", "4-4", "22-22"]).ok();
+    let dump = save(&mut client, running.dir());
+    let loaded = Server::V9_1.start();
+    let mut target = loaded.client();
+    let port = loaded.port().to_string();
+    let output = run(&["convert", "-", "--to", "resp"], Some(&dump));
+    let mut child = Command::new(cli)
+        .args(["-p", &port, "--pipe"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(&output.stdout).unwrap());
+    let said = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("errors: 0, replies: "), "{said}");
+    let found = differences_after_full_sync(&mut client, &mut target);
+    assert!(found.is_empty(), "{}", shown(&found));
 }
 
 #[test]

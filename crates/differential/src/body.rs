@@ -195,6 +195,10 @@ fn command(random: &mut Random) -> Command {
     loop {
         let pattern = &patterns[random.below(patterns.len())];
         for command in pattern.make(random) {
+            // Nor a number beyond the range of doubles before a SORT: see the common arguments.
+            if command.iter().any(|arg| arg.ends_with(b"1e999")) {
+                continue;
+            }
             let judged = matches!(Judge::of(&command), Judge::Exact | Judge::Blocking);
             let plain = !command[0].starts_with(b"@") && !command.iter().any(|arg| arg.starts_with(b"@dump"));
             if judged && plain && command.iter().map(Vec::len).sum::<usize>() < 1000 {

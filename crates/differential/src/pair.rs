@@ -427,7 +427,9 @@ fn walk(wire: &mut Wire, command: &Command) -> io::Result<Vec<Tree>> {
     let mut command = command.clone();
     let whole = command.get(place).is_some_and(|cursor| cursor == b"0");
     let group = if command[0].eq_ignore_ascii_case(b"SSCAN") || place == 1 { 1 } else { 2 };
-    let group = if command.iter().any(|arg| arg.eq_ignore_ascii_case(b"NOVALUES")) { 1 } else { group };
+    let names_only =
+        |arg: &Vec<u8>| [&b"NOVALUES"[..], b"NOSCORES"].iter().any(|w| arg.eq_ignore_ascii_case(w));
+    let group = if command.iter().any(names_only) { 1 } else { group };
     let mut found = BTreeSet::new();
     loop {
         let tree = Tree::parse(&wire.ask(&command)?);

@@ -237,6 +237,11 @@ pub fn library_name(code: &[u8]) -> &[u8] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reject(pub &'static str);
 
+impl Reject {
+    /// The dump has what its reader does not want to keep, and the next dump will have it, too.
+    pub const MODULE: Self = Self("a value that only a module understands");
+}
+
 /// Receives the contents of a dump from [`Decoder`](crate::Decoder).
 ///
 /// Calls come from the thread that feeds the decoder, in the order of the dump: `header` first; for

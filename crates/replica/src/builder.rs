@@ -1,25 +1,37 @@
 //! Settings, and the start.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use replication::{Backoff, Credentials, DriverConfig};
-use server::{Engine, Filter, Limit, Listener, Options, Role, Writes, WritesAs, housekeeper};
-use store::{Cleanup, Compat};
+use ::store::{Cleanup, Compat};
+use replication::{Backoff, Connector, CredentialsProvider, DriverConfig, Position};
+use server::{
+    Applied, Configuration, Endpoint, Engine, Filter, Limit, Listener, Options, Role, UnknownTypes, Writes,
+    WritesAs, housekeeper,
+};
 
 use crate::address::Address;
+use crate::credentials::Credentials;
 use crate::error::Error;
 use crate::handle::Replica;
+use crate::log::{self, LogLine};
+use crate::recorder::{self, Recorder};
 
 /// Longer than anything runs.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Shards of a database.
+const SHARDS: usize = 256;
 
 /// Settings of a [`Replica`]; made by [`Replica::builder`].
 #[derive(Debug, Clone)]
 pub struct Builder {
     master: Option<String>,
-    listen: Option<String>,
+    listen: Vec<Endpoint>,
+    configuration: Configuration,
+    protected_mode: bool,
+    max_clients: u32,
     server_password: Option<String>,
     acl_file: Option<PathBuf>,
     databases: u32,
@@ -36,6 +48,17 @@ pub struct Builder {
     memory_limit: Limit,
     reclaim_expired: Option<Duration>,
     cleanup: Cleanup,
+    keep_events: usize,
+    credentials: Option<Credentials>,
+    name: Option<String>,
+    server: bool,
+    default_database: u32,
+    serve_while_loading: bool,
+    unknown_types: UnknownTypes,
+    shards: usize,
+    resume: Option<(Position, u32)>,
+    recorder: Option<recorder::Shared>,
+    on_log: Option<log::Listener>,
     /// All that concerns the link; the address comes at the start.
     link: DriverConfig,
 }
@@ -44,7 +67,10 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             master: None,
-            listen: None,
+            listen: Vec::new(),
+            configuration: Configuration::default(),
+            protected_mode: true,
+            max_clients: 10_000,
             server_password: None,
             acl_file: None,
             databases: 16,
@@ -61,6 +87,17 @@ impl Default for Builder {
             memory_limit: Limit::default(),
             reclaim_expired: None,
             cleanup: Cleanup::default(),
+            keep_events: 0,
+            credentials: None,
+            name: None,
+            server: true,
+            default_database: 0,
+            serve_while_loading: false,
+            unknown_types: UnknownTypes::default(),
+            shards: SHARDS,
+            resume: None,
+            recorder: None,
+            on_log: None,
             link: DriverConfig::new("", 0),
         }
     }
@@ -74,18 +111,159 @@ impl Builder {
         self
     }
 
-    /// User and password for the primary, instead of those in the address.
+    /// Who we are to the primary, instead of what stands in the address.
     #[must_use]
-    pub fn credentials(mut self, user: Option<String>, password: impl Into<String>) -> Self {
-        self.link.link.credentials = Some(Credentials { user, password: password.into() });
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// A name for this replica where a program has several: in [`Replica::name`], in the log, and in the primary's
+    /// CLIENT LIST unless [`client_name`](Self::client_name) says otherwise.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether to listen at all, if [`listen`](Self::listen) gives an address. Default true.
+    #[must_use]
+    pub fn server(mut self, serves: bool) -> Self {
+        self.server = serves;
+        self
+    }
+
+    /// The database in which connections of RESP clients begin. Default 0.
+    #[must_use]
+    pub fn default_database(mut self, database: u32) -> Self {
+        self.default_database = database;
+        self
+    }
+
+    /// Lets RESP clients read before the first sync is complete: there is nothing yet, and they are told so instead of
+    /// `LOADING`. Later full syncs never keep anybody from reading. Default false.
+    #[must_use]
+    pub fn serve_while_loading(mut self, serves: bool) -> Self {
+        self.serve_while_loading = serves;
+        self
+    }
+
+    /// What to do with values of types that only a module of the primary's understands. Default: they are kept as
+    /// they are, can be seen by TYPE and DUMP, and are passed on to replicas.
+    #[must_use]
+    pub fn unknown_types(mut self, policy: UnknownTypes) -> Self {
+        self.unknown_types = policy;
+        self
+    }
+
+    /// How many shards a database should have at least. It always has 256, each with a lock of its own, so there is
+    /// nothing to gain: this remains for those who used to choose. The number is rounded up to a power of two, as
+    /// ever; [`start`](Self::start) refuses more than there are.
+    #[must_use]
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards;
+        self
+    }
+
+    /// Goes on from this position without its data: for those who keep what they need elsewhere, and only want what
+    /// happens from there on as [events](Replica::events). `database` is the one that the stream had selected there
+    /// ([`Status::stream_db`](crate::Status::stream_db)). The data set then begins empty and holds what is written
+    /// from there on; if the primary cannot go on from there, a full sync comes. To begin with data, use
+    /// [`persist`](Self::persist).
+    #[must_use]
+    pub fn resume(mut self, position: Position, database: u32) -> Self {
+        self.resume = Some((position, database));
+        self
+    }
+
+    /// How to reach the primary, if not by TCP: a proxy, a tunnel, a socket of another sort, a network in a test. TLS,
+    /// if asked for, comes on top.
+    #[must_use]
+    pub fn connector(mut self, connector: Connector) -> Self {
+        self.link.connector = Some(connector);
+        self
+    }
+
+    /// Tells this recorder what is measured.
+    #[must_use]
+    pub fn metrics(mut self, recorder: impl Recorder) -> Self {
+        self.recorder = Some(recorder::Shared(Arc::new(recorder)));
+        self
+    }
+
+    /// Hands each line of the log (level INFO and above) to `f`, if the program has no `tracing` subscriber. It
+    /// becomes the subscriber of the whole program: the first one counts.
+    #[must_use]
+    pub fn on_log(mut self, f: impl Fn(&LogLine) + Send + Sync + 'static) -> Self {
+        self.on_log = Some(log::Listener(Arc::new(f)));
+        self
+    }
+
+    /// Whether RESP clients may not write, which is the default. False: what they write is passed on to the primary,
+    /// as [`writes`](Self::writes) with [`Writes::Forward`] does; this copy itself is written by nobody else.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.writes = match (read_only, self.writes) {
+            (true, _) => Writes::Reject,
+            (false, Writes::Reject) => Writes::Forward,
+            (false, writes) => writes,
+        };
+        self
+    }
+
+    /// Of the stream, applies every command but these: short for [`filter`](Self::filter) with
+    /// [`Filter::block_commands`]. The copy is then not the primary's.
+    #[must_use]
+    pub fn block_commands<C: AsRef<str>>(mut self, commands: impl IntoIterator<Item = C>) -> Self {
+        self.filter = self.filter.block_commands(commands);
         self
     }
 
     /// Serves the copy to RESP clients at this address; `:6380` means every interface, port 0 a free port
-    /// (see [`Replica::local_addr`]).
+    /// (see [`Replica::local_addr`]). May be called more than once, for several addresses.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen = Some(address.into());
+        self.listen.push(Endpoint::Tcp(address.into()));
+        self
+    }
+
+    /// The same with TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn listen_tls(mut self, address: impl Into<String>, tls: server::ServerTls) -> Self {
+        self.listen.push(Endpoint::Tls(address.into(), tls));
+        self
+    }
+
+    /// Serves the copy at a Unix socket, too. A socket that another run has left there is replaced; the file goes when
+    /// the replica goes. Where there are no Unix sockets the start fails.
+    #[must_use]
+    pub fn listen_unix(mut self, path: impl Into<PathBuf>) -> Self {
+        self.listen.push(Endpoint::Unix(path.into(), 0));
+        self
+    }
+
+    /// Whether RESP clients from other machines are turned away while they need no password (`protected-mode`).
+    /// Default true, as with the real servers: give a [password](Self::server_password) or
+    /// [users](Self::acl_file), or turn it off where the network itself is trusted.
+    #[must_use]
+    pub fn protected_mode(mut self, on: bool) -> Self {
+        self.protected_mode = on;
+        self
+    }
+
+    /// Most RESP clients at a time (`maxclients`). Default 10000.
+    #[must_use]
+    pub fn max_clients(mut self, clients: u32) -> Self {
+        self.max_clients = clients;
+        self
+    }
+
+    /// Settings by their names in `redis.conf`: of a file, or [pushed](Configuration::push) one by one. They hold over
+    /// what the other methods say. `replicaof` is not looked at: [`master`](Self::master) is.
+    #[must_use]
+    pub fn configuration(mut self, configuration: Configuration) -> Self {
+        self.configuration = configuration;
         self
     }
 
@@ -129,6 +307,13 @@ impl Builder {
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.link.connect_timeout = timeout;
+        self
+    }
+
+    /// How long each answer of the primary may take before the dump. Default 5 s.
+    #[must_use]
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.link.link.handshake_timeout = timeout;
         self
     }
 
@@ -294,6 +479,15 @@ impl Builder {
         self
     }
 
+    /// Keeps so many events (at least 65,536 if any, and at most 64 MiB of keys and values) for subscribers to come, so
+    /// that they can go on [from a position](crate::EventFilter::since) though nobody listened. Default 0: events are
+    /// noted only while somebody [subscribes](Replica::events).
+    #[must_use]
+    pub fn keep_events(mut self, events: usize) -> Self {
+        self.keep_events = events;
+        self
+    }
+
     /// The connection's name in the primary's CLIENT LIST.
     #[must_use]
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
@@ -322,6 +516,12 @@ impl Builder {
     /// # Errors
     /// [`Error::Config`], or a socket or thread that cannot be had.
     pub async fn start(self) -> Result<Replica, Error> {
+        if let Some(on_log) = self.on_log.clone() {
+            log::install(on_log);
+        }
+        if self.shards.next_power_of_two() > SHARDS {
+            return Err(Error::Config(format!("{} shards: a database has {SHARDS}", self.shards)));
+        }
         let master = self.master.as_deref().ok_or_else(|| Error::Config("no primary given".to_owned()))?;
         let address = Address::parse(master)?;
         let mut options = Options::default();
@@ -345,9 +545,20 @@ impl Builder {
         options.memory_limit = self.memory_limit;
         options.reclaim_expired = self.reclaim_expired;
         options.cleanup = self.cleanup;
+        options.keep_events = self.keep_events;
+        options.default_database = self.default_database;
+        options.serve_while_loading = self.serve_while_loading;
+        options.unknown_types = self.unknown_types;
+        options.applied = self.recorder.as_ref().map(|recorder| {
+            let recorder = Arc::clone(&recorder.0);
+            Applied::new(move |command, took| recorder.record_command_processed(command, took))
+        });
+        options.protected_mode = self.protected_mode;
+        options.max_clients = self.max_clients;
+        let startup =
+            self.configuration.startup(&mut options).map_err(|error| Error::Config(error.to_string()))?;
         let role = Role::Replica { host: address.host.clone(), port: address.port };
         let engine = Engine::new(role, options);
-        engine.load_users().map_err(|error| Error::Config(error.to_string()))?;
         engine.change_link_settings(|settings| {
             settings.priority = self.priority;
             settings.announced = self.announced;
@@ -356,27 +567,49 @@ impl Builder {
             settings.announce_port = self.announce_port;
             settings.announce_ip.clone_from(&self.link.link.ip_address);
         });
+        engine.configure(&self.configuration).map_err(|error| Error::Config(error.to_string()))?;
+        engine.load_users().map_err(|error| Error::Config(error.to_string()))?;
         housekeeper::spawn(&engine).map_err(|source| Error::Io { what: "starting a thread", source })?;
-        let listener = match &self.listen {
-            None => None,
-            Some(listen) => {
-                let listen =
-                    if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.clone() };
-                let bound = Listener::bind(engine.clone(), listen.as_str()).await;
-                Some(bound.map_err(|source| Error::Io { what: "listening", source })?)
+        let mut endpoints = self.listen;
+        endpoints.extend(engine.endpoints(&startup).map_err(|error| Error::Config(error.to_string()))?);
+        if !self.server {
+            endpoints.clear();
+        }
+        let listener = match endpoints.as_slice() {
+            [] => None,
+            endpoints => {
+                let opened = Listener::open(engine.clone(), endpoints).await;
+                Some(opened.map_err(|source| Error::Io { what: "listening", source })?)
             }
         };
         let mut config = self.link;
         config.host = address.host;
         config.port = address.port;
-        if config.link.credentials.is_none() {
-            let user = address.user;
-            config.link.credentials = address.password.map(|password| Credentials { user, password });
+        let user = address.user;
+        let told = address.password.map(|password| replication::Credentials { user, password });
+        config.link.credentials = self.credentials.as_ref().map(Credentials::now).or(told);
+        if let Some(asked) = self.credentials.filter(Credentials::is_asked) {
+            config.credentials = Some(provider(asked, Arc::downgrade(&engine)));
         }
+        config.link.client_name = config.link.client_name.or_else(|| self.name.clone());
         let saved = Arc::clone(&engine);
         let restored = tokio::task::spawn_blocking(move || saved.restore()).await;
         config.resume = restored.map_err(|error| Error::Config(error.to_string()))?;
+        if let (None, Some((position, database))) = (config.resume, self.resume) {
+            engine.begin_at(position, database);
+            config.resume = self.resume;
+        }
         config.link.listening_port = listener.as_ref().map_or(0, |l| l.local_addr().port());
+        #[cfg(feature = "tls")]
+        if startup.tls_replication && config.tls.is_none() {
+            let (certificate, key, authorities) =
+                engine.tls_files().map_err(|error| Error::Config(error.to_string()))?;
+            let mut tls = replication::Tls::builder("").client_cert(certificate, key);
+            if let Some(pem) = authorities {
+                tls = tls.roots(pem);
+            }
+            config.tls = Some(tls.build().map_err(|error| Error::Config(error.to_string()))?);
+        }
         #[cfg(feature = "tls")]
         if address.tls && config.tls.is_none() {
             let tls = replication::Tls::builder("").build();
@@ -388,6 +621,20 @@ impl Builder {
         }
         let link = engine.follow(config);
         let link = link.map_err(|source| Error::Io { what: "starting a thread", source })?;
-        Ok(Replica::new(engine, listener, link))
+        if let Some(recorder) = self.recorder {
+            tokio::spawn(recorder::tell(recorder.0, Arc::downgrade(&engine), link.clone()));
+        }
+        Ok(Replica::new(engine, listener, link, self.name))
     }
+}
+
+/// Asks before each connection, and lets the engine know for those that it makes itself.
+fn provider(asked: Credentials, engine: Weak<Engine>) -> CredentialsProvider {
+    CredentialsProvider::new(move || {
+        let credentials = asked.now();
+        if let Some(engine) = engine.upgrade() {
+            engine.know_credentials(&credentials);
+        }
+        credentials
+    })
 }

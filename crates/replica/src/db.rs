@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::value::stream::StreamId;
-use store::value::{Hash, Kind, List, Set, Stream, Value, Zset};
-use store::{Blob, CommandError, EntryRef, Keyspace, ShardSet, Typed, ValueRef, View, Viewer};
+use ::store::value::{Kind, Value};
+use ::store::{Blob, CommandError, EntryRef, Keyspace, Matching, Pattern, ShardSet, ValueRef, View, Viewer};
 
+use crate::convert::FromValue;
 use crate::error::Error;
+use crate::typed::{HashRef, ListRef, Place, SetRef, StreamRef, ZsetRef};
 
 /// One database of a replica. Cheap to clone; reads what is there at the moment of each call.
 #[derive(Debug, Clone)]
@@ -27,11 +28,43 @@ pub enum Ttl {
     ExpiresIn(Duration),
 }
 
+impl Ttl {
+    /// Of what may be there, with its deadline if it has one.
+    pub(crate) fn of(found: Option<Option<i64>>, now: i64) -> Self {
+        match found {
+            None => Self::Missing,
+            Some(None) => Self::Persistent,
+            Some(Some(at)) => Self::ExpiresIn(Duration::from_millis(u64::try_from(at - now).unwrap_or(0))),
+        }
+    }
+}
+
 /// Which keys a scan is for.
+///
+/// ```
+/// use replica::{Kind, Matching, Scan};
+///
+/// let users = Scan::all().matching("user:*").kind(Kind::Hash).by(Matching::Automaton);
+/// # drop(users);
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Scan {
     pattern: Option<Vec<u8>>,
+    matching: Matching,
     kind: Option<Kind>,
+}
+
+/// A scan with its pattern prepared.
+struct Wanted {
+    pattern: Option<Pattern>,
+    kind: Option<Kind>,
+}
+
+impl Wanted {
+    fn has(&self, entry: EntryRef<'_>) -> bool {
+        self.kind.is_none_or(|kind| kind == kind_of(entry))
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.selects(entry.key()))
+    }
 }
 
 impl Scan {
@@ -55,9 +88,17 @@ impl Scan {
         self
     }
 
-    fn wants(&self, entry: EntryRef<'_>) -> bool {
-        self.kind.is_none_or(|kind| kind == kind_of(entry))
-            && self.pattern.as_ref().is_none_or(|p| store::glob::selects(p, entry.key()))
+    /// How to compare keys with the pattern: the answers are the same, the speed is not. For a listing of millions of
+    /// keys, [`Matching::Simple`] or [`Matching::Automaton`] are faster.
+    #[must_use]
+    pub fn by(mut self, matching: Matching) -> Self {
+        self.matching = matching;
+        self
+    }
+
+    fn prepared(&self) -> Wanted {
+        let pattern = self.pattern.as_ref().map(|pattern| Pattern::new(pattern, self.matching));
+        Wanted { pattern, kind: self.kind }
     }
 }
 
@@ -88,6 +129,25 @@ impl Db {
         self.keyspace.blobs(self.index, &keys.into_iter().collect::<Vec<K>>())
     }
 
+    /// The string at `key`, read as something else: a number, a `String`, a `bool`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+    /// primary.command(&["SET", "visits", "42"])?;
+    /// assert_eq!(primary.db(0).get_as::<u64>("visits")?, Some(42));
+    /// assert!(primary.db(0).get_as::<bool>("visits").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::WrongKind`], or [`Error::Convert`] if it is none.
+    pub fn get_as<T: FromValue>(&self, key: impl AsRef<[u8]>) -> Result<Option<T>, Error> {
+        self.get(key)?.map(|blob| T::from_value(&blob).map_err(Error::Convert)).transpose()
+    }
+
     /// Calls `f` with the string at `key`, borrowed: no copy, no count, one short lock. `f` must not read
     /// from this replica again. `None` if the key is missing or holds another kind.
     pub fn with<R>(&self, key: impl AsRef<[u8]>, f: impl FnOnce(Option<&[u8]>) -> R) -> R {
@@ -106,6 +166,17 @@ impl Db {
         self.entry(key.as_ref(), |entry| entry.is_some())
     }
 
+    /// How many of these keys are there, at one moment; one that is named twice counts twice, as EXISTS has it.
+    pub fn exists_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> usize {
+        let keys: Vec<K> = keys.into_iter().collect();
+        let mut set = ShardSet::none();
+        if self.keyspace.db(self.index).is_some() {
+            keys.iter().for_each(|key| set.add(&self.keyspace, self.index, key.as_ref()));
+        }
+        let view = View::new(&self.keyspace, &set, Viewer::Client, self.index);
+        keys.iter().filter(|key| view.peek(key.as_ref()).is_some()).count()
+    }
+
     /// What kind of value the key holds.
     #[must_use]
     pub fn kind(&self, key: impl AsRef<[u8]>) -> Option<Kind> {
@@ -115,12 +186,18 @@ impl Db {
     /// How long the key has to live.
     #[must_use]
     pub fn ttl(&self, key: impl AsRef<[u8]>) -> Ttl {
-        let now = self.keyspace.clock().now();
-        self.entry(key.as_ref(), |entry| match entry.map(EntryRef::expire) {
-            None => Ttl::Missing,
-            Some(None) => Ttl::Persistent,
-            Some(Some(at)) => Ttl::ExpiresIn(Duration::from_millis(u64::try_from(at - now).unwrap_or(0))),
-        })
+        let now = self.now();
+        self.entry(key.as_ref(), |entry| Ttl::of(entry.map(EntryRef::expire), now))
+    }
+
+    /// The database's number.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.keyspace.clock().now()
     }
 
     /// How many keys there are, those included that have expired and wait for the primary to delete them.
@@ -138,6 +215,7 @@ impl Db {
     /// Keys, a few hundred at a time under a short lock. A key that is there throughout comes exactly
     /// once, whatever is written meanwhile.
     pub fn scan(&self, wanted: Scan) -> impl Iterator<Item = Vec<u8>> + '_ {
+        let wanted = wanted.prepared();
         let mut next = Some(0);
         let mut ready: std::vec::IntoIter<Vec<u8>> = Vec::new().into_iter();
         std::iter::from_fn(move || {
@@ -149,7 +227,7 @@ impl Db {
                 let view = View::new(&self.keyspace, &ShardSet::none(), Viewer::Client, self.index);
                 let mut found = Vec::new();
                 let after = view.scan(self.index, cursor, 256, |entry| {
-                    if !view.is_past(entry.expire()) && wanted.wants(entry) {
+                    if !view.is_past(entry.expire()) && wanted.has(entry) {
                         found.push(entry.key().to_vec());
                     }
                 });
@@ -207,7 +285,7 @@ impl Db {
         }
     }
 
-    fn entry<R>(&self, key: &[u8], f: impl FnOnce(Option<EntryRef<'_>>) -> R) -> R {
+    pub(crate) fn entry<R>(&self, key: &[u8], f: impl FnOnce(Option<EntryRef<'_>>) -> R) -> R {
         let now = || self.keyspace.clock().now();
         self.keyspace
             .with(self.index, key, |entry| f(entry.filter(|e| e.expire().is_none_or(|at| at > now()))))
@@ -218,216 +296,5 @@ impl Db {
             (CommandError::WrongType, Some(found)) => Error::WrongKind { wanted, found },
             _ => Error::Command(error.clone()),
         }
-    }
-}
-
-/// A key of a database, looked up again at every call.
-#[derive(Debug, Clone)]
-struct Place {
-    db: Db,
-    key: Vec<u8>,
-}
-
-impl Place {
-    /// Calls `f` with the value, or answers the default if it is gone or has become another kind.
-    fn read<T: Typed, R: Default>(&self, f: impl FnOnce(&T) -> R) -> R {
-        self.db.entry(&self.key, |entry| match entry.map(EntryRef::value) {
-            Some(ValueRef::Owned(value)) => T::of(value).map(f).unwrap_or_default(),
-            _ => R::default(),
-        })
-    }
-
-    fn now(&self) -> i64 {
-        self.db.keyspace.clock().now()
-    }
-}
-
-/// A hash. Each call reads it as it is then; a hash that has gone has no fields.
-#[derive(Debug, Clone)]
-pub struct HashRef(Place);
-
-impl HashRef {
-    /// The value of a field.
-    #[must_use]
-    pub fn get(&self, field: impl AsRef<[u8]>) -> Option<Vec<u8>> {
-        let now = self.0.now();
-        self.0.read(|hash: &Hash| hash.get(field.as_ref(), now).map(|found| found.value.to_vec()))
-    }
-
-    /// How many fields there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        let now = self.0.now();
-        self.0.read(|hash: &Hash| hash.visible(now))
-    }
-
-    /// Whether it has gone.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Fields and values, all of one moment.
-    #[must_use]
-    pub fn to_vec(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let now = self.0.now();
-        self.0.read(|hash: &Hash| {
-            hash.iter(now).map(|(field, found)| (field.to_vec(), found.value.to_vec())).collect()
-        })
-    }
-}
-
-/// A list. Each call reads it as it is then; a list that has gone has no elements.
-#[derive(Debug, Clone)]
-pub struct ListRef(Place);
-
-impl ListRef {
-    /// The element at `index`, counted from the end if negative (-1: the last).
-    #[must_use]
-    pub fn index(&self, index: i64) -> Option<Vec<u8>> {
-        self.0.read(|list: &List| list.get(index).map(|item| item.to_vec()))
-    }
-
-    /// Elements `start` to `end` inclusive, all of one moment.
-    #[must_use]
-    pub fn range(&self, start: i64, end: i64) -> Vec<Vec<u8>> {
-        self.0.read(|list: &List| {
-            let length = i64::try_from(list.len()).unwrap_or(i64::MAX);
-            let place = |n: i64| if n < 0 { (length + n).max(0) } else { n };
-            let (start, end) = (place(start), if end < 0 { length + end } else { end.min(length - 1) });
-            let count = usize::try_from(end - start + 1).unwrap_or(0);
-            list.iter_from(usize::try_from(start).unwrap_or(0))
-                .take(count)
-                .map(|item| item.to_vec())
-                .collect()
-        })
-    }
-
-    /// How many elements there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.read(List::len)
-    }
-
-    /// Whether it has gone.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// A set. Each call reads it as it is then; a set that has gone has no members.
-#[derive(Debug, Clone)]
-pub struct SetRef(Place);
-
-impl SetRef {
-    /// Whether it has this member.
-    #[must_use]
-    pub fn contains(&self, member: impl AsRef<[u8]>) -> bool {
-        self.0.read(|set: &Set| set.contains(member.as_ref()))
-    }
-
-    /// Members in no order, all of one moment.
-    #[must_use]
-    pub fn to_vec(&self) -> Vec<Vec<u8>> {
-        self.0.read(|set: &Set| set.iter().map(|item| item.to_vec()).collect())
-    }
-
-    /// How many members there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.read(Set::len)
-    }
-
-    /// Whether it has gone.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// A sorted set. Each call reads it as it is then; one that has gone has no members.
-#[derive(Debug, Clone)]
-pub struct ZsetRef(Place);
-
-impl ZsetRef {
-    /// The score of a member.
-    #[must_use]
-    pub fn score(&self, member: impl AsRef<[u8]>) -> Option<f64> {
-        self.0.read(|zset: &Zset| zset.score(member.as_ref()))
-    }
-
-    /// How many members come before this one.
-    #[must_use]
-    pub fn rank(&self, member: impl AsRef<[u8]>) -> Option<usize> {
-        self.0.read(|zset: &Zset| zset.rank(member.as_ref()).map(|(rank, _)| rank))
-    }
-
-    /// Members with scores by rank, lowest score first, all of one moment.
-    #[must_use]
-    pub fn range_by_rank(&self, ranks: std::ops::Range<usize>) -> Vec<(Vec<u8>, f64)> {
-        self.0.read(|zset: &Zset| {
-            let ranks = ranks.start.min(zset.len())..ranks.end.min(zset.len());
-            zset.range(ranks).map(|(member, score)| (member.to_vec(), score)).collect()
-        })
-    }
-
-    /// Members with a score from `low` to `high` inclusive, all of one moment.
-    #[must_use]
-    pub fn range_by_score(&self, low: f64, high: f64) -> Vec<(Vec<u8>, f64)> {
-        self.0.read(|zset: &Zset| {
-            let start = zset.below(|score, _| score < low);
-            let end = zset.below(|score, _| score <= high);
-            zset.range(start..end.max(start)).map(|(member, score)| (member.to_vec(), score)).collect()
-        })
-    }
-
-    /// How many members there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.read(Zset::len)
-    }
-
-    /// Whether it has gone.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// A stream. Each call reads it as it is then.
-#[derive(Debug, Clone)]
-pub struct StreamRef(Place);
-
-/// An entry of a stream: its id and its fields with values.
-pub type StreamEntry = (StreamId, Vec<(Vec<u8>, Vec<u8>)>);
-
-impl StreamRef {
-    /// How many entries there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.read(Stream::len)
-    }
-
-    /// Entries from `start` to `end`, both included, oldest first, all of one moment.
-    #[must_use]
-    pub fn range(&self, start: StreamId, end: StreamId) -> Vec<StreamEntry> {
-        if start > end {
-            return Vec::new();
-        }
-        self.0.read(|stream: &Stream| {
-            let entries = stream.log.range(start, end);
-            entries
-                .map(|e| {
-                    (e.id(), e.fields().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
-                })
-                .collect()
-        })
-    }
-
-    /// Whether there are no entries.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }

@@ -2,8 +2,12 @@
 
 use std::io;
 
-use store::CommandError;
-use store::value::Kind;
+use ::store::CommandError;
+use ::store::value::Kind;
+use replication::{Doing, LinkError, Position, Step};
+
+use crate::consistency::{Bound, Freshness};
+use crate::convert::ConvertError;
 
 /// Any error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +21,23 @@ pub enum Error {
         /// What is there.
         found: Kind,
     },
+    /// The string is not what was asked for.
+    #[error("{0}")]
+    Convert(#[from] ConvertError),
+    /// Only the primary writes; see [`Replica::write`](crate::Replica::write).
+    #[error("a replica is read-only")]
+    ReadOnly,
+    /// The primary answered with an error.
+    #[error("{code} {message}")]
+    Server {
+        /// Its first word: `ERR`, `WRONGTYPE`, `NOPERM`, `LOADING`.
+        code: String,
+        /// The rest.
+        message: String,
+    },
+    /// A write did not get through to the primary, or its reply not back.
+    #[error("not written: {0}")]
+    Upstream(#[from] server::UpstreamError),
     /// An option or URL makes no sense.
     #[error("configuration: {0}")]
     Config(String),
@@ -29,8 +50,31 @@ pub enum Error {
         source: io::Error,
     },
     /// The first data set cannot be had: the primary refused us, or sent what cannot be understood.
-    #[error("replication: {0}")]
-    Replication(#[from] replication::LinkError),
+    #[error("replication: {source}")]
+    Replication {
+        /// What went wrong.
+        source: LinkError,
+        /// How often it was tried again.
+        retries: u64,
+    },
+    /// There is no complete data set yet.
+    #[error("the first sync is not complete")]
+    NotSynced,
+    /// The data are not as fresh as was required.
+    #[error("the data are too old: wanted {wanted}")]
+    TooStale {
+        /// What was required.
+        wanted: Bound,
+        /// How fresh they are.
+        freshness: Box<Freshness>,
+    },
+    /// The data set goes on from another history, which will never reach this position: the primary lost what it had,
+    /// or another took its place that did not have it.
+    #[error("the history of {position} has ended")]
+    HistoryEnded {
+        /// What was waited for.
+        position: Position,
+    },
     /// The replica was shut down.
     #[error("the replica is closed")]
     Closed,
@@ -48,14 +92,97 @@ pub enum Error {
     Command(CommandError),
 }
 
+/// What a replica was doing when something went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorPhase {
+    /// Reading its settings.
+    Configure,
+    /// Taking a socket or a thread.
+    Start,
+    /// Reaching the primary.
+    Connect,
+    /// Greeting it, and asking for the data.
+    Handshake,
+    /// Taking the whole data set.
+    FullSync,
+    /// Following the stream.
+    Stream,
+    /// Reading a key.
+    Read,
+    /// Running a command.
+    Command,
+    /// Saving.
+    Save,
+    /// Nothing any more.
+    Closed,
+}
+
 impl Error {
+    /// An error line of the primary.
+    pub(crate) fn of_server(line: &[u8]) -> Self {
+        let line = String::from_utf8_lossy(line);
+        let (code, message) = line.split_once(' ').unwrap_or((&line, ""));
+        Self::Server { code: code.to_owned(), message: message.to_owned() }
+    }
+
+    /// A command's error, or the one that says that only the primary writes.
+    pub(crate) fn of_command(error: CommandError) -> Self {
+        if error.bytes().starts_with(b"READONLY ") { Self::ReadOnly } else { Self::Command(error) }
+    }
+
     /// Whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Timeout { .. } => true,
-            Self::Replication(error) => error.is_retryable(),
+            Self::Timeout { .. } | Self::NotSynced | Self::TooStale { .. } => true,
+            Self::Replication { source, .. } => source.is_retryable(),
+            Self::Server { code, .. } => {
+                matches!(code.as_str(), "LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" | "NOREPLICAS" | "OOM")
+            }
+            // What may have been done already is not to be done again by itself.
+            Self::Upstream(error) => error.is_unsent(),
             _ => false,
         }
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn phase(&self) -> ErrorPhase {
+        match self {
+            Self::Config(_) => ErrorPhase::Configure,
+            Self::Io { .. } => ErrorPhase::Start,
+            Self::Replication { source, .. } => match source {
+                LinkError::Unreachable { .. } | LinkError::Tls { .. } => ErrorPhase::Connect,
+                LinkError::Refused { step: Step::Dump, .. } => ErrorPhase::FullSync,
+                LinkError::Lost { doing, .. }
+                | LinkError::Closed { doing }
+                | LinkError::Timeout { doing, .. } => match doing {
+                    Doing::Transfer => ErrorPhase::FullSync,
+                    Doing::Streaming => ErrorPhase::Stream,
+                    _ => ErrorPhase::Handshake,
+                },
+                LinkError::Dump { .. }
+                | LinkError::DumpLength { .. }
+                | LinkError::DumpUnfinished { .. }
+                | LinkError::MarkMismatch { .. } => ErrorPhase::FullSync,
+                LinkError::Stream { .. } | LinkError::Overtaken => ErrorPhase::Stream,
+                _ => ErrorPhase::Handshake,
+            },
+            Self::NotSynced => ErrorPhase::FullSync,
+            Self::TooStale { .. } | Self::HistoryEnded { .. } | Self::Timeout { .. } => ErrorPhase::Stream,
+            Self::Save(_) => ErrorPhase::Save,
+            Self::Closed => ErrorPhase::Closed,
+            Self::WrongKind { .. } | Self::Convert(_) => ErrorPhase::Read,
+            Self::ReadOnly | Self::Command(_) | Self::Server { .. } | Self::Upstream(_) => {
+                ErrorPhase::Command
+            }
+        }
+    }
+
+    /// How often it was tried again, where that was done.
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        if let Self::Replication { retries, .. } = self { *retries } else { 0 }
     }
 }

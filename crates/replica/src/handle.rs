@@ -1,18 +1,23 @@
 //! A running replica.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
 use replication::{Buffered, Failures, LinkStatus, Phase, Position, Recovery};
 use resp::Value;
-use server::{Engine, FilterStatus, Listener, Metrics, WarmStart};
+use server::{Engine, EventFilter, Events, FilterStatus, KeyWatch, Listener, Metrics, WarmStart};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::address::Address;
 use crate::builder::Builder;
+use crate::cmd::Cmd;
 use crate::db::Db;
 use crate::error::Error;
+use crate::store::{DatabaseInfo, Store};
+use crate::view::View;
 
 /// A data set that follows a primary. Cheap to clone; the last clone dropped stops it.
 #[derive(Debug, Clone)]
@@ -25,12 +30,14 @@ struct Inner {
     engine: Arc<Engine>,
     listener: Option<Listener>,
     closed: AtomicBool,
-    link: tokio::sync::watch::Receiver<LinkStatus>,
+    link: watch::Receiver<LinkStatus>,
+    name: Option<String>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.engine.stop_following();
+        self.engine.close_events();
     }
 }
 
@@ -52,10 +59,24 @@ pub struct Status {
     pub diverged: u64,
     /// Full syncs completed.
     pub full_syncs: u64,
+    /// Keys of all databases.
+    pub keys: usize,
+    /// Bytes that the data take.
+    pub memory: usize,
     /// Times the stream was continued without a full sync.
     pub partial_syncs: u64,
     /// Connections after the first.
     pub reconnects: u64,
+    /// Since when the stream has flowed, of this connection or the last one that came so far.
+    pub connected_at: Option<SystemTime>,
+    /// When the stream last ceased to flow.
+    pub disconnected_at: Option<SystemTime>,
+    /// When the last full sync began.
+    pub sync_began: Option<SystemTime>,
+    /// When the last full sync was complete.
+    pub last_sync: Option<SystemTime>,
+    /// The database that the stream has selected, for [`Builder::resume`].
+    pub stream_db: Option<u32>,
     /// When the last byte came from the primary.
     pub last_io: Option<Instant>,
     /// Host and port of the primary.
@@ -70,6 +91,23 @@ pub struct Status {
     pub warm_start: WarmStart,
     /// What is kept of the primary's data, and what that did to the stream; `None`: everything is kept.
     pub filter: Option<FilterStatus>,
+}
+
+/// The states of a replica, one after another; see [`Replica::watch_status`].
+#[derive(Debug)]
+pub struct States {
+    link: watch::Receiver<LinkStatus>,
+    inner: Weak<Inner>,
+}
+
+impl States {
+    /// The state after the next change; states that followed each other in between are left out. At first the
+    /// present one. `None` once the replica has ended.
+    pub async fn next(&mut self) -> Option<Status> {
+        self.link.changed().await.ok()?;
+        self.link.mark_unchanged();
+        self.inner.upgrade().map(|inner| Replica { inner }.status())
+    }
 }
 
 impl Status {
@@ -124,9 +162,56 @@ impl Replica {
     pub(crate) fn new(
         engine: Arc<Engine>,
         listener: Option<Listener>,
-        link: tokio::sync::watch::Receiver<LinkStatus>,
+        link: watch::Receiver<LinkStatus>,
+        name: Option<String>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { engine, listener, closed: AtomicBool::new(false), link }) }
+        Self { inner: Arc::new(Inner { engine, listener, closed: AtomicBool::new(false), link, name }) }
+    }
+
+    /// Its name, if [`Builder::name`] gave it one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name.as_deref()
+    }
+
+    /// Whether the stream of the primary flows.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.inner.link.borrow().phase.is_streaming()
+    }
+
+    /// Calls `f` once there is a complete data set: at once if there is one already. `f` runs on a task of its own.
+    ///
+    /// ```
+    /// # use replica::{Replica, Standalone};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// let replica = Replica::builder().master(primary.url()).start().await?;
+    /// let told = replica.on_ready(|outcome| println!("ready: {outcome:?}"));
+    /// # told.await.unwrap();
+    /// # replica.shutdown().await
+    /// # }
+    /// ```
+    pub fn on_ready(&self, f: impl FnOnce(Result<(), Error>) + Send + 'static) -> JoinHandle<()> {
+        let ready = self.readiness();
+        tokio::spawn(async move { f(ready.await) })
+    }
+
+    /// Calls `f` after each full sync from now on, the first included if it is still to come.
+    pub fn on_sync(&self, mut f: impl FnMut(Position) + Send + 'static) -> JoinHandle<()> {
+        let (mut link, engine) = (self.inner.link.clone(), Arc::downgrade(&self.inner.engine));
+        let mut seen = link.borrow_and_update().counters.full_syncs;
+        tokio::spawn(async move {
+            while link.changed().await.is_ok() {
+                let syncs = link.borrow_and_update().counters.full_syncs;
+                if syncs > std::mem::replace(&mut seen, syncs)
+                    && let Some(position) = engine.upgrade().and_then(|engine| engine.position())
+                {
+                    f(position);
+                }
+            }
+        })
     }
 
     /// Leaves the primary and becomes one, with the data as they are: REPLICAOF NO ONE. Clients may write
@@ -153,20 +238,30 @@ impl Replica {
     /// What waiting will not cure: a wrong password, a dump that cannot be understood, a shutdown. A
     /// primary that cannot be reached is waited for; put a timeout around this call to bound it.
     pub async fn ready(&self) -> Result<(), Error> {
-        let mut link = self.inner.link.clone();
-        loop {
-            if self.inner.engine.is_loaded() {
-                return Ok(());
-            }
-            match &link.borrow_and_update().phase {
-                Phase::Stopped => return Err(Error::Closed),
-                Phase::Down { reason, .. } if reason.recovery() == Recovery::GiveUp => {
-                    return Err(reason.clone().into());
+        self.readiness().await
+    }
+
+    fn readiness(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (mut link, engine) = (self.inner.link.clone(), Arc::downgrade(&self.inner.engine));
+        async move {
+            loop {
+                if engine.upgrade().ok_or(Error::Closed)?.is_loaded() {
+                    return Ok(());
                 }
-                _ => {}
-            }
-            if link.changed().await.is_err() {
-                return Err(Error::Closed);
+                {
+                    let status = link.borrow_and_update();
+                    match &status.phase {
+                        Phase::Stopped => return Err(Error::Closed),
+                        Phase::Down { reason, .. } if reason.recovery() == Recovery::GiveUp => {
+                            let retries = status.failures.total().saturating_sub(1);
+                            return Err(Error::Replication { source: reason.clone(), retries });
+                        }
+                        _ => {}
+                    }
+                }
+                if link.changed().await.is_err() {
+                    return Err(Error::Closed);
+                }
             }
         }
     }
@@ -191,6 +286,99 @@ impl Replica {
         Db::new(Arc::clone(self.inner.engine.keyspace()), index)
     }
 
+    /// Runs a command on the primary, and tells where its history stands behind it: once that is
+    /// [waited for](Self::wait_for), what was written can be read here. Connections are kept for the next, with the
+    /// login, TLS and transport of the link.
+    ///
+    /// ```
+    /// # use replica::Standalone;
+    /// use replica::{Replica, cmd};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// # let replica = Replica::connect(&primary.url()).await?;
+    /// let (_, at) = replica.write(cmd!("SET", "user:1:name", "Ada")).await?;
+    /// replica.wait_for(at).await?; // now every local read sees it
+    /// assert_eq!(replica.db(0).get("user:1:name")?.unwrap(), b"Ada");
+    /// # replica.shutdown().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Server`] if the primary answers with an error, [`Error::Upstream`] if it cannot be reached, or was lost
+    /// before it answered: then [`UpstreamError::is_unsent`](crate::UpstreamError::is_unsent) tells whether the
+    /// command may have run.
+    pub async fn write(&self, cmd: Cmd) -> Result<(Value, Position), Error> {
+        let (reply, position) = self.inner.engine.write_through(cmd.db(), cmd.words()).await?;
+        match reply {
+            Value::Error(line) => Err(Error::of_server(&line)),
+            reply => Ok((reply, position)),
+        }
+    }
+
+    /// The whole data set at one moment, so that nothing is half seen. The writer waits while it lives: be brief.
+    ///
+    /// ```
+    /// # use replica::{Replica, Standalone};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// # primary.call(&["MSET", "debit", "5", "credit", "5"])?;
+    /// # let replica = Replica::connect(&primary.url()).await?;
+    /// let balanced = {
+    ///     let view = replica.view();
+    ///     view.db(0).get_as::<i64>("debit")? == view.db(0).get_as::<i64>("credit")?
+    /// };
+    /// assert!(balanced);
+    /// # replica.shutdown().await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View::new(&self.inner.engine)
+    }
+
+    /// The data set with its figures; for reads, [`db`](Self::db) is enough.
+    #[must_use]
+    pub fn store(&self) -> Store {
+        Store { engine: Arc::clone(&self.inner.engine) }
+    }
+
+    /// The databases that hold keys, in order.
+    #[must_use]
+    pub fn databases(&self) -> Vec<DatabaseInfo> {
+        self.store().databases()
+    }
+
+    /// Stops following and serving, and leaves the data as a store that can be written to. Other clones of this
+    /// replica still read the same data.
+    ///
+    /// ```
+    /// # use replica::{Replica, Standalone};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// # primary.command(&["SET", "k", "1"])?;
+    /// let replica = Replica::connect(&primary.url()).await?;
+    /// assert!(matches!(replica.store().command(0, &["INCR", "k"]), Err(replica::Error::ReadOnly)));
+    /// let store = replica.into_store().await;
+    /// store.command(0, &["INCR", "k"])?;
+    /// assert_eq!(store.db(0).get_as::<u64>("k")?, Some(2));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn into_store(self) -> Store {
+        if !self.inner.closed.swap(true, Ordering::AcqRel)
+            && let Some(listener) = &self.inner.listener
+        {
+            listener.shutdown().await;
+        }
+        self.inner.engine.promote();
+        self.inner.engine.unfollow().await;
+        self.store()
+    }
+
     /// Runs any command as a client would, without a socket: scripts, functions, INFO.
     ///
     /// ```no_run
@@ -204,7 +392,7 @@ impl Replica {
     /// [`Error::Command`]
     pub fn call(&self, args: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
         let parts: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
-        self.inner.engine.call(&parts).map_err(Error::Command)
+        self.inner.engine.call(&parts).map_err(Error::of_command)
     }
 
     /// How it is doing.
@@ -221,6 +409,13 @@ impl Replica {
             partial_syncs: link.counters.partial_syncs,
             reconnects: link.reconnects(),
             last_io: link.last_io,
+            connected_at: link.connected_at,
+            disconnected_at: link.disconnected_at,
+            sync_began: link.sync_began,
+            last_sync: link.last_sync,
+            stream_db: link.stream_db,
+            keys: self.inner.engine.keyspace().counts().keys,
+            memory: self.inner.engine.keyspace().payload(),
             primary: link.primary,
             buffered: link.buffered,
             failures: link.failures,
@@ -246,10 +441,82 @@ impl Replica {
         self.inner.engine.metrics()
     }
 
+    pub(crate) fn link(&self) -> LinkStatus {
+        self.inner.link.borrow().clone()
+    }
+
+    /// What happens to the data, and to the link: a bounded stream. It begins with what there is (a bracket) unless
+    /// the filter says otherwise. It costs nothing while nobody asks for it.
+    ///
+    /// ```
+    /// use replica::{Event, EventFilter, Replica, Standalone};
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// let primary = Standalone::start("127.0.0.1:0").await?;
+    /// let replica = Replica::connect(&primary.url()).await?;
+    /// let mut events = replica.events(EventFilter::new().prefix("user:").with_after().without_snapshot());
+    /// primary.command(&["SET", "other", "x"])?;
+    /// primary.command(&["SET", "user:1", "Ada"])?;
+    /// while let Some(event) = events.next().await {
+    ///     if let Event::Change(change) = event {
+    ///         assert_eq!((&change.key[..], change.what, change.command), (&b"user:1"[..], "set", Some("set")));
+    ///         assert_eq!(change.after.unwrap().as_string().unwrap(), "Ada");
+    ///         break;
+    ///     }
+    /// }
+    /// # replica.shutdown().await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self, filter: EventFilter) -> Events {
+        self.inner.engine.events(filter)
+    }
+
+    /// Watches one key: wakes when it is written.
+    ///
+    /// ```
+    /// # use replica::{Replica, Standalone};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// # let replica = Replica::connect(&primary.url()).await?;
+    /// let mut flag = replica.watch(0, "feature:dark-mode");
+    /// primary.command(&["SET", "feature:dark-mode", "on"])?;
+    /// assert!(flag.changed().await);
+    /// assert_eq!(replica.db(0).get("feature:dark-mode")?.unwrap(), b"on");
+    /// # replica.shutdown().await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn watch(&self, db: u32, key: impl AsRef<[u8]>) -> KeyWatch {
+        self.inner.engine.watch_key(db, key.as_ref())
+    }
+
     /// Wakes at every change of the link's state; see [`status`](Self::status).
     #[must_use]
-    pub fn watch_link(&self) -> tokio::sync::watch::Receiver<LinkStatus> {
+    pub fn watch_link(&self) -> watch::Receiver<LinkStatus> {
         self.inner.link.clone()
+    }
+
+    /// The state, now and at every change of the link: a stream of [`Status`]. It ends with the replica.
+    ///
+    /// ```
+    /// # use replica::{Replica, Standalone};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// let replica = Replica::builder().master(primary.url()).start().await?;
+    /// let mut states = replica.watch_status();
+    /// while !states.next().await.is_some_and(|status| status.is_connected()) {}
+    /// # replica.shutdown().await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn watch_status(&self) -> States {
+        let mut link = self.inner.link.clone();
+        link.mark_changed();
+        States { link, inner: Arc::downgrade(&self.inner) }
     }
 
     /// Which history the data set holds, and how much of it: every effect up to here is visible to a read
@@ -266,6 +533,12 @@ impl Replica {
     }
 
     /// Where RESP clients are served, if [`Builder::listen`] was given.
+    #[must_use]
+    pub fn listener(&self) -> Option<&Listener> {
+        self.inner.listener.as_ref()
+    }
+
+    /// The first address where RESP clients are served, if [`Builder::listen`] was given.
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.inner.listener.as_ref().map(Listener::local_addr)
@@ -292,6 +565,7 @@ impl Replica {
             listener.shutdown().await;
         }
         self.inner.engine.unfollow().await;
+        self.inner.engine.close_events();
         if self.inner.engine.is_unsaved() && self.inner.engine.is_loaded() {
             self.save().await?;
         }

@@ -28,28 +28,54 @@
 //! ```
 
 mod address;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod builder;
+mod cmd;
+mod consistency;
+mod convert;
+mod credentials;
 mod db;
 mod error;
 mod handle;
+mod log;
+mod recorder;
 mod standalone;
+mod store;
+mod typed;
+mod view;
 
+pub use crate::store::{DatabaseInfo, Store};
+pub use ::store::value::Kind;
+pub use ::store::value::stream::StreamId;
+pub use ::store::{Blob, Cleanup, Compat, Matching, Recorded};
 pub use address::Address;
 pub use builder::Builder;
-pub use db::{Db, HashRef, ListRef, Scan, SetRef, StreamEntry, StreamRef, Ttl, ZsetRef};
-pub use error::Error;
-pub use handle::{Replica, Status};
+pub use cmd::{Cmd, ToArg};
+pub use consistency::{Bound, Fresh, Freshness};
+#[cfg(feature = "serde")]
+pub use convert::Json;
+pub use convert::{ConvertError, FromValue};
+pub use credentials::Credentials;
+pub use db::{Db, Scan, Ttl};
+pub use error::{Error, ErrorPhase};
+pub use handle::{Replica, States, Status};
+pub use log::LogLine;
+pub use recorder::Recorder;
 pub use replication::{
-    Backoff, Buffered, FailureKind, Failures, LinkError, LinkStatus, Offset, Phase, Position, ReplId,
+    Backoff, Buffered, Connecting, Connection, Connector, FailureKind, Failures, LinkError, LinkStatus,
+    Offset, Phase, Position, ReplId,
 };
 #[cfg(feature = "tls")]
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use resp::Value;
 pub use server::{
-    Filter, FilterStatus, InvalidFilter, Limit, Metric, MetricKind, Metrics, Recorder, Sample, SaveError,
-    UpstreamError, WarmStart, Writes, WritesAs,
+    Cause, Change, Configuration, ConfigurationError, Contents, Event, EventFilter, Events, Filter,
+    FilterStatus, InvalidFilter, KeyWatch, Limit, Listener, Metric, MetricKind, Metrics, Sample, SaveError,
+    Sink, UnknownTypes, UpstreamError, WarmStart, Writes, WritesAs,
 };
+#[cfg(feature = "tls")]
+pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};
 pub use standalone::Standalone;
-pub use store::value::Kind;
-pub use store::value::stream::StreamId;
-pub use store::{Blob, Cleanup, Compat, Recorded};
+pub use typed::{HashRef, ListRef, SetRef, StreamEntry, StreamGroup, StreamRef, ZsetRef};
+pub use view::{View, ViewDb};

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use ::store::{Args, CommandError, Recorded, Recorder};
 use resp::Value;
-use server::{Engine, Listener, Options, Role, housekeeper};
-use store::{Args, CommandError, Recorded, Recorder};
+use server::{Endpoint, Engine, Listener, Options, Role, housekeeper};
 
 use crate::db::Db;
 use crate::error::Error;
@@ -48,9 +48,8 @@ impl Standalone {
     /// # Errors
     /// A socket or thread that cannot be had.
     pub async fn start_with(engine: Arc<Engine>, address: &str) -> Result<Self, Error> {
-        let address = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
         housekeeper::spawn(&engine).map_err(|source| Error::Io { what: "starting a thread", source })?;
-        let listener = Listener::bind(Arc::clone(&engine), address.as_str()).await;
+        let listener = Listener::open(Arc::clone(&engine), &[Endpoint::Tcp(address.to_owned())]).await;
         let listener = listener.map_err(|source| Error::Io { what: "listening", source })?;
         Ok(Self { engine, listener })
     }

@@ -317,7 +317,11 @@ impl fmt::Display for Doing {
 
 /// Whether a dump is refused for what it is, not for damage.
 fn unreadable(kind: &rdb::ErrorKind) -> bool {
-    matches!(kind, rdb::ErrorKind::UnsupportedVersion(_) | rdb::ErrorKind::Unsupported { .. })
+    match kind {
+        rdb::ErrorKind::UnsupportedVersion(_) | rdb::ErrorKind::Unsupported { .. } => true,
+        rdb::ErrorKind::Rejected(reason) => *reason == rdb::Reject::MODULE.0,
+        _ => false,
+    }
 }
 
 /// The sort of an error line, told by its first word alone.

@@ -61,8 +61,8 @@ pub use backlog::Backlog;
 #[cfg(feature = "tls")]
 pub use driver::tls::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use driver::{
-    Backoff, Buffered, Driver, DriverConfig, Handle, Incoming, LinkStatus, Outgoing, Phase, Transport,
-    connect,
+    Backoff, Buffered, Connecting, Connection, Connector, CredentialsProvider, Driver, DriverConfig, Handle,
+    Incoming, LinkStatus, Outgoing, Phase, Transport, connect,
 };
 pub use error::{Doing, FailureKind, Failures, LinkError, Recovery};
 pub use feed::{Feed, FeedError, FeedEvent, FeedOptions, FeedState, Filter, Replica};

@@ -14,7 +14,7 @@
 use crate::channels::{Channels, News};
 use crate::error::{Doing, LinkError, Recovery};
 use crate::handshake::{Handshake, Outcome, encode};
-use crate::options::LinkOptions;
+use crate::options::{Credentials, LinkOptions};
 use crate::position::{Offset, Position, ReplId};
 use crate::stream::Stream;
 use crate::target::Target;
@@ -155,6 +155,11 @@ impl<T: Target> Link<T> {
     /// Changes the settings; what is said to the primary changes at the next connection.
     pub fn set_options(&mut self, options: LinkOptions) {
         self.options = options;
+    }
+
+    /// Changes who we are from the next connection on.
+    pub fn set_credentials(&mut self, credentials: Credentials) {
+        self.options.credentials = Some(credentials);
     }
 
     /// Declares that the target's data belong to no history worth asking for: the next sync is a full one.

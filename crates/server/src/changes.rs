@@ -1,8 +1,11 @@
 //! What happened to keys, told to everybody who waits for that: WATCH, keyspace notifications, blocked clients.
 
+use replication::{Offset, Position};
+use store::command::Command;
 use store::{Args, Change, Txn};
 
 use crate::engine::Engine;
+use crate::events::Cause;
 use crate::pubsub::Kind;
 use crate::session::Ground;
 
@@ -23,7 +26,35 @@ impl Engine {
         if txn.take_everything_changed() {
             self.everything_changed();
         }
-        self.tell(&txn.take_changes());
+        let changes = txn.take_changes();
+        self.tell(txn, &changes);
+    }
+
+    /// Tells of what one command has done, if anybody listens to events: those name it. `dirty` is what the
+    /// transaction had counted before.
+    pub(crate) fn settle_command(&self, txn: &mut Txn<'_>, row: &Command, args: Args<'_>, dirty: u64) {
+        if txn.take_everything_changed() {
+            self.everything_changed();
+        }
+        let changes = txn.take_changes();
+        if changes.is_empty() && txn.dirty() != dirty {
+            // No notification tells of it (XACK, the cache of PFCOUNT), but the value is another.
+            self.events.quietly(txn, row, args, self.cause());
+        }
+        self.tell(txn, &changes);
+    }
+
+    fn cause(&self) -> Cause {
+        if self.is_writable() { Cause::Client } else { Cause::Primary }
+    }
+
+    /// What was noted for subscribers stands at this position. To be called before the locks are released.
+    pub(crate) fn commit_events(&self, offset: Offset) {
+        if self.events.is_pending()
+            && let Some(held) = self.position()
+        {
+            self.events.commit(Position { offset, ..held });
+        }
     }
 
     /// Another data set took the place of the old one.
@@ -31,6 +62,7 @@ impl Engine {
         self.watchers.touch_all();
         self.blocked.touch_all();
         self.tracking.tell_everything(&self.clients);
+        self.events.anew();
     }
 
     /// A message from a client: told here, handed on to replicas, in its place among the writes around it.
@@ -76,14 +108,18 @@ impl Engine {
             || self.blocked.any()
             || self.tracking.any()
             || self.notifications.wanted(&self.pubsub)
+            || self.events.any()
     }
 
-    fn tell(&self, changes: &[Change]) {
+    fn tell(&self, txn: &Txn<'_>, changes: &[Change]) {
         for change in changes {
             self.watchers.touch(change.db, &change.key);
             self.blocked.touch(change.db, &change.key);
             self.notifications.tell(&self.pubsub, change);
         }
         self.tracking.tell(changes, &self.clients);
+        if self.events.any() {
+            self.events.note(txn, changes, self.cause());
+        }
     }
 }

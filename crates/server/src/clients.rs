@@ -1,22 +1,36 @@
 //! Who is connected.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use store::Compat;
 use tokio_util::sync::CancellationToken;
 
+use crate::listener::Address;
 use crate::outbox::Outbox;
+
+/// What is known of a client, shared by its session and those who ask.
+pub(crate) type Record = Mutex<Client>;
+
+/// What a connection has set aside, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Buffers {
+    /// Received and not yet run.
+    pub(crate) query: usize,
+    pub(crate) query_free: usize,
+    /// For replies.
+    pub(crate) out: usize,
+}
 
 /// What CLIENT LIST tells of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) id: u64,
-    pub(crate) addr: SocketAddr,
-    pub(crate) local: SocketAddr,
+    pub(crate) addr: Address,
+    pub(crate) local: Address,
     pub(crate) name: Vec<u8>,
     pub(crate) library: Vec<u8>,
     pub(crate) library_version: Vec<u8>,
@@ -26,6 +40,9 @@ pub(crate) struct Client {
     pub(crate) command: &'static str,
     pub(crate) resp: u8,
     pub(crate) queued: Option<usize>,
+    /// Bytes that those commands have.
+    pub(crate) queued_bytes: usize,
+    pub(crate) buffers: Buffers,
     /// Channels, patterns and shard channels it listens to.
     pub(crate) listens: (usize, usize, usize),
     pub(crate) is_replica: bool,
@@ -47,6 +64,37 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    pub(crate) fn new(id: u64, addr: Address, local: Address, stop: CancellationToken) -> Self {
+        let now = Instant::now();
+        Self {
+            id,
+            addr,
+            local,
+            name: Vec::new(),
+            library: Vec::new(),
+            library_version: Vec::new(),
+            since: now,
+            active: now,
+            db: 0,
+            command: "NULL",
+            resp: 2,
+            queued: None,
+            queued_bytes: 0,
+            buffers: Buffers::default(),
+            listens: (0, 0, 0),
+            is_replica: false,
+            is_monitor: false,
+            no_evict: false,
+            watches: 0,
+            capabilities: "",
+            traffic: (0, 0, 0),
+            user: b"default"[..].into(),
+            redirect: None,
+            outbox: None,
+            stop,
+        }
+    }
+
     /// Its letters in CLIENT LIST.
     pub(crate) fn flags(&self, is_blocked: bool) -> String {
         let mut flags = String::new();
@@ -60,6 +108,7 @@ impl Client {
             ('t', self.redirect.is_some()),
             ('r', self.capabilities.contains('r')),
             ('e', self.no_evict),
+            ('U', self.addr.is_unix()),
         ] {
             flags.extend(is_so.then_some(letter));
         }
@@ -78,21 +127,31 @@ impl Client {
             }
             line.push_str(name);
             line.push('=');
-            line.push_str(&self.field(name, is_blocked));
+            line.push_str(&self.field(name, compat, is_blocked));
         }
         line.push('\n');
         line
     }
 
+    /// Bytes that it takes, roughly.
+    pub(crate) fn memory(&self) -> u64 {
+        /// What a connection takes that has nothing to do: this record, its session, its task.
+        const BASE: usize = 2048;
+        let (waiting, unsent) = self.outbox.as_ref().map_or((0, 0), |outbox| outbox.sizes());
+        let Buffers { query, query_free, out } = self.buffers;
+        (BASE + query + query_free + out.max(unsent) + waiting + self.queued_bytes) as u64
+    }
+
     /// What cannot be known here is 0.
-    fn field(&self, name: &str, is_blocked: bool) -> String {
+    fn field(&self, name: &str, compat: Compat, is_blocked: bool) -> String {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (channels, patterns, shards) = self.listens;
         let (received, sent, commands) = self.traffic;
+        let (waiting, unsent) = self.outbox.as_ref().map_or((0, 0), |outbox| outbox.sizes());
         match name {
             "id" => self.id.to_string(),
-            "addr" => self.addr.to_string(),
-            "laddr" => self.local.to_string(),
+            "addr" => self.addr.spell(compat),
+            "laddr" => self.local.spell(compat),
             "fd" => "-1".to_owned(),
             "name" => text(&self.name),
             "age" => self.since.elapsed().as_secs().to_string(),
@@ -106,6 +165,14 @@ impl Client {
             "multi" => self.queued.map_or(-1, |n| i64::try_from(n).unwrap_or(i64::MAX)).to_string(),
             "watch" => self.watches.to_string(),
             "events" => "r".to_owned(),
+            "qbuf" => self.buffers.query.to_string(),
+            "qbuf-free" => self.buffers.query_free.to_string(),
+            "multi-mem" => self.queued_bytes.to_string(),
+            "rbs" | "rbp" => self.buffers.out.to_string(),
+            "obl" => unsent.to_string(),
+            "oll" => u8::from(waiting > 0).to_string(),
+            "omem" => (waiting + unsent).to_string(),
+            "tot-mem" => self.memory().to_string(),
             "cmd" => self.command.to_owned(),
             "user" => text(&self.user),
             "redir" => self.redirect.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX)).to_string(),
@@ -124,42 +191,16 @@ impl Client {
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     next: AtomicU64,
-    all: DashMap<u64, Client>,
+    all: DashMap<u64, Arc<Record>>,
 }
 
 impl Clients {
-    pub(crate) fn add(&self, addr: SocketAddr, local: SocketAddr, stop: CancellationToken) -> u64 {
+    /// One more, with its number.
+    pub(crate) fn add(&self, addr: Address, local: Address, stop: CancellationToken) -> (u64, Arc<Record>) {
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let now = Instant::now();
-        self.all.insert(
-            id,
-            Client {
-                id,
-                addr,
-                local,
-                name: Vec::new(),
-                library: Vec::new(),
-                library_version: Vec::new(),
-                since: now,
-                active: now,
-                db: 0,
-                command: "NULL",
-                resp: 2,
-                queued: None,
-                listens: (0, 0, 0),
-                is_replica: false,
-                is_monitor: false,
-                no_evict: false,
-                watches: 0,
-                capabilities: "",
-                traffic: (0, 0, 0),
-                user: b"default"[..].into(),
-                redirect: None,
-                outbox: None,
-                stop,
-            },
-        );
-        id
+        let record = Arc::new(Mutex::new(Client::new(id, addr, local, stop)));
+        self.all.insert(id, Arc::clone(&record));
+        (id, record)
     }
 
     pub(crate) fn remove(&self, id: u64) {
@@ -171,29 +212,42 @@ impl Clients {
     }
 
     pub(crate) fn get(&self, id: u64) -> Option<Client> {
-        self.all.get(&id).map(|c| c.clone())
+        self.record(id).map(|client| client.lock().clone())
+    }
+
+    fn record(&self, id: u64) -> Option<Arc<Record>> {
+        self.all.get(&id).map(|client| Arc::clone(&client))
     }
 
     /// Where to put what others have to say to a client, if it is there.
     pub(crate) fn outbox(&self, id: u64) -> Option<Arc<Outbox>> {
-        self.all.get(&id).and_then(|client| client.outbox.clone())
+        self.record(id).and_then(|client| client.lock().outbox.clone())
     }
 
     /// Ends the connections of a user, but for one.
     pub(crate) fn hang_up_on(&self, user: &[u8], but: u64) {
-        self.all.iter().filter(|c| *c.user == *user && c.id != but).for_each(|c| c.stop.cancel());
+        self.each(|client| {
+            if *client.user == *user && client.id != but {
+                client.stop.cancel();
+            }
+        });
     }
 
     pub(crate) fn update(&self, id: u64, f: impl FnOnce(&mut Client)) {
-        if let Some(mut client) = self.all.get_mut(&id) {
-            f(&mut client);
+        if let Some(client) = self.record(id) {
+            f(&mut client.lock());
         }
+    }
+
+    pub(crate) fn each(&self, mut f: impl FnMut(&Client)) {
+        self.all.iter().for_each(|client| f(&client.lock()));
     }
 
     /// All, oldest first.
     pub(crate) fn list(&self) -> Vec<Client> {
-        let mut all: Vec<Client> = self.all.iter().map(|c| c.clone()).collect();
-        all.sort_by_key(|c| c.id);
+        let mut all = Vec::with_capacity(self.len());
+        self.each(|client| all.push(client.clone()));
+        all.sort_by_key(|client| client.id);
         all
     }
 }

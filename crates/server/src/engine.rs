@@ -1,7 +1,7 @@
 //! One data set with its writer, its history, and everything that counts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
@@ -17,8 +17,12 @@ use tokio::sync::watch;
 
 use crate::acl::{Acl, UsersError};
 use crate::blocked::Blocked;
+use crate::client_limits::ClientLimits;
 use crate::clients::Clients;
+use crate::events::Hub;
 use crate::evicting::Evicting;
+use crate::histories::Left;
+use crate::listener::Listening;
 use crate::memory::{Peak, Usage};
 use crate::notify::Notifications;
 use crate::observed::Observed;
@@ -27,6 +31,7 @@ use crate::pausing::Pausing;
 use crate::pubsub::PubSub;
 use crate::scripts::Scripts;
 use crate::session::{Ground, Session};
+use crate::settings::Configured;
 use crate::tracking::Tracking;
 use crate::watch::Watchers;
 
@@ -180,6 +185,13 @@ pub struct Engine {
     pub(crate) role: RwLock<Role>,
     pub(crate) options: Options,
     pub(crate) clients: Clients,
+    pub(crate) client_limits: ClientLimits,
+    /// Where the listeners listen.
+    pub(crate) listening: RwLock<Vec<Listening>>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Mutex<crate::tls_settings::TlsSettings>,
+    /// Where its configuration comes from, and what that has renamed.
+    pub(crate) configured: OnceLock<Configured>,
     pub(crate) scripts: Scripts,
     pub(crate) stats: Stats,
     pub(crate) divergence: Divergence,
@@ -197,6 +209,8 @@ pub struct Engine {
     /// Grows with the history, so that feeds wake.
     pub(crate) stream_end: watch::Sender<u64>,
     position: RwLock<Option<Position>>,
+    /// Histories that this data set has left.
+    pub(crate) left: Left,
     applied: AtomicU64,
     loaded: AtomicBool,
     pub(crate) watchers: Watchers,
@@ -205,6 +219,7 @@ pub struct Engine {
     pub(crate) notifications: Notifications,
     pub(crate) acl: Acl,
     pub(crate) tracking: Arc<Tracking>,
+    pub(crate) events: Hub,
     pub(crate) observed: Observed,
     pub(crate) pausing: Pausing,
     /// The password of the default user, as it was set (`requirepass`).
@@ -240,6 +255,11 @@ impl Engine {
             writing: Mutex::new(Writing { writer, primary }),
             role: RwLock::new(role),
             clients: Clients::default(),
+            client_limits: ClientLimits::new(&options),
+            listening: RwLock::default(),
+            #[cfg(feature = "tls")]
+            tls: Mutex::default(),
+            configured: OnceLock::new(),
             scripts: Scripts::new(options.script_time_limit, options.compat.unwrap_or_default()),
             stats: Stats::default(),
             divergence: Divergence::default(),
@@ -247,7 +267,7 @@ impl Engine {
             link: RwLock::new(None),
             following: crate::following::Following::default(),
             upstream: crate::upstream::Upstream::default(),
-            sieve: crate::filter::Sieve::new(options.filter.clone()),
+            sieve: crate::filter::Sieve::new(options.filter_with_types()),
             serving: RwLock::new(crate::serving::Serving::new(&options)),
             syncs: crate::syncing::Syncs::default(),
             saving: crate::saving::Saving::new(&options),
@@ -255,6 +275,7 @@ impl Engine {
             acks: watch::Sender::new(0),
             stream_end: watch::Sender::new(0),
             position: RwLock::new(is_primary.then_some(position)),
+            left: Left::default(),
             applied: AtomicU64::new(0),
             loaded: AtomicBool::new(is_primary),
             watchers: Watchers::default(),
@@ -263,6 +284,7 @@ impl Engine {
             notifications: Notifications::default(),
             acl: Acl::new(options.compat.unwrap_or_default(), options.acl_file.clone()),
             tracking: Arc::default(),
+            events: Hub::new(options.keep_events),
             observed: Observed::default(),
             pausing: Pausing::default(),
             password: RwLock::default(),
@@ -329,6 +351,12 @@ impl Engine {
         if let (None, Some(compat)) = (self.options.compat, primary) {
             self.set_compat(compat);
         }
+    }
+
+    /// The port that clients use; 0 if there is none.
+    pub(crate) fn port(&self) -> u16 {
+        let listening = self.listening.read();
+        listening.iter().find(|place| place.kind == "tcp").map_or(self.options.port, |place| place.port)
     }
 
     /// The data.
@@ -441,7 +469,12 @@ impl Engine {
     }
 
     pub(crate) fn publish_position(&self, position: Position) {
-        *self.position.write() = Some(position);
+        let before = self.position.write().replace(position);
+        if let Some(before) = before.filter(|before| before.replid != position.replid) {
+            self.left.leave(before.replid);
+        }
+        self.events.stand(position);
+        self.events.commit(position);
         self.publish_offset(position.offset);
         self.loaded.store(true, Ordering::Release);
     }
@@ -590,7 +623,10 @@ impl Engine {
         let mut set = ShardSet::none();
         row.add_shards(&self.keyspace, db, args, &mut set);
         let mut writing = self.lock_writing()?;
-        let result = self.transact_in(&mut writing, &set, db, |txn| row.write(txn, args, out));
+        let result = self.transact_in(&mut writing, &set, db, |txn| {
+            self.events.before(txn, Some(row), args);
+            row.write(txn, args, out)
+        });
         self.serve_blocked(&mut writing);
         result
     }
@@ -620,12 +656,18 @@ impl Engine {
         self.stats.count(txn.take_removed());
         let effects = txn.take_effects();
         let changes = usize::try_from(txn.dirty()).unwrap_or(usize::MAX);
-        drop(txn);
+        if self.events.is_pending() {
+            append(primary, &effects);
+            self.commit_events(primary.position().offset);
+            drop(txn);
+        } else {
+            drop(txn);
+            append(primary, &effects);
+        }
         if changes > 0 {
             self.saving.changed(changes);
         }
         if !effects.is_empty() {
-            append(primary, &effects);
             self.publish_offset(primary.position().offset);
         }
         result

@@ -130,6 +130,17 @@ impl Engine {
         self.evict_by(policy, patience(self.keyspace.limits().tenacity()))
     }
 
+    /// Removes up to so many keys, as this policy chooses them; how many went. For a primary.
+    pub fn evict_some(&self, policy: Policy, most: usize) -> usize {
+        let mut gone = 0;
+        while gone < most {
+            let Some(next) = self.next_to_go(policy) else { break };
+            let shard = (self.keyspace.hasher().hash(&next.key) >> 56) as usize;
+            gone += usize::from(self.transact_apart(next.db, shard, |txn| txn.evict(&next.key)));
+        }
+        gone
+    }
+
     /// For so long at most, if a time is given.
     fn evict_by(&self, policy: Policy, patience: Option<Duration>) -> bool {
         let begin = Instant::now();

@@ -85,9 +85,12 @@ impl Engine {
         let result = self.observe(&mut txn, f);
         self.stats.count(txn.take_removed());
         let effects = txn.take_effects();
-        drop(txn);
         if tells && !effects.is_empty() {
             append_each(&mut writing.primary, &effects);
+        }
+        self.commit_events(writing.primary.position().offset);
+        drop(txn);
+        if tells && !effects.is_empty() {
             self.publish_offset(writing.primary.position().offset);
         }
         result

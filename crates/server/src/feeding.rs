@@ -1,6 +1,5 @@
 //! A connection that has become a replica's: the snapshot, then the stream.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,11 +8,11 @@ use bytes::Bytes;
 use replication::{Feed, FeedEvent, FeedOptions, FeedState};
 use resp::RequestDecoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
+use crate::listener::{Address, Socket};
 use crate::snapshot;
 use crate::syncing::{Piece, Start, Wanted};
 
@@ -72,8 +71,8 @@ impl Engine {
 pub(crate) struct Feeding {
     pub(crate) engine: Arc<Engine>,
     pub(crate) id: u64,
-    pub(crate) peer: SocketAddr,
-    pub(crate) stream: TcpStream,
+    pub(crate) peer: Address,
+    pub(crate) stream: Socket,
     pub(crate) decoder: RequestDecoder,
     pub(crate) stop: CancellationToken,
 }
@@ -112,7 +111,8 @@ impl Feeding {
         self.engine.replicas.remove(&self.id);
         feed.detach(&mut self.engine.writing.lock().primary);
         let _ = self.stream.shutdown().await;
-        tracing::info!(peer = %self.peer, %reason, "replica detached");
+        let peer = self.peer.spell(self.engine.compat());
+        tracing::info!(peer, %reason, "replica detached");
     }
 
     async fn converse(&mut self, feed: &mut Box<Feed>) -> String {
@@ -183,7 +183,15 @@ impl Feeding {
             };
             let Some(bytes) = next else { return Ok(()) };
             let patience = self.engine.serving.read().timeout;
-            match tokio::time::timeout(patience, self.stream.write_all(&bytes)).await {
+            let writing = async {
+                self.stream.write_all(&bytes).await?;
+                if self.stream.has_to_be_flushed() { self.stream.flush().await } else { Ok(()) }
+            };
+            let written = tokio::select! {
+                () = self.stop.cancelled() => return Err("the server stops, or the client was killed".to_owned()),
+                written = tokio::time::timeout(patience, writing) => written,
+            };
+            match written {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Err(error.to_string()),
                 Err(_) => return Err(format!("the replica took nothing for {} s", patience.as_secs())),
@@ -248,7 +256,10 @@ impl Feeding {
         self.engine.replicas.insert(
             self.id,
             AttachedReplica {
-                ip: said.ip_address.clone().unwrap_or_else(|| self.peer.ip().to_string()),
+                ip: said.ip_address.clone().unwrap_or_else(|| match &self.peer {
+                    Address::Ip(addr) => addr.ip().to_string(),
+                    Address::Unix(path) => path.to_string(),
+                }),
                 port: said.listening_port.unwrap_or(0),
                 state: feed.state(),
                 acked: acked.map_or(0, |(offset, _)| offset.0),

@@ -16,9 +16,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use replication::{Credentials, Driver, DriverConfig, Handle, Offset, Position, Primary, ReplId};
+use store::SettingKind;
 use tokio::sync::watch;
 
 use crate::engine::{Engine, Role};
+use crate::settings::{INT, Row, any_text};
 use crate::target::EngineTarget;
 use crate::upstream::{Writes, WritesAs};
 
@@ -79,77 +81,86 @@ impl Default for LinkSettings {
     }
 }
 
-impl LinkSettings {
-    /// Names and values, as CONFIG GET shows them.
-    pub(crate) fn list(&self) -> Vec<(&'static str, String)> {
-        let yes = |b: bool| if b { "yes" } else { "no" }.to_owned();
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        vec![
-            ("replica-priority", self.priority.to_string()),
-            ("slave-priority", self.priority.to_string()),
-            ("replica-announced", yes(self.announced)),
-            ("replica-announce-ip", text(&self.announce_ip)),
-            ("slave-announce-ip", text(&self.announce_ip)),
-            ("replica-announce-port", self.announce_port.to_string()),
-            ("slave-announce-port", self.announce_port.to_string()),
-            ("replica-serve-stale-data", yes(self.serve_stale)),
-            ("slave-serve-stale-data", yes(self.serve_stale)),
-            ("replica-writes", self.writes.name().to_owned()),
-            ("replica-writes-as", self.writes_as.name().to_owned()),
-            ("masteruser", text(&self.user)),
-            ("masterauth", text(&self.password)),
-        ]
-    }
-
-    /// Sets one of them; `None` if the name is not one of them.
-    pub(crate) fn set(&mut self, name: &str, value: &[u8]) -> Option<Result<(), &'static str>> {
-        let text = || {
-            let text = String::from_utf8_lossy(value).into_owned();
-            (!text.is_empty()).then_some(text)
-        };
-        let yes = || match value.to_ascii_lowercase().as_slice() {
-            b"yes" => Ok(true),
-            b"no" => Ok(false),
-            _ => Err("argument must be 'yes' or 'no'"),
-        };
-        let number = |most: i64, wrong: &'static str| {
-            let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
-            let number = number.ok_or("argument couldn't be parsed into an integer")?;
-            if (0..=most).contains(&number) { Ok(number) } else { Err(wrong) }
-        };
-        Some(match name {
-            "replica-priority" | "slave-priority" => {
-                number(i64::from(i32::MAX), "argument must be between 0 and 2147483647 inclusive")
-                    .map(|n| self.priority = u32::try_from(n).unwrap_or(0))
-            }
-            "replica-announced" => yes().map(|b| self.announced = b),
-            "replica-announce-ip" | "slave-announce-ip" => {
-                self.announce_ip = text();
-                Ok(())
-            }
-            "replica-announce-port" | "slave-announce-port" => {
-                number(65535, "argument must be between 0 and 65535 inclusive")
-                    .map(|n| self.announce_port = u16::try_from(n).unwrap_or(0))
-            }
-            "replica-serve-stale-data" | "slave-serve-stale-data" => yes().map(|b| self.serve_stale = b),
-            "replica-writes" => Writes::named(value)
-                .map(|writes| self.writes = writes)
-                .ok_or("argument(s) must be one of the following: reject, forward, forward-and-wait"),
-            "replica-writes-as" => WritesAs::named(value)
-                .map(|name| self.writes_as = name)
-                .ok_or("argument(s) must be one of the following: client, link"),
-            "masteruser" => {
-                self.user = text();
-                Ok(())
-            }
-            "masterauth" => {
-                self.password = text();
-                Ok(())
-            }
-            _ => return None,
-        })
-    }
+fn text(text: &Option<String>) -> String {
+    text.clone().unwrap_or_default()
 }
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// What a replica says of itself, for CONFIG.
+pub(crate) const SETTINGS: &[Row] = &[
+    Row::number(
+        "replica-priority",
+        INT,
+        |engine| engine.link_settings().priority.into(),
+        |engine, n| engine.change_link_settings(|s| s.priority = u32::try_from(n).unwrap_or(0)),
+    )
+    .once("slave-priority"),
+    Row::switch(
+        "replica-announced",
+        |engine| engine.link_settings().announced.into(),
+        |engine, on| engine.change_link_settings(|s| s.announced = on != 0),
+    ),
+    Row::text(
+        "replica-announce-ip",
+        |engine| text(&engine.link_settings().announce_ip),
+        any_text,
+        |engine, ip| engine.change_link_settings(|s| s.announce_ip = some(ip)),
+    )
+    .once("slave-announce-ip"),
+    Row::number(
+        "replica-announce-port",
+        SettingKind::Integer(0, u16::MAX as i64),
+        |engine| engine.link_settings().announce_port.into(),
+        |engine, n| engine.change_link_settings(|s| s.announce_port = u16::try_from(n).unwrap_or(0)),
+    )
+    .once("slave-announce-port"),
+    Row::switch(
+        "replica-serve-stale-data",
+        |engine| engine.link_settings().serve_stale.into(),
+        |engine, on| engine.change_link_settings(|s| s.serve_stale = on != 0),
+    )
+    .once("slave-serve-stale-data"),
+    Row::text(
+        "replica-writes",
+        |engine| engine.link_settings().writes.name().to_owned(),
+        |text, _| {
+            let known = Writes::named(text.as_bytes()).map(|_| ());
+            known.ok_or_else(|| {
+                "argument(s) must be one of the following: reject, forward, forward-and-wait".to_owned()
+            })
+        },
+        |engine, text| {
+            engine.change_link_settings(|s| s.writes = Writes::named(text.as_bytes()).unwrap_or_default());
+        },
+    ),
+    Row::text(
+        "replica-writes-as",
+        |engine| engine.link_settings().writes_as.name().to_owned(),
+        |text, _| {
+            let known = WritesAs::named(text.as_bytes()).map(|_| ());
+            known.ok_or_else(|| "argument(s) must be one of the following: client, link".to_owned())
+        },
+        |engine, text| {
+            engine
+                .change_link_settings(|s| s.writes_as = WritesAs::named(text.as_bytes()).unwrap_or_default());
+        },
+    ),
+    Row::text(
+        "masteruser",
+        |engine| text(&engine.link_settings().user),
+        any_text,
+        |engine, user| engine.change_link_settings(|s| s.user = some(user)),
+    ),
+    Row::text(
+        "masterauth",
+        |engine| text(&engine.link_settings().password),
+        any_text,
+        |engine, password| engine.change_link_settings(|s| s.password = some(password)),
+    ),
+];
 
 impl Engine {
     /// Follows the primary of `config` from now on, which also is the pattern for those that REPLICAOF will
@@ -277,6 +288,21 @@ impl Engine {
         !link.as_ref().is_some_and(|link| link.borrow().phase.is_streaming())
     }
 
+    /// Who we are to the primary, as of now.
+    pub fn know_credentials(&self, credentials: &Credentials) {
+        let mut settings = self.following.settings.write();
+        settings.user.clone_from(&credentials.user);
+        settings.password = Some(credentials.password.clone());
+    }
+
+    /// An empty data set stands for this position, at which the stream has selected this database: what comes from
+    /// there on is all that is wanted.
+    pub fn begin_at(&self, position: Position, db: u32) {
+        let mut writing = self.writing.lock();
+        writing.primary.restart(position, Some(db));
+        self.publish_position(position);
+    }
+
     fn next_term(&self) -> u64 {
         self.following.term.fetch_add(1, Ordering::AcqRel) + 1
     }
@@ -285,7 +311,7 @@ impl Engine {
     pub(crate) fn link_config(&self, host: &str, port: u16) -> DriverConfig {
         let mut config = self.following.template.lock().clone().unwrap_or_else(|| {
             let mut config = DriverConfig::new(host, port);
-            config.link.listening_port = self.options.port;
+            config.link.listening_port = self.port();
             config
         });
         host.clone_into(&mut config.host);

@@ -15,6 +15,7 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
     let engine: Weak<Engine> = Arc::downgrade(engine);
     std::thread::Builder::new().name("housekeeper".to_owned()).spawn(move || {
         let (mut expired, mut pinged, mut looked) = (Instant::now(), Instant::now(), Instant::now());
+        let mut met = Instant::now();
         while let Some(engine) = engine.upgrade() {
             engine.tick();
             let paused = engine.paused.load(Ordering::Relaxed);
@@ -32,6 +33,10 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
             if !paused && looked.elapsed() >= Duration::from_millis(50) {
                 engine.save_if_due();
                 looked = Instant::now();
+            }
+            if met.elapsed() >= engine.client_limits.period() {
+                engine.look_after_clients();
+                met = Instant::now();
             }
             drop(engine);
             std::thread::sleep(Duration::from_millis(1));

@@ -7,6 +7,7 @@ use replication::Phase;
 use store::{Compat, Family};
 
 use crate::engine::{Engine, Role};
+use crate::listener::Listening;
 use crate::memory::{Usage, of_the_machine, ratio};
 use crate::pubsub::Kind;
 use crate::saving::WarmStart;
@@ -85,15 +86,39 @@ fn server(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "arch_bits:{}", usize::BITS);
     line!(out, "process_id:{}", std::process::id());
     line!(out, "run_id:{}", engine.run_id());
-    line!(out, "tcp_port:{}", engine.options.port);
+    line!(out, "tcp_port:{}", engine.port());
     line!(out, "uptime_in_seconds:{uptime}");
     line!(out, "uptime_in_days:{}", uptime / 86_400);
+    let file = engine.configuration_file().map(|path| path.display().to_string());
+    line!(out, "config_file:{}", file.unwrap_or_default());
+    if personality.info_listeners {
+        listeners(&engine.listening.read(), out)?;
+    }
+    Ok(())
+}
+
+/// One line for all that listen at one port.
+fn listeners(places: &[Listening], out: &mut String) -> std::fmt::Result {
+    let mut known: Vec<(&str, u16)> = Vec::new();
+    for place in places {
+        if known.contains(&(place.kind, place.port)) && place.kind != "unix" {
+            continue;
+        }
+        let here = places.iter().filter(|other| (other.kind, other.port) == (place.kind, place.port));
+        write!(out, "listener{}:name={}", known.len(), place.kind)?;
+        match place.kind {
+            "unix" => write!(out, ",bind={}", place.bind)?,
+            _ => here.into_iter().try_for_each(|other| write!(out, ",bind={}", other.bind))?,
+        }
+        line!(out, "{}", if place.port > 0 { format!(",port={}", place.port) } else { String::new() });
+        known.push((place.kind, place.port));
+    }
     Ok(())
 }
 
 fn clients(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "connected_clients:{}", engine.clients.len().saturating_sub(engine.replicas.len()));
-    line!(out, "maxclients:10000");
+    line!(out, "maxclients:{}", engine.client_limits.clients.get());
     let (blocked, keys) = engine.blocked.counts();
     line!(out, "tracking_clients:{}", engine.tracking.counts().0);
     line!(out, "blocked_clients:{blocked}");
@@ -292,6 +317,11 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "total_commands_processed:{}", read(&s.commands) + read(&s.applied));
     line!(out, "total_net_input_bytes:{}", read(&s.bytes_in));
     line!(out, "total_net_output_bytes:{}", read(&s.bytes_out));
+    let limits = &engine.client_limits;
+    line!(out, "rejected_connections:{}", read(&limits.rejected));
+    line!(out, "evicted_clients:{}", read(&limits.evicted));
+    line!(out, "client_query_buffer_limit_disconnections:{}", read(&limits.query_exceeded));
+    line!(out, "client_output_buffer_limit_disconnections:{}", read(&limits.output.exceeded));
     line!(out, "expired_keys:{}", read(&s.expired_keys));
     line!(out, "total_error_replies:{}", engine.observed.errors.sum());
     match engine.keyspace.compat() {

@@ -2,14 +2,16 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use store::{Change, Class};
+use store::{Change, Class, Differences};
 
 use crate::pubsub::PubSub;
 
 /// The letters, in the order in which CONFIG GET prints them; bit n is the n-th.
-const LETTERS: &[u8] = b"g$lshzxetdKEmn";
-/// What `A` stands for: all but K, E, m and n.
+const LETTERS: &[u8] = b"g$lshzxetdnocKEm";
+/// What `A` stands for.
 const ALL: &[u8] = b"g$lshzxetd";
+/// What is not printed beside an `A`, although it is not in it.
+const SILENT: &[u8] = b"noc";
 
 const fn bit(letter: u8) -> u32 {
     let mut i = 0;
@@ -36,11 +38,12 @@ pub(crate) struct Notifications(AtomicU32);
 
 impl Notifications {
     /// Sets the classes by their letters; false if one is unknown.
-    pub(crate) fn set(&self, text: &[u8]) -> bool {
+    pub(crate) fn set(&self, text: &[u8], like: &Differences) -> bool {
         let mut flags = 0;
         for letter in text {
             flags |= match letter {
                 b'A' => bits(ALL),
+                b'o' | b'c' if !like.overwriting_events => return false,
                 letter if bit(*letter) != 0 => bit(*letter),
                 _ => return false,
             };
@@ -59,7 +62,7 @@ impl Notifications {
             text.push('A');
         }
         for letter in LETTERS {
-            if flags & bit(*letter) != 0 && !(short && ALL.contains(letter)) {
+            if flags & bit(*letter) != 0 && !(short && (ALL.contains(letter) || SILENT.contains(letter))) {
                 text.push(char::from(*letter));
             }
         }
@@ -93,14 +96,19 @@ impl Notifications {
 
 #[cfg(test)]
 mod tests {
+    use store::Compat;
+
     use super::*;
 
     #[test]
     fn letters_are_kept_and_a_stands_for_the_classes() {
         let notifications = Notifications::default();
-        assert!(notifications.set(b"KEA") && notifications.text() == "AKE");
-        assert!(notifications.set(b"xKn") && notifications.text() == "xKn");
-        assert!(!notifications.set(b"K?") && notifications.text() == "xKn");
-        assert!(notifications.set(b"") && notifications.text().is_empty());
+        let old = Compat::Redis70.differences();
+        assert!(notifications.set(b"KEA", old) && notifications.text() == "AKE");
+        assert!(notifications.set(b"xKn", old) && notifications.text() == "xnK");
+        assert!(!notifications.set(b"K?", old) && notifications.text() == "xnK");
+        assert!(!notifications.set(b"Ko", old));
+        assert!(notifications.set(b"oKcx", Compat::Redis82.differences()) && notifications.text() == "xocK");
+        assert!(notifications.set(b"", old) && notifications.text().is_empty());
     }
 }

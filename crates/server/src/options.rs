@@ -1,6 +1,8 @@
 //! Settings of an engine.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use replication::BacklogLimits;
@@ -31,6 +33,17 @@ pub struct Options {
     pub filter: crate::filter::Filter,
     /// The port that clients use, as INFO and replicas tell it; 0 if there is none.
     pub port: u16,
+    /// Clients from elsewhere are turned away while nobody needs a password (`protected-mode`). Default: they are, as
+    /// with the real servers.
+    pub protected_mode: bool,
+    /// Most clients at a time (`maxclients`).
+    pub max_clients: u32,
+    /// A client that says nothing for so long is hung up on (`timeout`); zero: it is not.
+    pub idle_timeout: Duration,
+    /// After so much silence the system looks whether a client is still there (`tcp-keepalive`); zero: it does not.
+    pub tcp_keepalive: Duration,
+    /// How many clients may wait to be accepted (`tcp-backlog`).
+    pub tcp_backlog: u32,
     /// Longest run of a script before it can be killed, and is reported as busy.
     pub script_time_limit: Duration,
     /// Who may use DEBUG (`enable-debug-command`).
@@ -62,8 +75,55 @@ pub struct Options {
     pub rdb_checksum: bool,
     /// A replica: the data set is saved at the end, and the next run goes on from there.
     pub persist: bool,
+    /// So many [events](crate::Engine::events) are kept for subscribers to come, which may go on from a position; 0:
+    /// none before somebody subscribes.
+    pub keep_events: usize,
+    /// The database in which connections begin.
+    pub default_database: u32,
+    /// Whether clients may read before a replica's first sync is complete.
+    pub serve_while_loading: bool,
+    /// What a replica does with values that only a module understands.
+    pub unknown_types: UnknownTypes,
+    /// Told of every command of a primary's stream that was applied.
+    pub applied: Option<Applied>,
     /// And while it runs, whenever it has changed and so much time has passed.
     pub persist_every: Option<Duration>,
+}
+
+/// What a replica does with values that only a module of the primary's understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum UnknownTypes {
+    /// Keeps them as they are.
+    #[default]
+    Keep,
+    /// Leaves them out, as a [filter](crate::Filter) does.
+    Skip,
+    /// Refuses the whole data set: the sync fails, and says so.
+    Refuse,
+}
+
+/// A function that is told of commands, with the time that each took.
+#[derive(Clone)]
+pub struct Applied(Arc<Tell>);
+
+type Tell = dyn Fn(&str, Duration) + Send + Sync;
+
+impl Applied {
+    /// Calls `f` on the thread that applies the stream.
+    pub fn new(f: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(f))
+    }
+
+    pub(crate) fn tell(&self, command: &str, took: Duration) {
+        (self.0)(command, took);
+    }
+}
+
+impl fmt::Debug for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Applied")
+    }
 }
 
 /// Who may use DEBUG, or change protected settings.
@@ -89,6 +149,14 @@ impl DebugCommand {
     }
 }
 
+impl Options {
+    /// What a replica keeps, once what it does not understand is left out if that is wanted.
+    pub(crate) fn filter_with_types(&self) -> crate::filter::Filter {
+        let filter = self.filter.clone();
+        if self.unknown_types == UnknownTypes::Skip { filter.without_modules() } else { filter }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -101,6 +169,11 @@ impl Default for Options {
             replication_timeout: Duration::from_secs(60),
             filter: crate::filter::Filter::default(),
             port: 0,
+            protected_mode: true,
+            max_clients: 10_000,
+            idle_timeout: Duration::ZERO,
+            tcp_keepalive: Duration::from_secs(300),
+            tcp_backlog: 511,
             script_time_limit: Duration::from_secs(5),
             debug_command: DebugCommand::No,
             protected_configs: DebugCommand::No,
@@ -117,6 +190,11 @@ impl Default for Options {
             rdb_checksum: true,
             persist: false,
             persist_every: None,
+            keep_events: 0,
+            default_database: 0,
+            serve_while_loading: false,
+            unknown_types: UnknownTypes::default(),
+            applied: None,
         }
     }
 }

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use replication::BacklogLimits;
+use store::SettingKind;
 
+use crate::engine::Engine;
 use crate::options::Options;
+use crate::outbox::OutputLimit;
+use crate::settings::{INT, Row};
 
 /// Settings of the primary's side.
 #[derive(Debug, Clone)]
@@ -57,104 +61,80 @@ impl Serving {
         BacklogLimits { size: self.backlog, hard_limit: self.output_hard_limit() }
     }
 
-    /// Names and values, as CONFIG GET shows them.
-    pub(crate) fn list(&self) -> Vec<(&'static str, String)> {
-        let yes = |b: bool| if b { "yes" } else { "no" }.to_owned();
-        let seconds = |d: Duration| d.as_secs().to_string();
-        let (hard, soft) = (self.output_hard, self.output_soft);
-        let limits = format!(
-            "normal 0 0 0 slave {hard} {soft} {} pubsub 33554432 8388608 60",
-            self.output_soft_time.as_secs()
-        );
-        vec![
-            ("repl-backlog-size", self.backlog.to_string()),
-            ("repl-backlog-ttl", seconds(self.backlog_ttl)),
-            ("repl-ping-replica-period", seconds(self.ping_interval)),
-            ("repl-ping-slave-period", seconds(self.ping_interval)),
-            ("repl-timeout", seconds(self.timeout)),
-            ("repl-diskless-sync", yes(self.diskless)),
-            ("repl-diskless-sync-delay", seconds(self.sync_delay)),
-            ("min-replicas-to-write", self.min_replicas.to_string()),
-            ("min-slaves-to-write", self.min_replicas.to_string()),
-            ("min-replicas-max-lag", seconds(self.max_lag)),
-            ("min-slaves-max-lag", seconds(self.max_lag)),
-            ("client-output-buffer-limit", limits),
-        ]
+    /// How much may wait for a replica.
+    pub(crate) fn output(&self) -> OutputLimit {
+        OutputLimit { hard: self.output_hard as u64, soft: self.output_soft, patience: self.output_soft_time }
     }
 
-    /// Sets one of them; `None` if the name is not one of them.
-    pub(crate) fn set(&mut self, name: &str, value: &[u8]) -> Option<Result<(), String>> {
-        let number = |least: i64, most: i64| {
-            let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
-            let number = number.ok_or("argument couldn't be parsed into an integer")?;
-            if (least..=most).contains(&number) {
-                Ok(number.unsigned_abs())
-            } else {
-                Err(format!("argument must be between {least} and {most} inclusive"))
-            }
-        };
-        let most = i64::from(i32::MAX);
-        let seconds = |least: i64| number(least, most).map(Duration::from_secs);
-        Some(match name {
-            "repl-backlog-size" => match crate::connection::memory_value(value) {
-                Some(size) if size > 0 => {
-                    self.backlog = usize::try_from(size).unwrap_or(usize::MAX);
-                    Ok(())
-                }
-                Some(_) => Err("argument must be between 1 and 9223372036854775807 inclusive".to_owned()),
-                None => Err("argument must be a memory value".to_owned()),
-            },
-            "repl-backlog-ttl" => seconds(0).map(|d| self.backlog_ttl = d),
-            "repl-ping-replica-period" | "repl-ping-slave-period" => {
-                seconds(1).map(|d| self.ping_interval = d)
-            }
-            "repl-timeout" => seconds(1).map(|d| self.timeout = d),
-            "repl-diskless-sync" => match value.to_ascii_lowercase().as_slice() {
-                b"yes" | b"no" => {
-                    self.diskless = value.eq_ignore_ascii_case(b"yes");
-                    Ok(())
-                }
-                _ => Err("argument must be 'yes' or 'no'".to_owned()),
-            },
-            "repl-diskless-sync-delay" => seconds(0).map(|d| self.sync_delay = d),
-            "min-replicas-to-write" | "min-slaves-to-write" => {
-                number(0, most).map(|n| self.min_replicas = usize::try_from(n).unwrap_or(usize::MAX))
-            }
-            "min-replicas-max-lag" | "min-slaves-max-lag" => seconds(0).map(|d| self.max_lag = d),
-            "client-output-buffer-limit" => self.set_output_limits(value),
-            _ => return None,
-        })
-    }
-
-    /// Quadruples of class, hard limit, soft limit and seconds; only replicas are limited here.
-    fn set_output_limits(&mut self, value: &[u8]) -> Result<(), String> {
-        let text = String::from_utf8_lossy(value);
-        let words: Vec<&str> = text.split_whitespace().collect();
-        if words.is_empty() || !words.len().is_multiple_of(4) {
-            return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
-        }
-        let mut changed = self.clone();
-        for quad in words.chunks_exact(4) {
-            let class = quad[0].to_ascii_lowercase();
-            if !["normal", "slave", "replica", "pubsub"].contains(&class.as_str()) {
-                return Err("Invalid client class specified in buffer limit configuration.".to_owned());
-            }
-            let size = |text: &str| {
-                crate::connection::memory_value(text.as_bytes()).and_then(|n| u64::try_from(n).ok())
-            };
-            let time = quad[3].parse().ok();
-            let (Some(hard), Some(soft), Some(time)) = (size(quad[1]), size(quad[2]), time) else {
-                return Err(
-                    "Error in hard, soft or soft_seconds setting in buffer limit configuration.".to_owned()
-                );
-            };
-            if class == "slave" || class == "replica" {
-                changed.output_hard = usize::try_from(hard).unwrap_or(usize::MAX);
-                changed.output_soft = soft;
-                changed.output_soft_time = Duration::from_secs(time);
-            }
-        }
-        *self = changed;
-        Ok(())
+    pub(crate) fn set_output(&mut self, limit: OutputLimit) {
+        self.output_hard = usize::try_from(limit.hard).unwrap_or(usize::MAX);
+        self.output_soft = limit.soft;
+        self.output_soft_time = limit.patience;
     }
 }
+
+const fn time(name: &'static str, least: i64, get: fn(&Engine) -> i64, set: fn(&Engine, i64)) -> Row {
+    Row::number(name, SettingKind::Integer(least, i32::MAX as i64), get, set)
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn of_seconds(n: i64) -> Duration {
+    Duration::from_secs(n.unsigned_abs())
+}
+
+/// How replicas are treated, for CONFIG.
+pub(crate) const SETTINGS: &[Row] = &[
+    Row::number(
+        "repl-backlog-size",
+        SettingKind::Bytes(1),
+        |engine| i64::try_from(engine.serving.read().backlog).unwrap_or(i64::MAX),
+        |engine, n| engine.change_serving(|s| s.backlog = usize::try_from(n).unwrap_or(usize::MAX)),
+    ),
+    time(
+        "repl-backlog-ttl",
+        0,
+        |engine| seconds(engine.serving.read().backlog_ttl),
+        |engine, n| engine.change_serving(|s| s.backlog_ttl = of_seconds(n)),
+    ),
+    time(
+        "repl-ping-replica-period",
+        1,
+        |engine| seconds(engine.serving.read().ping_interval),
+        |engine, n| engine.change_serving(|s| s.ping_interval = of_seconds(n)),
+    )
+    .once("repl-ping-slave-period"),
+    time(
+        "repl-timeout",
+        1,
+        |engine| seconds(engine.serving.read().timeout),
+        |engine, n| engine.change_serving(|s| s.timeout = of_seconds(n)),
+    ),
+    Row::switch(
+        "repl-diskless-sync",
+        |engine| engine.serving.read().diskless.into(),
+        |engine, on| engine.change_serving(|s| s.diskless = on != 0),
+    ),
+    time(
+        "repl-diskless-sync-delay",
+        0,
+        |engine| seconds(engine.serving.read().sync_delay),
+        |engine, n| engine.change_serving(|s| s.sync_delay = of_seconds(n)),
+    ),
+    Row::number(
+        "min-replicas-to-write",
+        INT,
+        |engine| i64::try_from(engine.serving.read().min_replicas).unwrap_or(i64::MAX),
+        |engine, n| engine.change_serving(|s| s.min_replicas = usize::try_from(n).unwrap_or(usize::MAX)),
+    )
+    .once("min-slaves-to-write"),
+    time(
+        "min-replicas-max-lag",
+        0,
+        |engine| seconds(engine.serving.read().max_lag),
+        |engine, n| engine.change_serving(|s| s.max_lag = of_seconds(n)),
+    )
+    .once("min-slaves-max-lag"),
+];

@@ -15,15 +15,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::acl::User;
 use crate::blocked::{self, Waiter};
+use crate::clients::{Buffers, Client, Record};
 use crate::connection::{self, Row};
 use crate::engine::Engine;
 use crate::evicting::OOM;
+use crate::listener::Address;
 use crate::memory::Usage;
 use crate::observed::{self, Ran, Tally, Teller};
 use crate::options::DebugCommand;
 use crate::outbox::Outbox;
 use crate::pubsub::Subscriptions;
 use crate::reply::RespReply;
+use crate::settings::Meaning;
 use crate::tracking::{self, Mode, Tracked};
 use crate::upstream::{Login, Pinned};
 use crate::watch::Watch;
@@ -55,6 +58,8 @@ impl fmt::Debug for Wait {
 pub(crate) struct Session {
     pub(crate) engine: Arc<Engine>,
     pub(crate) id: u64,
+    /// What others see of it.
+    record: Arc<Record>,
     pub(crate) db: u32,
     pub(crate) protocol: Protocol,
     pub(crate) authenticated: bool,
@@ -91,6 +96,8 @@ pub(crate) struct Session {
     caching_asked: bool,
     /// The offset after the client's last write, for WAIT.
     pub(crate) written: u64,
+    /// The command of this request has been given another name, or none.
+    is_nameless: bool,
 }
 
 /// Whether a client gets replies.
@@ -109,6 +116,8 @@ pub(crate) enum Replies {
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
     queued: Vec<Vec<Box<[u8]>>>,
+    /// What they take.
+    bytes: usize,
     broken: bool,
 }
 
@@ -192,14 +201,16 @@ impl Found {
 }
 
 impl Session {
-    pub(crate) fn new(engine: Arc<Engine>, id: u64, stop: CancellationToken) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, id: u64, record: Arc<Record>, stop: CancellationToken) -> Self {
         let (user, acl_changes) = (engine.acl.default_user(), engine.acl.changes());
-        let outbox = Outbox::new(id, stop);
-        engine.clients.update(id, |client| client.outbox = Some(Arc::clone(&outbox)));
+        let outbox = Outbox::new(id, Arc::clone(&engine.client_limits.output), stop);
+        let first_db = engine.options.default_database;
+        record.lock().outbox = Some(Arc::clone(&outbox));
         Self {
             engine,
             id,
-            db: 0,
+            record,
+            db: first_db,
             protocol: Protocol::Resp2,
             authenticated: user.is_open(),
             after: After::Nothing,
@@ -221,14 +232,30 @@ impl Session {
             replies: Replies::default(),
             caching_asked: false,
             written: 0,
+            is_nameless: false,
         }
     }
 
     /// For whoever holds the engine: no connection, and every right.
     pub(crate) fn of_the_house(engine: &Arc<Engine>) -> Self {
-        let mut session = Self::new(Arc::clone(engine), 0, CancellationToken::new());
+        let (nowhere, stop) = (Address::Unix("".into()), CancellationToken::new());
+        let record = Client::new(0, nowhere.clone(), nowhere, stop.clone());
+        let mut session = Self::new(Arc::clone(engine), 0, Arc::new(Record::new(record)), stop);
+        session.db = 0;
         (session.authenticated, session.user) = (true, engine.acl.everything());
         session
+    }
+
+    /// Puts the command's own name where `rename-command` has given it another.
+    pub(crate) fn call_by_its_name(&mut self, request: &mut [&[u8]]) {
+        self.is_nameless = false;
+        if let (Some(renames), [name, ..]) = (self.engine.renames(), request) {
+            match renames.meaning(name) {
+                Meaning::Itself => {}
+                Meaning::Another(command) => *name = command.as_bytes(),
+                Meaning::Nothing => self.is_nameless = true,
+            }
+        }
     }
 
     /// Runs one request and appends its reply to `out`.
@@ -300,8 +327,8 @@ impl Session {
         self.last = name;
         let ran = Ran { name, args, nanos, sizes: (args.all().iter().map(|arg| arg.len()).sum(), replied) };
         engine.observed.log(&ran, engine.compat(), || {
-            let client = engine.clients.get(self.id);
-            client.map(|client| (client.addr.to_string(), client.name)).unwrap_or_default()
+            let client = self.record.lock();
+            (client.addr.spell(engine.compat()), client.name.clone())
         });
     }
 
@@ -349,6 +376,8 @@ impl Session {
         match &mut self.transaction {
             Some(transaction) if !found.flags().has(connection::CONTROLS_TRANSACTION) => {
                 transaction.queued.push(args.all().iter().map(|a| (*a).into()).collect());
+                transaction.bytes +=
+                    args.all().iter().map(|arg| arg.len() + size_of::<Box<[u8]>>()).sum::<usize>();
                 store::Reply::simple(out, "QUEUED");
                 Ok(None)
             }
@@ -369,7 +398,8 @@ impl Session {
     /// As [`check`](Self::check), with the command that it is about.
     fn admit(&mut self, args: Args<'_>, executes: bool) -> Result<Found, Refused> {
         let compat = self.engine.compat();
-        let Some(found) = Found::named(compat, args) else {
+        let named = if self.is_nameless && !executes { None } else { Found::named(compat, args) };
+        let Some(found) = named else {
             return Err(Refused { name: "", ran: false, error: connection::unknown(compat, args) });
         };
         match self.check(&found, args, executes) {
@@ -383,9 +413,7 @@ impl Session {
         match who {
             DebugCommand::No => false,
             DebugCommand::Yes => true,
-            DebugCommand::Local => {
-                self.engine.clients.get(self.id).is_none_or(|client| client.addr.ip().is_loopback())
-            }
+            DebugCommand::Local => self.record.lock().addr.is_local(),
         }
     }
 
@@ -458,7 +486,8 @@ impl Session {
         if found.is_write() && self.engine.lacks_replicas() {
             return Err(CommandError::coded("NOREPLICAS Not enough good replicas to write."));
         }
-        if !self.engine.is_loaded() && !found.flags().has(Flags::LOADING) {
+        let waits = !self.engine.is_loaded() && !self.engine.options.serve_while_loading;
+        if waits && !found.flags().has(Flags::LOADING) {
             return Err(CommandError::coded("LOADING Redis is loading the dataset in memory"));
         }
         Ok(())
@@ -580,8 +609,8 @@ impl Session {
 
     /// Shows a command to those who see all.
     fn show(&self, args: Args<'_>) {
-        let addr = self.engine.clients.get(self.id).map(|client| client.addr.to_string());
-        let who = Teller::Client(addr.as_deref().unwrap_or_default());
+        let addr = self.record.lock().addr.spell_for_monitors();
+        let who = Teller::Client(&addr);
         self.engine.observed.monitors.tell(&observed::monitor_line(self.db, who, args));
     }
 
@@ -622,7 +651,7 @@ impl Session {
     }
 
     pub(crate) fn become_user(&mut self, user: Arc<User>) {
-        self.engine.clients.update(self.id, |client| client.user = user.name.clone());
+        self.record.lock().user = user.name.clone();
         self.acl_changes = self.engine.acl.changes();
         self.user = user;
     }
@@ -646,7 +675,7 @@ impl Session {
                 *tracked = mode.map(|mode| Tracked::begin(&self.engine.tracking, &self.outbox, mode));
             }
         }
-        self.engine.clients.update(self.id, |client| client.redirect = redirect);
+        self.record.lock().redirect = redirect;
     }
 
     /// CLIENT CACHING: about the command that comes next.
@@ -801,35 +830,36 @@ impl Session {
         }
     }
 
-    /// What came and went in a batch, for CLIENT LIST.
-    pub(crate) fn note_traffic(&self, commands: u64, received: usize, sent: usize) {
-        self.engine.clients.update(self.id, |client| {
-            client.traffic.0 += received as u64;
-            client.traffic.1 += sent as u64;
-            client.traffic.2 += commands;
-        });
-    }
-
     /// This one is about to tell of it.
     pub(crate) fn note_itself(&mut self, command: &'static str) {
         self.last = command;
-        self.note_command();
+        self.note_state(&mut self.record.lock());
     }
 
-    /// What CLIENT LIST tells of it.
-    pub(crate) fn note_command(&self) {
-        let name = self.last;
-        let (db, resp, queued) = (self.db, self.protocol, self.transaction.as_ref().map(Transaction::len));
-        let watches = self.watch.as_ref().map_or(0, Watch::len);
-        let listens = self.subscriptions.as_ref().map_or((0, 0, 0), |subscriptions| subscriptions.counts());
-        self.engine.clients.update(self.id, |client| {
+    /// What came and went in a batch, and what CLIENT LIST tells of it.
+    pub(crate) fn note(&self, commands: u64, received: usize, sent: usize, buffers: Buffers) {
+        let mut client = self.record.lock();
+        client.traffic.0 += received as u64;
+        client.traffic.1 += sent as u64;
+        client.traffic.2 += commands;
+        client.buffers = buffers;
+        if commands > 0 {
+            self.note_state(&mut client);
+        } else if received > 0 {
             client.active = Instant::now();
-            client.command = name;
-            client.db = db;
-            client.resp = if resp == Protocol::Resp3 { 3 } else { 2 };
-            client.queued = queued;
-            client.listens = listens;
-            client.watches = watches;
-        });
+        }
+    }
+
+    fn note_state(&self, client: &mut Client) {
+        client.active = self.mark.unwrap_or_else(Instant::now);
+        client.command = self.last;
+        client.db = self.db;
+        client.resp = if self.protocol == Protocol::Resp3 { 3 } else { 2 };
+        client.queued = self.transaction.as_ref().map(Transaction::len);
+        client.queued_bytes = self.transaction.as_ref().map_or(0, |transaction| transaction.bytes);
+        client.listens =
+            self.subscriptions.as_ref().map_or((0, 0, 0), |subscriptions| subscriptions.counts());
+        client.watches = self.watch.as_ref().map_or(0, Watch::len);
+        self.outbox.set_listens(client.listens != (0, 0, 0));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use replication::{Batch, Offset, Position, ReplId, Target};
 use resp::RequestRef;
@@ -11,6 +12,7 @@ use store::{Ahead, Args, CommandResult, Discard, Loader, ShardSet, Txn, Viewer, 
 
 use crate::engine::Engine;
 use crate::filter::Ruling;
+use crate::options::UnknownTypes;
 use crate::pubsub::Kind;
 use crate::{functions, scripts};
 
@@ -52,7 +54,11 @@ impl Target for EngineTarget {
     type Loader = rdb::Filter<Loader>;
 
     fn begin_full_sync(&mut self) -> Self::Loader {
-        self.engine.sieve.filter.before(Loader::new(&self.engine.keyspace))
+        let mut loader = Loader::new(&self.engine.keyspace);
+        if self.engine.options.unknown_types == UnknownTypes::Refuse {
+            loader = loader.refusing_modules();
+        }
+        self.engine.sieve.filter.before(loader)
     }
 
     fn finish_full_sync(&mut self, loader: Self::Loader, replid: ReplId, offset: Offset) {
@@ -130,9 +136,7 @@ impl Target for EngineTarget {
                 if !sieve.is_idle() && !sift(engine, txn, call.row, args, &mut overtaken) {
                     // Done in another form, or not wanted.
                 } else if let Some(row) = call.row {
-                    if let Err(why) = run(txn, row, args) {
-                        engine.divergence.count(args.at(0), &why);
-                    }
+                    run_in(engine, txn, row, args);
                 } else if args.is(0, "select") {
                     db = selected(args).unwrap_or(db);
                     txn.select(db);
@@ -140,6 +144,7 @@ impl Target for EngineTarget {
                     engine.settle(txn);
                     engine.publish(kind, args);
                 } else if scripts::is_of_stream(args) {
+                    engine.events.before(txn, None, args);
                     if let Err(why) = scripts::apply(&self.engine, txn, db, args) {
                         engine.divergence.count(args.at(0), &why);
                     }
@@ -148,6 +153,7 @@ impl Target for EngineTarget {
                 }
             }
         });
+        engine.commit_events(batch.end);
         drop(txn);
         engine.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
         engine.saving.changed(batch.commands.len());
@@ -216,9 +222,7 @@ fn sift(
                 let parts: Vec<&[u8]> = command.iter().map(Vec::as_slice).collect();
                 let args = Args::new(&parts);
                 let Some(row) = command::find(args) else { continue };
-                if let Err(why) = txn.in_db(db, |txn| run(txn, row, args)) {
-                    engine.divergence.count(args.at(0), &why);
-                }
+                txn.in_db(db, |txn| run_in(engine, txn, row, args));
             }
         }
     }
@@ -239,6 +243,24 @@ struct Call<'a> {
 
 fn selected(args: Args<'_>) -> Option<u32> {
     args.int(1).ok().and_then(|n| u32::try_from(n).ok())
+}
+
+/// Runs a command of the stream; that it could not be run is counted.
+fn run_in(engine: &Engine, txn: &mut Txn<'_>, row: &Command, args: Args<'_>) {
+    let (told, dirty) = (engine.events.any(), txn.dirty());
+    if told {
+        engine.events.before(txn, Some(row), args);
+    }
+    let began = engine.options.applied.as_ref().map(|applied| (applied, Instant::now()));
+    if let Err(why) = run(txn, row, args) {
+        engine.divergence.count(args.at(0), &why);
+    }
+    if let Some((applied, began)) = began {
+        applied.tell(row.name, began.elapsed());
+    }
+    if told {
+        engine.settle_command(txn, row, args, dirty);
+    }
 }
 
 fn run(txn: &mut Txn<'_>, row: &Command, args: Args<'_>) -> CommandResult {

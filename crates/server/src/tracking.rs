@@ -262,7 +262,7 @@ mod tests {
     fn a_key_is_told_once_to_those_who_read_it_and_always_to_its_prefix() {
         let (tracking, clients) = (Tracking::default(), Clients::default());
         let outbox = |id| {
-            let outbox = Outbox::new(id, CancellationToken::new());
+            let outbox = Outbox::new(id, Arc::default(), CancellationToken::new());
             outbox.set_protocol(resp::Protocol::Resp3);
             outbox
         };

@@ -103,8 +103,8 @@ pub struct Differences {
     pub bitcount_from: bool,
     /// Whether BITCOUNT looks at its unit before the end of its range.
     pub bitcount_unit_first: bool,
-    /// The lowest RANK that LPOS takes.
-    pub lpos_least_rank: i64,
+    /// The lowest RANK that LPOS takes, and the lowest count that LREM takes.
+    pub least_place: i64,
     /// Whether LSET looks at the low 32 bits of its index only.
     pub lset_index_of_32_bits: bool,
     /// Whether SCAN refuses a TYPE that does not exist.
@@ -183,6 +183,16 @@ pub struct Differences {
     pub client_fields: &'static str,
     /// Which filters CLIENT LIST and CLIENT KILL know.
     pub client_filters: ClientFilters,
+    /// A Unix socket's address is printed with brackets and a second port.
+    pub unix_in_brackets: bool,
+    /// Protected mode lets in all that begin with 127, and not only 127.0.0.1.
+    pub trusts_whole_loopback: bool,
+    /// What protected mode tells those whom it turns away.
+    pub protected_mode: &'static str,
+    /// Keyspace events of the classes `o` (overwritten) and `c` (its type has changed).
+    pub overwriting_events: bool,
+    /// INFO lists the listeners.
+    pub info_listeners: bool,
     /// READONLY and READWRITE are fine without a cluster.
     pub readonly_is_fine: bool,
     /// CLUSTER KEYSLOT answers without a cluster.
@@ -313,7 +323,7 @@ const REDIS_70: Differences = Differences {
     bit_ranges_first: false,
     bitcount_from: false,
     bitcount_unit_first: false,
-    lpos_least_rank: i64::MIN,
+    least_place: i64::MIN,
     getex_time_first: false,
     scan_knows_types: false,
     lset_index_of_32_bits: false,
@@ -358,6 +368,11 @@ const REDIS_70: Differences = Differences {
     hello_hints_at_protocol: false,
     client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp",
     client_filters: ClientFilters::Few,
+    unix_in_brackets: false,
+    trusts_whole_loopback: false,
+    protected_mode: "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.",
+    overwriting_events: false,
+    info_listeners: false,
     readonly_is_fine: false,
     keyslot_without_cluster: false,
     latency_advice: " If we weren't in a deep space mission I'd suggest to take a look at https://redis.io/topics/latency-monitor.",
@@ -393,7 +408,7 @@ const REDIS_72: Differences = Differences {
     doubles: DoubleFormat::Shortest,
     strict_cursors: true,
     set_keeps_pxat: true,
-    lpos_least_rank: -i64::MAX,
+    least_place: -i64::MAX,
     lset_index_of_32_bits: true,
     timeouts_checked: true,
     bit_ranges_first: true,
@@ -415,6 +430,9 @@ const REDIS_72: Differences = Differences {
     acl_log_ids: true,
     client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver",
     hello_hints_at_protocol: true,
+    trusts_whole_loopback: true,
+    protected_mode: "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.",
+    info_listeners: true,
     ..REDIS_70
 };
 
@@ -441,6 +459,7 @@ const REDIS_82: Differences = Differences {
     embedded: Embedded::WithKey { header: 16, expiry: 8, room: 64 },
     shares_integers: false,
     open_ranges: true,
+    overwriting_events: true,
     client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver io-thread tot-net-in tot-net-out tot-cmds",
     latency_advice: " If we weren't in a deep space mission I'd suggest to take a look at https://redis.io/docs/latest/operate/oss_and_stack/management/optimization/latency-monitor.",
     fields: Fields::Redis8,
@@ -457,6 +476,7 @@ const VALKEY_81: Differences = Differences {
     name: "valkey-8.1",
     bgsave_cancel: true,
     dumps_need_a_name: true,
+    protected_mode: "-DENIED Running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting from the same host the server is running, however MAKE SURE it's not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.",
     family: Family::Valkey,
     redis_version: "7.2.4",
     version: "8.1.8",
@@ -491,6 +511,7 @@ const VALKEY_91: Differences = Differences {
     geo_names_member: true,
     geoadd_as: "ZADD",
     acl_databases: true,
+    unix_in_brackets: true,
     client_filters: ClientFilters::All,
     keyslot_without_cluster: true,
     acl_sanitizing: Sanitizing::Gone,

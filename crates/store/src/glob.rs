@@ -48,7 +48,7 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 /// Whether `byte` matches the item at `p`, and where the next item begins.
-fn one(pattern: &[u8], p: usize, byte: u8) -> (bool, usize) {
+pub(crate) fn one(pattern: &[u8], p: usize, byte: u8) -> (bool, usize) {
     match pattern[p] {
         b'?' => (true, p + 1),
         b'[' => class(pattern, p + 1, byte),

@@ -22,6 +22,21 @@ pub enum SettingKind {
     Choice(&'static [&'static str]),
 }
 
+impl SettingKind {
+    /// A value as CONFIG GET spells it.
+    #[must_use]
+    pub fn spell(self, value: i64) -> String {
+        match self {
+            Self::Switch => if value == 0 { "no" } else { "yes" }.to_owned(),
+            Self::Choice(words) => {
+                let word = usize::try_from(value).ok().and_then(|at| words.get(at));
+                (*word.unwrap_or(&"")).to_owned()
+            }
+            _ => value.to_string(),
+        }
+    }
+}
+
 /// A setting, apart from its value.
 #[derive(Debug)]
 pub struct Setting {
@@ -55,14 +70,7 @@ impl Setting {
     /// A value as CONFIG GET spells it.
     #[must_use]
     pub fn spell(&self, value: i64) -> String {
-        match self.kind {
-            SettingKind::Switch => if value == 0 { "no" } else { "yes" }.to_owned(),
-            SettingKind::Choice(words) => {
-                let word = usize::try_from(value).ok().and_then(|at| words.get(at));
-                (*word.unwrap_or(&"")).to_owned()
-            }
-            _ => value.to_string(),
-        }
+        self.kind.spell(value)
     }
 }
 
@@ -179,9 +187,16 @@ impl Limits {
         }
     }
 
-    /// Every setting with its value.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Setting, i64)> {
-        SETTINGS.iter().map(|setting| (setting, self.values[setting.index].load(Relaxed)))
+    /// Every setting.
+    #[must_use]
+    pub fn settings() -> &'static [Setting] {
+        &SETTINGS
+    }
+
+    /// The value of a setting.
+    #[must_use]
+    pub fn get(&self, setting: &Setting) -> i64 {
+        self.values[setting.index].load(Relaxed)
     }
 
     /// The setting of this name, old or new.

@@ -195,8 +195,11 @@ fn break_all(payload: &[u8]) -> (usize, usize) {
     (taken, offered)
 }
 
+/// Names of settings with values.
+type Settings = &'static [(&'static str, i64)];
+
 /// What makes a value, under which settings; the key is `k`.
-const VALUES: &[(&[(&str, i64)], &[&str])] = &[
+const VALUES: &[(Settings, &[&str])] = &[
     (&[], &["SET k value"]),
     (&[], &["SET k -12345"]),
     (&[], &["SET k 5000000000"]),

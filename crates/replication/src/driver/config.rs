@@ -1,9 +1,88 @@
 //! What a driver needs to know.
 
 use crate::driver::Backoff;
-use crate::options::LinkOptions;
+use crate::options::{Credentials, LinkOptions};
 use crate::position::Position;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A source of credentials: a file, a vault, an environment that changes.
+#[derive(Clone)]
+pub struct CredentialsProvider(Arc<dyn Fn() -> Credentials + Send + Sync>);
+
+impl CredentialsProvider {
+    /// Asks `ask` before each connection. It runs on the link's own thread, which it may block for a moment.
+    pub fn new(ask: impl Fn() -> Credentials + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+
+    /// The credentials of this moment.
+    #[must_use]
+    pub fn get(&self) -> Credentials {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for CredentialsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CredentialsProvider")
+    }
+}
+
+/// Bytes both ways: a socket, a pipe, a tunnel.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+/// What a [`Connector`] answers.
+pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Connection>>> + Send>>;
+
+/// The caller's way to a primary: a Unix socket, a proxy, an SSH tunnel, a network in a test.
+///
+/// ```
+/// use replication::Connector;
+///
+/// let through_a_proxy = Connector::new(|host, port| async move {
+///     let stream = tokio::net::TcpStream::connect("proxy:1080").await?;
+///     // .. tells the proxy about `host` and `port` ..
+///     drop((host, port));
+///     Ok(stream)
+/// });
+/// # drop(through_a_proxy);
+/// ```
+#[derive(Clone)]
+pub struct Connector(Arc<dyn Fn(String, u16) -> Connecting + Send + Sync>);
+
+impl Connector {
+    /// Calls `connect` with host and port for each connection, on the link's runtime.
+    pub fn new<F, C>(connect: impl Fn(String, u16) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = io::Result<C>> + Send + 'static,
+        C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        Self(Arc::new(move |host, port| {
+            let connecting = connect(host, port);
+            Box::pin(async move {
+                let connection: Box<dyn Connection> = Box::new(connecting.await?);
+                Ok(connection)
+            })
+        }))
+    }
+
+    pub(crate) fn connect(&self, host: &str, port: u16) -> Connecting {
+        (self.0)(host.to_owned(), port)
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
+}
 
 /// Where the primary is, and how to treat it.
 #[derive(Debug, Clone)]
@@ -19,6 +98,10 @@ pub struct DriverConfig {
     /// TLS, if the primary wants it.
     #[cfg(feature = "tls")]
     pub tls: Option<crate::Tls>,
+    /// Who we are, asked anew before each connection: for secrets that change. `None`: `link.credentials` always.
+    pub credentials: Option<CredentialsProvider>,
+    /// How to reach the primary, if not by TCP. TLS, if wanted, comes on top.
+    pub connector: Option<Connector>,
     /// How long resolving and connecting may take together, and agreeing on TLS after that.
     pub connect_timeout: Duration,
     /// How long the primary may leave what we send unread.
@@ -47,6 +130,8 @@ impl DriverConfig {
             link: LinkOptions { two_channels: true, ..LinkOptions::default() },
             #[cfg(feature = "tls")]
             tls: None,
+            credentials: None,
+            connector: None,
             connect_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(10),
             backoff: Backoff::default(),

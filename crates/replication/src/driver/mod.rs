@@ -26,7 +26,7 @@ pub(crate) mod tls;
 mod transport;
 
 pub use backoff::Backoff;
-pub use config::DriverConfig;
+pub use config::{Connecting, Connection, Connector, CredentialsProvider, DriverConfig};
 pub use handle::{Driver, Handle};
 pub use status::{Buffered, LinkStatus, Phase};
 pub use transport::{Incoming, Outgoing, Transport, connect};

@@ -94,6 +94,8 @@ pub(crate) struct Line {
     shared: Arc<Shared>,
     gauge: Arc<Gauge>,
     current: BytesMut,
+    /// When `current` was taken: nothing that had arrived by then is left behind.
+    taken: Instant,
     pub(crate) out: Outgoing,
     task: JoinHandle<()>,
 }
@@ -104,7 +106,14 @@ impl Line {
         let Transport { incoming, outgoing } = transport;
         let shared = Arc::new(Shared::default());
         let task = tokio::spawn(drain(incoming, Arc::clone(&shared), Arc::clone(gauge), chunk));
-        Self { shared, gauge: Arc::clone(gauge), current: BytesMut::new(), out: outgoing, task }
+        Self {
+            shared,
+            gauge: Arc::clone(gauge),
+            current: BytesMut::new(),
+            taken: Instant::now(),
+            out: outgoing,
+            task,
+        }
     }
 
     /// Bytes received and not yet consumed.
@@ -138,13 +147,14 @@ impl Line {
             if spare.capacity() > KEPT {
                 spare = BytesMut::new();
             }
+            self.taken = Instant::now();
             self.current = self.lock(|arrived| std::mem::replace(&mut arrived.bytes, spare));
         }
         self.current.get(..self.current.len().min(most)).unwrap_or_default()
     }
 
-    /// `count` bytes are done with.
-    pub(crate) fn consume(&mut self, count: usize) {
+    /// `count` bytes are done with. Answers the moment by which everything received is, if that is so.
+    pub(crate) fn consume(&mut self, count: usize) -> Option<Instant> {
         self.current.advance(count.min(self.current.len()));
         if self.current.is_empty() {
             self.current.clear();
@@ -153,6 +163,7 @@ impl Line {
         if before >= self.gauge.limit {
             self.shared.room.notify_one();
         }
+        self.current.is_empty().then_some(self.taken)
     }
 
     /// How the connection ended, once everything it brought is consumed.

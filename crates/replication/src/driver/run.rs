@@ -33,6 +33,8 @@ pub(crate) struct Run<T: Target> {
     started: Instant,
     gauge: Arc<Gauge>,
     failures: Failures,
+    /// Everything that this connection had received by then has gone through the link.
+    level: Option<Instant>,
 }
 
 /// How a connection ended.
@@ -67,13 +69,19 @@ impl<T: Target> Run<T> {
             stream_db: link.stream_db(),
             counters: link.counters(),
             last_io: None,
+            level_at: None,
+            connected_at: None,
+            disconnected_at: None,
+            sync_began: None,
+            last_sync: None,
             primary: (config.host.as_str().into(), config.port),
             buffered: Buffered { limit: config.buffer_limit, ..Buffered::default() },
             failures: Failures::default(),
         });
         let gauge = Gauge::new(started, config.buffer_limit, config.rate_limit);
         let failures = Failures::default();
-        let run = Self { config, link, target, orders, number: 0, status, started, gauge, failures };
+        let run =
+            Self { config, link, target, orders, number: 0, status, started, gauge, failures, level: None };
         (run, watcher)
     }
 
@@ -160,6 +168,9 @@ impl<T: Target> Run<T> {
 
     async fn connection(&mut self) -> Ended {
         self.publish(Phase::Connecting, 0);
+        if let Some(provider) = &self.config.credentials {
+            self.link.set_credentials(provider.get());
+        }
         let transport = tokio::select! {
             biased;
             ended = disturbed(&mut self.orders, self.number) => return ended,
@@ -225,7 +236,9 @@ impl<T: Target> Run<T> {
         let count = bytes.len();
         if count > 0 {
             self.link.handle_bytes(now, bytes, &mut self.target)?;
-            first.consume(count);
+            if let Some(level) = first.consume(count) {
+                self.level = Some(level);
+            }
             return Ok(());
         }
         match first.end() {
@@ -242,7 +255,7 @@ impl<T: Target> Run<T> {
         let count = bytes.len();
         if count > 0 {
             self.link.handle_dump_bytes(now, bytes, &mut self.target)?;
-            line.consume(count);
+            let _ = line.consume(count);
             return Ok(());
         }
         match line.end() {
@@ -331,18 +344,18 @@ impl<T: Target> Run<T> {
 
     fn publish(&self, phase: Phase, waiting: usize) {
         self.status.send_modify(|status| {
-            if std::mem::discriminant(&status.phase) != std::mem::discriminant(&phase) {
-                status.phase_since = Instant::now().into_std();
-            }
             // What waits in the buffer has been read, too.
             let streaming = phase.is_streaming();
-            status.phase = phase;
+            status.enter(phase, self.link.counters());
             status.position = self.link.position();
             let ahead = if streaming { waiting as u64 } else { 0 };
             status.read_offset = self.link.read_offset().map(|offset| offset.after(ahead));
             status.stream_db = self.link.stream_db();
-            status.counters = self.link.counters();
             status.last_io = self.gauge.last_byte().map(Instant::into_std);
+            if streaming {
+                let idle = status.last_io.filter(|_| waiting == 0);
+                status.level_at = status.level_at.max(idle).max(self.level.map(Instant::into_std));
+            }
             status.buffered.bytes = waiting;
             status.buffered.peak = self.gauge.peak();
             status.failures = self.failures;

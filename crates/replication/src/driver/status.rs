@@ -4,7 +4,7 @@ use crate::error::{Failures, LinkError, Recovery};
 use crate::link::Counters;
 use crate::position::{Offset, Position};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A picture of the link, taken after every read from the socket.
 #[derive(Debug, Clone)]
@@ -24,6 +24,16 @@ pub struct LinkStatus {
     pub counters: Counters,
     /// When the last byte came from the primary.
     pub last_io: Option<Instant>,
+    /// Everything received by then is applied; `None` before the first time.
+    pub level_at: Option<Instant>,
+    /// Since when the stream has flowed, of this connection or the last one that came so far.
+    pub connected_at: Option<SystemTime>,
+    /// When it last ceased to flow.
+    pub disconnected_at: Option<SystemTime>,
+    /// When the last full sync began.
+    pub sync_began: Option<SystemTime>,
+    /// When the last full sync was complete.
+    pub last_sync: Option<SystemTime>,
     /// Host and port of the primary; of the last one while there is none.
     pub primary: (Arc<str>, u16),
     /// What has been received and not yet applied.
@@ -44,6 +54,32 @@ pub struct Buffered {
 }
 
 impl LinkStatus {
+    /// Notes the moments at which the link passes from one phase to another.
+    #[expect(clippy::disallowed_methods, reason = "the driver is the side that has a clock")]
+    pub(crate) fn enter(&mut self, phase: Phase, counters: Counters) {
+        let now = SystemTime::now();
+        // A small dump comes and is loaded in one piece: then nobody sees the phase of its transfer.
+        let synced = counters.full_syncs > self.counters.full_syncs;
+        let transfers = |phase: &Phase| matches!(phase, Phase::Transfer { .. });
+        if transfers(&phase) && !transfers(&self.phase) || synced && !transfers(&self.phase) {
+            self.sync_began = Some(now);
+        }
+        if synced {
+            self.last_sync = Some(now);
+        }
+        if phase.is_streaming() && !self.phase.is_streaming() {
+            self.connected_at = Some(now);
+        }
+        if self.phase.is_streaming() && !phase.is_streaming() {
+            self.disconnected_at = Some(now);
+        }
+        if std::mem::discriminant(&self.phase) != std::mem::discriminant(&phase) {
+            self.phase_since = Instant::now();
+        }
+        self.phase = phase;
+        self.counters = counters;
+    }
+
     /// Connections after the first.
     #[must_use]
     pub fn reconnects(&self) -> u64 {

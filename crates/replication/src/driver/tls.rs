@@ -12,7 +12,7 @@ use rustls::{
 };
 use std::io;
 use std::sync::Arc;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -123,7 +123,10 @@ impl Tls {
         ServerName::try_from(name.to_owned()).map_err(|error| TlsError(format!("{name:?}: {error}")))
     }
 
-    pub(crate) async fn wrap(&self, host: &str, socket: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn wrap<S>(&self, host: &str, socket: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let name = self.server_name(host).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
         TlsConnector::from(Arc::clone(&self.config)).connect(name, socket).await
     }

@@ -42,6 +42,11 @@ impl RequestDecoder {
         self.parser.set_authenticated(authenticated);
     }
 
+    /// Changes [`Limits::bulk_len`] and [`Limits::frame_len`]; what was found already stays good.
+    pub fn set_limits(&mut self, bulk_len: u64, frame_len: u64) {
+        self.parser.set_limits(bulk_len, frame_len);
+    }
+
     /// Appends bytes from the peer.
     pub fn feed(&mut self, bytes: &[u8]) {
         self.buffer_mut().extend_from_slice(bytes);

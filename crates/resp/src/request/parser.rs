@@ -73,14 +73,18 @@ const UNAUTHENTICATED_BULK_LEN: u64 = 16384;
 /// Header lines of legal numbers are never longer, so a smaller line limit would forbid RESP itself.
 const SHORTEST_LINE_LIMIT: usize = 32;
 
+/// Positions are 32 bits wide.
+fn frame_len(longest: u64) -> usize {
+    usize::try_from(longest.min(u64::from(u32::MAX))).unwrap_or(usize::MAX)
+}
+
 impl RequestParser {
     /// A parser at the start of a request. Line limits below 32 bytes mean 32.
     pub fn new(limits: Limits, mode: Mode) -> Self {
         let limits = Limits { line_len: limits.line_len.max(SHORTEST_LINE_LIMIT), ..limits };
-        let frame_len = usize::try_from(limits.frame_len.min(u64::from(u32::MAX))).unwrap_or(usize::MAX);
         Self {
             limits,
-            frame_len,
+            frame_len: frame_len(limits.frame_len),
             mode,
             authenticated: true,
             pos: 0,
@@ -101,6 +105,12 @@ impl RequestParser {
 
     pub(super) const fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// Changes [`Limits::bulk_len`] and [`Limits::frame_len`]; what was found already stays good.
+    pub fn set_limits(&mut self, bulk_len: u64, longest: u64) {
+        self.limits.bulk_len = bulk_len;
+        self.frame_len = frame_len(longest);
     }
 
     /// Who is talking.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use store::command::{Flags, description};
 use store::{AclTexts, Args, CommandError, CommandResult, Compat, Null, Reply};
 
-use super::{ADMIN, LOOK, container, help, rows};
+use super::{ADMIN, LOOK, Out, container, help, rows};
 use crate::acl::{Denied, LogEntry, RuleError, Selector, User, categories, merged};
 use crate::engine::Engine;
 use crate::pubsub::Kind;
@@ -28,8 +28,6 @@ rows! { "server";
     "acl|users" 2 [ADMIN], since "6.0.0" => users;
     "acl|whoami" 2 [LOOK], since "6.0.0" => whoami;
 }
-
-type Out<'a, 'o> = &'a mut RespReply<'o>;
 
 fn whoami(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let user = session.current_user();

@@ -5,40 +5,39 @@ use std::time::Duration;
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Null, Reply};
 
-use super::{LOOK, client_filter, container, help, rows};
-use crate::reply::RespReply;
+use super::{LOOK, Out, client_filter, container, help, rows};
 use crate::session::{After, Ground, Replies, Session};
 
 rows! { "connection";
     /// A container for client connection commands.
-    "client" -2 [Flags::CONTAINER], since "2.4.0", cost "Depends on subcommand." => container;
+    "client" -2 [Flags::CONTAINER], since "2.4.0" => container;
     /// Returns helpful text about the different subcommands.
-    "client|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0", cost "O(1)" => help;
+    "client|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0" => help;
     /// Returns the name of the connection.
-    "client|getname" 2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.6.9", cost "O(1)" => getname;
+    "client|getname" 2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.6.9" => getname;
     /// Returns the unique client ID of the connection.
-    "client|id" 2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "5.0.0", cost "O(1)" => id;
+    "client|id" 2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "5.0.0" => id;
     /// Returns information about the connection.
-    "client|info" 2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "6.2.0", cost "O(1)" => info;
+    "client|info" 2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "6.2.0" => info;
     /// Terminates open connections.
-    "client|kill" -3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.4.0", cost "O(N) where N is the number of client connections" => kill;
+    "client|kill" -3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.4.0" => kill;
     /// Lists open connections.
-    "client|list" -2 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.4.0", cost "O(N) where N is the number of client connections" => list;
+    "client|list" -2 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.4.0" => list;
     /// Sets information specific to the client or connection.
-    "client|setinfo" 4 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.2.0", cost "O(1)" => setinfo;
+    "client|setinfo" 4 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.2.0" => setinfo;
     /// Sets the connection name.
-    "client|setname" 3 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.6.9", cost "O(1)" => setname;
+    "client|setname" 3 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.6.9" => setname;
     "client|capa" -3 [LOOK], valkey "8.0.0" => capa;
     "client|import-source" 3 [LOOK], valkey "8.1.0" => import_source;
     "client|pause" -3 [Flags::ADMIN, LOOK], since "3.0.0" => pause;
     "client|reply" 3 [LOOK], since "3.2.0" => reply;
     "client|unpause" 2 [Flags::ADMIN, LOOK], since "6.2.0" => unpause;
     /// Unblocks a client blocked by a blocking command from a different connection.
-    "client|unblock" -3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "5.0.0", cost "O(log N) where N is the number of client connections" => unblock;
+    "client|unblock" -3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "5.0.0" => unblock;
     /// Controls whether commands sent by the client affect the LRU/LFU of accessed keys.
-    "client|no-touch" 3 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.2.0", cost "O(1)" => no_touch;
+    "client|no-touch" 3 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.2.0" => no_touch;
     /// Sets the client eviction mode of the connection.
-    "client|no-evict" 3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.0.0", cost "O(1)" => no_evict;
+    "client|no-evict" 3 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "7.0.0" => no_evict;
 }
 
 /// A name without spaces and control characters.
@@ -49,12 +48,7 @@ pub(super) fn checked_name(name: &[u8]) -> Result<Vec<u8>, CommandError> {
     Err(CommandError::err("Client names cannot contain spaces, newlines or special characters."))
 }
 
-fn getname(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn getname(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     match session.engine.clients.get(session.id).map(|client| client.name).filter(|name| !name.is_empty()) {
         Some(name) => out.bulk(&name),
         None => out.null(Null::Bulk),
@@ -62,24 +56,14 @@ fn getname(
     Ok(())
 }
 
-fn setname(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn setname(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let name = checked_name(args.at(2))?;
     session.engine.clients.update(session.id, |client| client.name = name);
     out.simple("OK");
     Ok(())
 }
 
-fn setinfo(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn setinfo(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let (option, value) = (args.at(2), args.at(3).to_vec());
     let shown = String::from_utf8_lossy(option).into_owned();
     if !value.iter().all(|b| (b'!'..=b'~').contains(b)) {
@@ -100,7 +84,7 @@ fn setinfo(
 fn no_touch(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     session.no_touch = match () {
@@ -115,7 +99,7 @@ fn no_touch(
 fn no_evict(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let on = args.is(2, "on");
@@ -128,12 +112,7 @@ fn no_evict(
 }
 
 /// What is not known means nothing.
-fn capa(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn capa(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     if args.from(2).iter().any(|name| name.eq_ignore_ascii_case(b"redirect")) {
         session.engine.clients.update(session.id, |client| client.capabilities = "r");
     }
@@ -141,12 +120,7 @@ fn capa(
     Ok(())
 }
 
-fn import_source(
-    _: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn import_source(_: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     match () {
         () if args.is(2, "on") => Err(CommandError::err("Server is not in import mode")),
         () if args.is(2, "off") => {
@@ -157,12 +131,7 @@ fn import_source(
     }
 }
 
-fn pause(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn pause(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let all = match args.len() {
         3 => true,
         4 if args.is(3, "all") => true,
@@ -177,23 +146,13 @@ fn pause(
     Ok(())
 }
 
-fn unpause(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn unpause(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     session.engine.pausing.end();
     out.simple("OK");
     Ok(())
 }
 
-fn reply(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn reply(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     match () {
         () if args.is(2, "on") => {
             session.replies = Replies::On;
@@ -207,12 +166,7 @@ fn reply(
     Ok(())
 }
 
-fn unblock(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn unblock(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let error = match args.get(3) {
         None => None,
         Some(_) if args.len() > 4 => return Err(CommandError::subcommand_syntax(args)),
@@ -226,17 +180,12 @@ fn unblock(
     Ok(())
 }
 
-fn id(session: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn id(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     out.integer(i64::try_from(session.id).unwrap_or(i64::MAX));
     Ok(())
 }
 
-fn info(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn info(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     session.note_itself("client|info");
     let line = session
         .engine
@@ -248,12 +197,7 @@ fn info(
     Ok(())
 }
 
-fn list(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn list(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     session.note_itself("client|list");
     let engine = &session.engine;
     let wanted = client_filter::of_list(session, args)?;
@@ -268,15 +212,11 @@ fn list(
     Ok(())
 }
 
-fn kill(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn kill(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let clients = session.engine.clients.list();
     if args.len() == 3 {
-        let victim = clients.iter().find(|c| c.addr.to_string().as_bytes() == args.at(2));
+        let compat = session.engine.compat();
+        let victim = clients.iter().find(|c| c.addr.spell(compat).as_bytes() == args.at(2));
         victim.ok_or(CommandError::err("No such client"))?.stop.cancel();
         out.simple("OK");
         return Ok(());

@@ -72,14 +72,15 @@ impl Wanted {
         if self.spares_me && client.id == session.id {
             return false;
         }
+        let compat = session.engine.compat();
         self.conditions.iter().all(|(condition, not)| {
             let holds = match condition {
                 Condition::Ids(ids) => ids.contains(&client.id),
                 Condition::Kind(kind) => Kind::of(client) == *kind,
                 Condition::User(name) => *client.user == **name,
-                Condition::Addr(addr) => client.addr.to_string().as_bytes() == addr,
-                Condition::Local(addr) => client.local.to_string().as_bytes() == addr,
-                Condition::Ip(ip) => client.addr.ip().to_string().as_bytes() == ip,
+                Condition::Addr(addr) => client.addr.spell(compat).as_bytes() == addr,
+                Condition::Local(addr) => client.local.spell(compat).as_bytes() == addr,
+                Condition::Ip(ip) => client.addr.ip().is_some_and(|known| known.to_string().as_bytes() == ip),
                 Condition::Name(name) => client.name == *name,
                 Condition::Library(name) => client.library == *name,
                 Condition::LibraryVersion(name) => client.library_version == *name,

@@ -3,9 +3,8 @@
 use store::command::{Flags, description};
 use store::{Args, CommandError, CommandResult, Reply};
 
-use super::{ADMIN, LOOK, container, help, rows};
+use super::{ADMIN, LOOK, Out, container, help, rows};
 use crate::filter::slot;
-use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
 rows! { "cluster";
@@ -49,8 +48,6 @@ rows! { "cluster";
     "readonly" 1 [Flags::FAST, Flags::LOADING, Flags::STALE], since "3.0.0" => readonly;
     "readwrite" 1 [Flags::FAST, Flags::LOADING, Flags::STALE], since "3.0.0" => readonly;
 }
-
-type Out<'a, 'o> = &'a mut RespReply<'o>;
 
 const DISABLED: CommandError = CommandError::err("This instance has cluster support disabled");
 

@@ -5,43 +5,42 @@ use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Reply, as_c_string};
 
 use super::script::{self, server_name};
-use super::{KILLS, RUNS_SCRIPT, container, help, rows};
+use super::{KILLS, Out, RUNS_SCRIPT, container, help, rows};
 use crate::functions;
-use crate::reply::RespReply;
 use crate::scripts::{Mode, Which};
 use crate::session::{Ground, Session};
 
 rows! { "scripting";
     /// Invokes a function.
-    "fcall" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0" valkey "7.0.0", cost "Depends on the function that is executed." => fcall;
+    "fcall" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0" valkey "7.0.0" => fcall;
     /// Invokes a read-only function.
-    "fcall_ro" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0" valkey "7.0.0", cost "Depends on the function that is executed." => fcall_ro;
+    "fcall_ro" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0" valkey "7.0.0" => fcall_ro;
     /// A container for function commands.
-    "function" -2 [Flags::CONTAINER], since "7.0.0" valkey "7.0.0", cost "Depends on subcommand." => container;
+    "function" -2 [Flags::CONTAINER], since "7.0.0" valkey "7.0.0" => container;
     /// Deletes a library and its functions.
-    "function|delete" 3 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0", cost "O(1)" => delete;
+    "function|delete" 3 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0" => delete;
     /// Dumps all libraries into a serialized binary payload.
-    "function|dump" 2 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0", cost "O(N) where N is the number of functions" => dump;
+    "function|dump" 2 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0" => dump;
     /// Deletes all libraries and functions.
-    "function|flush" -2 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0", cost "O(N) where N is the number of functions deleted" => flush;
+    "function|flush" -2 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0" => flush;
     /// Returns helpful text about the different subcommands.
-    "function|help" 2 [Flags::LOADING, Flags::STALE], since "7.0.0" valkey "7.0.0", cost "O(1)" => help;
+    "function|help" 2 [Flags::LOADING, Flags::STALE], since "7.0.0" valkey "7.0.0" => help;
     /// Terminates a function during execution.
-    "function|kill" 2 [Flags::NOSCRIPT, KILLS], since "7.0.0" valkey "7.0.0", cost "O(1)" => kill;
+    "function|kill" 2 [Flags::NOSCRIPT, KILLS], since "7.0.0" valkey "7.0.0" => kill;
     /// Returns information about all libraries.
-    "function|list" -2 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0", cost "O(N) where N is the number of functions" => list;
+    "function|list" -2 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0" => list;
     /// Creates a library.
-    "function|load" -3 [Flags::DENYOOM, Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0", cost "O(1) (considering compilation time is redundant)" => load;
+    "function|load" -3 [Flags::DENYOOM, Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0" => load;
     /// Restores all libraries from a payload.
-    "function|restore" -3 [Flags::DENYOOM, Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0", cost "O(N) where N is the number of functions on the payload" => restore;
+    "function|restore" -3 [Flags::DENYOOM, Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0" => restore;
     /// Returns information about a function during execution.
-    "function|stats" 2 [Flags::NOSCRIPT, KILLS], since "7.0.0" valkey "7.0.0", cost "O(1)" => stats;
+    "function|stats" 2 [Flags::NOSCRIPT, KILLS], since "7.0.0" valkey "7.0.0" => stats;
 }
 
 fn fcall(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     script::run(session, Which::Function(args.at(1)), args, Mode::May, out, ground)
@@ -50,7 +49,7 @@ fn fcall(
 fn fcall_ro(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     script::run(session, Which::Function(args.at(1)), args, Mode::ReadOnly, out, ground)
@@ -72,7 +71,7 @@ fn change<R>(
 fn load(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let mut replace = false;
@@ -92,7 +91,7 @@ fn load(
 fn delete(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     change(session, args, ground, || functions::delete(&session.engine, args.at(2)))?;
@@ -109,7 +108,7 @@ fn wrong_count(args: Args<'_>) -> CommandError {
 fn flush(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     if args.len() > 3 {
@@ -123,12 +122,7 @@ fn flush(
     Ok(())
 }
 
-fn dump(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn dump(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     out.bulk(&functions::dump(&session.engine)?);
     Ok(())
 }
@@ -136,7 +130,7 @@ fn dump(
 fn restore(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     if args.len() > 4 {
@@ -153,12 +147,7 @@ fn restore(
     Ok(())
 }
 
-fn list(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn list(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let (mut pattern, mut with_code, mut index) = (None, false, 2);
     while index < args.len() {
         if !with_code && args.is(index, "withcode") {
@@ -207,12 +196,7 @@ fn list(
     Ok(())
 }
 
-fn stats(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn stats(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let scripts = &session.engine.scripts;
     if scripts.running.is_script_alone() {
         return Err(scripts.running.busy(server_name(session)));
@@ -244,12 +228,7 @@ fn stats(
     Ok(())
 }
 
-fn kill(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn kill(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     session.engine.scripts.running.kill(true, server_name(session))?;
     out.simple("OK");
     Ok(())

@@ -4,26 +4,25 @@ use resp::Protocol;
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Family, Reply};
 
-use super::{CONTROLS_TRANSACTION, NO_AUTH, rows};
-use crate::reply::RespReply;
+use super::{CONTROLS_TRANSACTION, NO_AUTH, Out, rows};
 use crate::session::{After, Ground, Session};
 use crate::upstream::Login;
 
 rows! { "connection";
     /// Authenticates the connection.
-    "auth" -2 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH], since "1.0.0", cost "O(N) where N is the number of passwords defined for the user" => auth;
+    "auth" -2 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH], since "1.0.0" => auth;
     /// Returns the given string.
-    "echo" 2 [Flags::FAST, Flags::LOADING, Flags::STALE], since "1.0.0", cost "O(1)" => echo;
+    "echo" 2 [Flags::FAST, Flags::LOADING, Flags::STALE], since "1.0.0" => echo;
     /// Handshakes with the Redis server.
-    "hello" -1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH], since "6.0.0", cost "O(1)" => hello;
+    "hello" -1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH], since "6.0.0" => hello;
     /// Returns the server's liveliness response.
-    "ping" -1 [Flags::FAST], since "1.0.0", cost "O(1)" => ping;
+    "ping" -1 [Flags::FAST], since "1.0.0" => ping;
     /// Closes the connection.
-    "quit" -1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH, CONTROLS_TRANSACTION], since "1.0.0", cost "O(1)" => quit;
+    "quit" -1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH, CONTROLS_TRANSACTION], since "1.0.0" => quit;
     /// Resets the connection.
-    "reset" 1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH, CONTROLS_TRANSACTION], since "6.2.0", cost "O(1)" => reset;
+    "reset" 1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, NO_AUTH, CONTROLS_TRANSACTION], since "6.2.0" => reset;
     /// Changes the selected database.
-    "select" 2 [Flags::FAST, Flags::LOADING, Flags::STALE], since "1.0.0", cost "O(1)" => select;
+    "select" 2 [Flags::FAST, Flags::LOADING, Flags::STALE], since "1.0.0" => select;
 }
 
 const WRONGPASS: CommandError =
@@ -46,12 +45,7 @@ fn log_in(session: &mut Session, user: &[u8], words: &[&[u8]]) -> CommandResult 
     }
 }
 
-fn auth(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn auth(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     match args.len() {
         2 if session.engine.acl.get(b"default").is_some_and(|user| user.no_password) => {
             return Err(CommandError::err(
@@ -66,17 +60,12 @@ fn auth(
     Ok(())
 }
 
-fn echo(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn echo(_: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     out.bulk(args.at(1));
     Ok(())
 }
 
-fn ping(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn ping(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     match args.len() {
         1 | 2 if session.is_listening() && session.protocol == Protocol::Resp2 => {
             out.encoder().array(2);
@@ -90,26 +79,16 @@ fn ping(
     Ok(())
 }
 
-fn quit(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn quit(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     session.after = After::Close;
     out.simple("OK");
     Ok(())
 }
 
-fn reset(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn reset(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     session.transaction = None;
     session.forget_watch();
-    session.db = 0;
+    session.db = session.engine.options.default_database;
     session.speak(Protocol::Resp2);
     session.forget_subscriptions();
     out.set_protocol(Protocol::Resp2);
@@ -120,12 +99,7 @@ fn reset(
     Ok(())
 }
 
-fn select(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn select(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let db = args.int_of_32_bits(1)?;
     let known = session.engine.keyspace.databases();
     let Some(db) = u32::try_from(db).ok().filter(|db| *db < known) else {
@@ -136,12 +110,7 @@ fn select(
     Ok(())
 }
 
-fn hello(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn hello(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let mut protocol = session.protocol;
     if args.len() > 1 {
         protocol = match args.int(1) {

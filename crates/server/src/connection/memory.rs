@@ -5,33 +5,32 @@ use store::{
     Args, CommandError, CommandResult, Compat, EntryRef, Family, Null, Reply, ShardSet, View, Viewer,
 };
 
-use super::{container, help, rows};
+use super::{Out, container, help, rows};
 use crate::memory::{Usage, ratio};
-use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
 rows! { "server";
     /// A container for memory diagnostics commands.
-    "memory" -2 [Flags::CONTAINER], since "4.0.0", cost "Depends on subcommand." => container;
+    "memory" -2 [Flags::CONTAINER], since "4.0.0" => container;
     /// Outputs a memory problems report.
-    "memory|doctor" 2 [], since "4.0.0", cost "O(1)" => doctor;
+    "memory|doctor" 2 [], since "4.0.0" => doctor;
     /// Returns helpful text about the different subcommands.
-    "memory|help" 2 [Flags::LOADING, Flags::STALE], since "4.0.0", cost "O(1)" => help;
+    "memory|help" 2 [Flags::LOADING, Flags::STALE], since "4.0.0" => help;
     /// Returns the allocator statistics.
-    "memory|malloc-stats" 2 [], since "4.0.0", cost "Depends on how much memory is allocated, could be slow" => malloc_stats;
+    "memory|malloc-stats" 2 [], since "4.0.0" => malloc_stats;
     /// Asks the allocator to release memory.
-    "memory|purge" 2 [], since "4.0.0", cost "Depends on how much memory is allocated, could be slow" => purge;
+    "memory|purge" 2 [], since "4.0.0" => purge;
     /// Returns details about memory usage.
-    "memory|stats" 2 [], since "4.0.0", cost "O(1)" => stats;
+    "memory|stats" 2 [], since "4.0.0" => stats;
     /// Estimates the memory usage of a key.
-    "memory|usage" -3 [Flags::LOCKS_ALL], since "4.0.0", cost "O(N) where N is the number of samples." => usage;
+    "memory|usage" -3 [Flags::LOCKS_ALL], since "4.0.0" => usage;
 }
 
 /// `MEMORY USAGE key [SAMPLES n]`. Values here know their size: there is nothing to sample.
 fn usage(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let mut i = 3;
@@ -66,12 +65,7 @@ enum Number {
     Tables { main: usize, expires: usize },
 }
 
-fn stats(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    ground: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn stats(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, ground: &mut Ground<'_, '_>) -> CommandResult {
     let engine = &session.engine;
     let compat = engine.keyspace.compat();
     let fields = fields(&session.usage(ground), compat);
@@ -159,7 +153,7 @@ const TINY: usize = 5 << 20;
 fn doctor(
     session: &mut Session,
     _: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let usage = session.usage(ground);
@@ -192,18 +186,13 @@ fn diagnosis(usage: &Usage, name: &str, allocator: &str) -> String {
 }
 
 /// The allocator is the program's own choice; it is not asked.
-fn malloc_stats(
-    _: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn malloc_stats(_: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     out.bulk(b"Stats not supported for the current allocator");
     Ok(())
 }
 
 /// Nothing is held back here that could be given to the system.
-fn purge(_: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn purge(_: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     out.simple("OK");
     Ok(())
 }

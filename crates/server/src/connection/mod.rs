@@ -47,9 +47,11 @@ const LOOK: Flags = Flags::LOADING.with(Flags::STALE).with(Flags::NOSCRIPT);
 /// The same for who keeps the server.
 const ADMIN: Flags = LOOK.with(Flags::ADMIN);
 
+/// Where the reply goes.
+pub(crate) type Out<'a, 'o> = &'a mut RespReply<'o>;
+
 /// What a row runs.
-pub(crate) type Handler =
-    fn(&mut Session, Args<'_>, &mut RespReply<'_>, &mut Ground<'_, '_>) -> CommandResult;
+pub(crate) type Handler = fn(&mut Session, Args<'_>, Out<'_, '_>, &mut Ground<'_, '_>) -> CommandResult;
 
 /// A row of the table.
 #[derive(Debug, Clone)]
@@ -66,7 +68,7 @@ pub(crate) struct Row {
 /// `valkey "z"` as in the store's tables.
 macro_rules! rows {
     ($_group:literal; $($(#[doc = $_summary:literal])* $name:literal $arity:literal [$($flag:expr),*],
-        $(since $since:literal)? $(valkey $valkey:literal)? $(, cost $_cost:literal)? => $handler:path;)*) => {
+        $(since $since:literal)? $(valkey $valkey:literal)? => $handler:path;)*) => {
         pub(super) const TABLE: &[$crate::connection::Row] = &[$($crate::connection::Row {
             name: $name,
             arity: $arity,
@@ -79,7 +81,6 @@ macro_rules! rows {
     (@since / $valkey:literal) => { store::Since::new(None, Some($valkey)) };
     (@since $redis:literal / $valkey:literal) => { store::Since::new(Some($redis), Some($valkey)) };
 }
-pub use config::memory_value;
 use rows;
 
 static GROUPS: [&[Row]; 18] = [
@@ -153,22 +154,12 @@ impl Row {
 }
 
 /// The handler of a container: nobody comes here, for a subcommand has its row or is unknown.
-fn container(
-    session: &mut Session,
-    args: Args<'_>,
-    _: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn container(session: &mut Session, args: Args<'_>, _: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     Err(unknown(session.engine.compat(), args))
 }
 
 /// The handler of `container|help`.
-fn help(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn help(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let lines = description::help(session.engine.compat(), args.at(0));
     out.encoder().array(lines.len());
     lines.iter().for_each(|line| store::Reply::simple(out, line));

@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Family, Reply};
 
-use super::{ADMIN, container, help, rows};
+use super::{ADMIN, Out, container, help, rows};
 use crate::observed::{Event, Log, LogKind};
-use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
 rows! { "server";
@@ -31,8 +30,6 @@ rows! { "server";
     "slowlog|len" 2 [ADMIN], since "2.2.12" => slowlog_len;
     "slowlog|reset" 2 [ADMIN], since "2.2.12" => slowlog_reset;
 }
-
-type Out<'a, 'o> = &'a mut RespReply<'o>;
 
 fn signed(n: impl TryInto<i64>) -> i64 {
     n.try_into().unwrap_or(i64::MAX)

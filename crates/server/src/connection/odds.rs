@@ -3,8 +3,7 @@
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Family, Reply};
 
-use super::{ADMIN, container, help, rows};
-use crate::reply::RespReply;
+use super::{ADMIN, Out, container, help, rows};
 use crate::session::{Ground, Session};
 
 rows! { "server";
@@ -17,8 +16,6 @@ rows! { "server";
     "module|loadex" -3 [ADMIN], since "7.0.0" => module;
     "module|unload" 3 [ADMIN], since "4.0.0" => module;
 }
-
-type Out<'a, 'o> = &'a mut RespReply<'o>;
 
 /// There are none, and none can be loaded.
 fn modules(_: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {

@@ -3,42 +3,42 @@
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Null, Reply};
 
-use super::{LISTENS, container, help, rows};
+use super::{LISTENS, Out, container, help, rows};
 use crate::pubsub::Kind;
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
 rows! { "pubsub";
     /// Listens for messages published to channels that match one or more patterns.
-    "psubscribe" -2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "2.0.0", cost "O(N) where N is the number of patterns to subscribe to." => psubscribe;
+    "psubscribe" -2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "2.0.0" => psubscribe;
     /// Posts a message to a channel.
-    "publish" 3 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::MAY_REPLICATE], since "2.0.0", cost "O(N+M) where N is the number of clients subscribed to the receiving channel and M is the total number of subscribed patterns (by any client)." => publish;
+    "publish" 3 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::MAY_REPLICATE], since "2.0.0" => publish;
     /// A container for Pub/Sub commands.
-    "pubsub" -2 [Flags::CONTAINER], since "2.8.0", cost "Depends on subcommand." => container;
+    "pubsub" -2 [Flags::CONTAINER], since "2.8.0" => container;
     /// Returns helpful text about the different subcommands.
-    "pubsub|help" 2 [Flags::LOADING, Flags::STALE], since "6.2.0", cost "O(1)" => help;
+    "pubsub|help" 2 [Flags::LOADING, Flags::STALE], since "6.2.0" => help;
     /// Returns the active channels.
-    "pubsub|channels" -2 [Flags::LOADING, Flags::STALE], since "2.8.0", cost "O(N) where N is the number of active channels, and assuming constant time pattern matching (relatively short channels and patterns)" => channels;
+    "pubsub|channels" -2 [Flags::LOADING, Flags::STALE], since "2.8.0" => channels;
     /// Returns a count of unique pattern subscriptions.
-    "pubsub|numpat" 2 [Flags::LOADING, Flags::STALE], since "2.8.0", cost "O(1)" => numpat;
+    "pubsub|numpat" 2 [Flags::LOADING, Flags::STALE], since "2.8.0" => numpat;
     /// Returns a count of subscribers to channels.
-    "pubsub|numsub" -2 [Flags::LOADING, Flags::STALE], since "2.8.0", cost "O(N) for the NUMSUB subcommand, where N is the number of requested channels" => numsub;
+    "pubsub|numsub" -2 [Flags::LOADING, Flags::STALE], since "2.8.0" => numsub;
     /// Returns the active shard channels.
-    "pubsub|shardchannels" -2 [Flags::LOADING, Flags::STALE], since "7.0.0", cost "O(N) where N is the number of active shard channels, and assuming constant time pattern matching (relatively short shard channels)." => shardchannels;
+    "pubsub|shardchannels" -2 [Flags::LOADING, Flags::STALE], since "7.0.0" => shardchannels;
     /// Returns the count of subscribers of shard channels.
-    "pubsub|shardnumsub" -2 [Flags::LOADING, Flags::STALE], since "7.0.0", cost "O(N) for the SHARDNUMSUB subcommand, where N is the number of requested shard channels" => shardnumsub;
+    "pubsub|shardnumsub" -2 [Flags::LOADING, Flags::STALE], since "7.0.0" => shardnumsub;
     /// Stops listening to messages published to channels that match one or more patterns.
-    "punsubscribe" -1 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "2.0.0", cost "O(N) where N is the number of patterns to unsubscribe." => punsubscribe;
+    "punsubscribe" -1 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "2.0.0" => punsubscribe;
     /// Post a message to a shard channel
-    "spublish" 3 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::MAY_REPLICATE], since "7.0.0", cost "O(N) where N is the number of clients subscribed to the receiving shard channel." => spublish;
+    "spublish" 3 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::MAY_REPLICATE], since "7.0.0" => spublish;
     /// Listens for messages published to shard channels.
-    "ssubscribe" -2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "7.0.0", cost "O(N) where N is the number of shard channels to subscribe to." => ssubscribe;
+    "ssubscribe" -2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "7.0.0" => ssubscribe;
     /// Listens for messages published to channels.
-    "subscribe" -2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "2.0.0", cost "O(N) where N is the number of channels to subscribe to." => subscribe;
+    "subscribe" -2 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "2.0.0" => subscribe;
     /// Stops listening to messages posted to shard channels.
-    "sunsubscribe" -1 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "7.0.0", cost "O(N) where N is the number of shard channels to unsubscribe." => sunsubscribe;
+    "sunsubscribe" -1 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "7.0.0" => sunsubscribe;
     /// Stops listening to messages posted to channels.
-    "unsubscribe" -1 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "2.0.0", cost "O(N) where N is the number of channels to unsubscribe." => unsubscribe;
+    "unsubscribe" -1 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "2.0.0" => unsubscribe;
 }
 
 /// One confirmation: the word, the name if there is one, how many subscriptions are left.
@@ -98,7 +98,7 @@ subscribing! {
 fn publish(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     send(session, Kind::Channel, args, out, ground)
@@ -107,7 +107,7 @@ fn publish(
 fn spublish(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     send(session, Kind::Shard, args, out, ground)
@@ -150,38 +150,23 @@ fn counts(session: &Session, kind: Kind, args: Args<'_>, out: &mut RespReply<'_>
     Ok(())
 }
 
-fn channels(
-    s: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn channels(s: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     names(s, Kind::Channel, args, out)
 }
 
-fn shardchannels(
-    s: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn shardchannels(s: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     names(s, Kind::Shard, args, out)
 }
 
-fn numsub(s: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn numsub(s: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     counts(s, Kind::Channel, args, out)
 }
 
-fn shardnumsub(
-    s: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn shardnumsub(s: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     counts(s, Kind::Shard, args, out)
 }
 
-fn numpat(s: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn numpat(s: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     out.integer(i64::try_from(s.engine.pubsub.channels(Kind::Pattern).len()).unwrap_or(i64::MAX));
     Ok(())
 }

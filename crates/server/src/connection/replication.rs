@@ -7,34 +7,34 @@ use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Reply};
 
 use super::rows;
+use crate::connection::Out;
 use crate::engine::{Engine, Role};
-use crate::reply::RespReply;
 use crate::session::{After, Ground, Session, Wait};
 
 rows! { "server";
     /// An internal command for configuring the replication stream.
-    "replconf" -1 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, Flags::NO_MULTI], since "3.0.0", cost "O(1)" => replconf;
+    "replconf" -1 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, Flags::NO_MULTI], since "3.0.0" => replconf;
     /// An internal command used in replication.
-    "psync" -3 [Flags::ADMIN, Flags::NOSCRIPT, Flags::NO_MULTI], since "2.8.0", cost "O(1)" => replconf;
+    "psync" -3 [Flags::ADMIN, Flags::NOSCRIPT, Flags::NO_MULTI], since "2.8.0" => replconf;
     /// Configures a server as replica of another, or promotes it to a master.
-    "replicaof" 3 [Flags::ADMIN, Flags::STALE, Flags::NOSCRIPT], since "5.0.0", cost "O(1)" => replicaof;
+    "replicaof" 3 [Flags::ADMIN, Flags::STALE, Flags::NOSCRIPT], since "5.0.0" => replicaof;
     /// Sets a server as a replica of another, or promotes it to being a master.
-    "slaveof" 3 [Flags::ADMIN, Flags::STALE, Flags::NOSCRIPT], since "1.0.0", cost "O(1)" => replicaof;
+    "slaveof" 3 [Flags::ADMIN, Flags::STALE, Flags::NOSCRIPT], since "1.0.0" => replicaof;
     /// An internal command used in replication.
-    "sync" 1 [Flags::ADMIN, Flags::NOSCRIPT, Flags::NO_MULTI], since "1.0.0", cost "" => replconf;
+    "sync" 1 [Flags::ADMIN, Flags::NOSCRIPT, Flags::NO_MULTI], since "1.0.0" => replconf;
     /// Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.
-    "wait" 3 [], since "3.0.0", cost "O(1)" => wait;
+    "wait" 3 [], since "3.0.0" => wait;
     /// Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the master and/or replicas.
-    "waitaof" 4 [], since "7.2.0", cost "O(1)" => waitaof;
+    "waitaof" 4 [], since "7.2.0" => waitaof;
     /// Returns the replication role.
-    "role" 1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.8.12", cost "O(1)" => role;
+    "role" 1 [Flags::FAST, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT], since "2.8.12" => role;
 }
 
 /// REPLCONF and PSYNC alike go to the connection's feed; after a PSYNC the connection is its alone.
 fn replconf(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let engine = &session.engine;
@@ -71,7 +71,7 @@ fn replconf(
 fn replicaof(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let engine = &session.engine;
@@ -96,7 +96,7 @@ fn replicaof(
 fn wait(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let engine = &session.engine;
@@ -125,7 +125,7 @@ fn wait(
 fn waitaof(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let engine = &session.engine;
@@ -194,12 +194,7 @@ fn wait_timeout(text: &[u8]) -> Result<Option<std::time::Duration>, CommandError
     }
 }
 
-fn role(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn role(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let engine = &session.engine;
     let offset = |o: u64| i64::try_from(o).unwrap_or(i64::MAX);
     match engine.role() {

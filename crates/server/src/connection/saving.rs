@@ -6,7 +6,7 @@ use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Reply};
 
 use super::rows;
-use crate::reply::RespReply;
+use crate::connection::Out;
 use crate::saving::{SaveError, Started};
 use crate::session::{After, Ground, Session, Wait};
 use crate::stopping::Close;
@@ -25,7 +25,7 @@ rows! { "server";
 const IN_PROGRESS: CommandError = CommandError::err("Background save already in progress");
 
 /// Others are served meanwhile: only this client waits.
-fn save(session: &mut Session, _: Args<'_>, _: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn save(session: &mut Session, _: Args<'_>, _: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let engine = Arc::clone(&session.engine);
     let turn = engine.snapshot_turn().ok_or(IN_PROGRESS)?;
     session.after = After::Wait(Wait(Box::pin(async move {
@@ -45,7 +45,7 @@ fn save(session: &mut Session, _: Args<'_>, _: &mut RespReply<'_>, _: &mut Groun
 fn bgsave(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let engine = &session.engine;
@@ -83,12 +83,7 @@ fn bgsave(
     Ok(())
 }
 
-fn lastsave(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn lastsave(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     out.integer(session.engine.saving.figures().last_save);
     Ok(())
 }
@@ -97,7 +92,7 @@ fn lastsave(
 fn shutdown(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let (mut how, mut save, mut nosave, mut abort) = (Close::default(), false, false, false);

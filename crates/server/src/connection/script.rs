@@ -3,36 +3,36 @@
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Family, Reply};
 
-use super::{KILLS, RUNS_SCRIPT, container, help, rows};
+use super::{KILLS, Out, RUNS_SCRIPT, container, help, rows};
 use crate::reply::RespReply;
 use crate::scripts::{self, Mode, Refused, Script, Which};
 use crate::session::{Ground, Session};
 
 rows! { "scripting";
     /// Executes a server-side Lua script.
-    "eval" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MAY_REPLICATE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "2.6.0", cost "Depends on the script that is executed." => eval;
+    "eval" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MAY_REPLICATE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "2.6.0" => eval;
     /// Executes a read-only server-side Lua script.
-    "eval_ro" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0", cost "Depends on the script that is executed." => eval_ro;
+    "eval_ro" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0" => eval_ro;
     /// Executes a server-side Lua script by SHA1 digest.
-    "evalsha" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MAY_REPLICATE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "2.6.0", cost "Depends on the script that is executed." => evalsha;
+    "evalsha" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MAY_REPLICATE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "2.6.0" => evalsha;
     /// Executes a read-only server-side Lua script by SHA1 digest.
-    "evalsha_ro" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0", cost "Depends on the script that is executed." => evalsha_ro;
+    "evalsha_ro" -3 [Flags::NOSCRIPT, Flags::STALE, Flags::MOVABLE_KEYS, RUNS_SCRIPT], since "7.0.0" => evalsha_ro;
     /// A container for Lua scripts management commands.
-    "script" -2 [Flags::CONTAINER], since "2.6.0", cost "Depends on subcommand." => container;
+    "script" -2 [Flags::CONTAINER], since "2.6.0" => container;
     /// Returns helpful text about the different subcommands.
-    "script|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0", cost "O(1)" => help;
+    "script|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0" => help;
     /// Sets the debug mode of server-side Lua scripts.
-    "script|debug" 3 [Flags::NOSCRIPT], since "3.2.0" valkey "3.2.0", cost "O(1)" => debug;
+    "script|debug" 3 [Flags::NOSCRIPT], since "3.2.0" valkey "3.2.0" => debug;
     /// Determines whether server-side Lua scripts exist in the script cache.
-    "script|exists" -3 [Flags::NOSCRIPT], since "2.6.0", cost "O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation)." => exists;
+    "script|exists" -3 [Flags::NOSCRIPT], since "2.6.0" => exists;
     /// Removes all server-side Lua scripts from the script cache.
-    "script|flush" -2 [Flags::NOSCRIPT, Flags::MAY_REPLICATE], since "2.6.0", cost "O(N) with N being the number of scripts in cache" => flush;
+    "script|flush" -2 [Flags::NOSCRIPT, Flags::MAY_REPLICATE], since "2.6.0" => flush;
     /// Terminates a server-side Lua script during execution.
-    "script|kill" 2 [Flags::NOSCRIPT, KILLS], since "2.6.0", cost "O(1)" => kill;
+    "script|kill" 2 [Flags::NOSCRIPT, KILLS], since "2.6.0" => kill;
     /// Loads a server-side Lua script to the script cache.
-    "script|load" 3 [Flags::NOSCRIPT, Flags::STALE, Flags::MAY_REPLICATE], since "2.6.0", cost "O(N) with N being the length in bytes of the script body." => load;
+    "script|load" 3 [Flags::NOSCRIPT, Flags::STALE, Flags::MAY_REPLICATE], since "2.6.0" => load;
     /// Show server-side Lua script in the script cache.
-    "script|show" 3 [Flags::NOSCRIPT], valkey "8.0.0", cost "O(1)." => show;
+    "script|show" 3 [Flags::NOSCRIPT], valkey "8.0.0" => show;
 }
 
 fn refuse(session: &Session, error: &lua::Error) -> CommandError {
@@ -98,7 +98,7 @@ pub(super) fn run(
 fn eval(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     run(session, Which::Source(args.at(1)), args, Mode::May, out, ground)
@@ -107,7 +107,7 @@ fn eval(
 fn eval_ro(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     run(session, Which::Source(args.at(1)), args, Mode::ReadOnly, out, ground)
@@ -116,7 +116,7 @@ fn eval_ro(
 fn evalsha(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     run(session, Which::Digest(args.at(1)), args, Mode::May, out, ground)
@@ -125,18 +125,13 @@ fn evalsha(
 fn evalsha_ro(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     run(session, Which::Digest(args.at(1)), args, Mode::ReadOnly, out, ground)
 }
 
-fn load(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn load(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let digest = session
         .engine
         .scripts
@@ -146,12 +141,7 @@ fn load(
     Ok(())
 }
 
-fn exists(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn exists(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     out.encoder().array(args.len() - 2);
     for digest in args.from(2) {
         out.integer(session.engine.scripts.known().exists(digest).into());
@@ -159,12 +149,7 @@ fn exists(
     Ok(())
 }
 
-fn flush(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn flush(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     if args.len() > 3 || args.len() == 3 && !args.is(2, "sync") && !args.is(2, "async") {
         return Err(CommandError::err("SCRIPT FLUSH only support SYNC|ASYNC option"));
     }
@@ -173,23 +158,13 @@ fn flush(
     Ok(())
 }
 
-fn kill(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn kill(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     session.engine.scripts.running.kill(false, server_name(session))?;
     out.simple("OK");
     Ok(())
 }
 
-fn show(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn show(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let scripts = session.engine.scripts.known();
     let found = lua::Digest::from_hex(args.at(2)).and_then(|digest| scripts.find(digest));
     out.bulk(found.ok_or_else(|| refuse(session, &lua::Error::NoScript))?.source());
@@ -197,7 +172,7 @@ fn show(
 }
 
 /// There is no debugger: it can be off.
-fn debug(_: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn debug(_: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     if args.is(2, "no") {
         out.simple("OK");
         Ok(())

@@ -4,21 +4,21 @@ use store::command::Flags;
 use store::{Args, CommandResult, Reply};
 
 use super::rows;
+use crate::connection::Out;
 use crate::info;
-use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
 rows! { "server";
     /// Returns information and statistics about the server.
-    "info" -1 [Flags::LOADING, Flags::STALE], since "1.0.0", cost "O(1)" => info;
+    "info" -1 [Flags::LOADING, Flags::STALE], since "1.0.0" => info;
     /// Returns the server time.
-    "time" 1 [Flags::FAST, Flags::LOADING, Flags::STALE], since "2.6.0", cost "O(1)" => time;
+    "time" 1 [Flags::FAST, Flags::LOADING, Flags::STALE], since "2.6.0" => time;
 }
 
 fn info(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     session.tally.hand_over(&session.engine.observed.tallies);
@@ -28,7 +28,7 @@ fn info(
     Ok(())
 }
 
-fn time(_: &mut Session, _: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn time(_: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let micros =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_micros());
     out.encoder().array(2);

@@ -2,8 +2,7 @@
 
 use store::{Args, CommandError, CommandResult, Reply};
 
-use super::{LOOK, rows};
-use crate::reply::RespReply;
+use super::{LOOK, Out, rows};
 use crate::session::{Ground, Session};
 use crate::tracking::Mode;
 
@@ -13,8 +12,6 @@ rows! { "connection";
     "client|tracking" -3 [LOOK], since "6.0.0" => tracking;
     "client|trackinginfo" 2 [LOOK], since "6.2.0" => trackinginfo;
 }
-
-type Out<'a, 'o> = &'a mut RespReply<'o>;
 
 fn tracking(
     session: &mut Session,

@@ -80,6 +80,15 @@ impl Filter {
         self
     }
 
+    /// Keeps no values that only modules understand.
+    pub(crate) fn without_modules(mut self) -> Self {
+        if self.kinds.is_empty() {
+            self.kinds.extend(KINDS.iter().map(|(_, kind)| *kind));
+        }
+        self.kinds.retain(|kind| *kind != Kind::Module);
+        self
+    }
+
     /// Keeps only keys of these cluster slots.
     #[must_use]
     pub fn slots(mut self, slots: impl IntoIterator<Item = RangeInclusive<u16>>) -> Self {

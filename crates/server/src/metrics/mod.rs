@@ -58,7 +58,7 @@ pub struct Metrics {
 }
 
 /// Whoever keeps figures elsewhere: a registry of the program's own, a push gateway, a log.
-pub trait Recorder {
+pub trait Sink {
     /// A metric's value, with its full name (a summary's sum is a name of its own).
     fn record(&mut self, metric: &Metric, name: &str, labels: &[(&'static str, String)], value: f64);
 }
@@ -82,12 +82,12 @@ impl Metrics {
         metric.samples.iter().find(same).map(|sample| sample.value)
     }
 
-    /// Tells a recorder every value.
-    pub fn record(&self, recorder: &mut impl Recorder) {
+    /// Tells a sink every value.
+    pub fn record(&self, sink: &mut impl Sink) {
         for metric in &self.metrics {
             for sample in &metric.samples {
                 let name = format!("{}{}", metric.name, sample.suffix);
-                recorder.record(metric, &name, &sample.labels, sample.value);
+                sink.record(metric, &name, &sample.labels, sample.value);
             }
         }
     }

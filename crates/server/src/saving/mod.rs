@@ -32,8 +32,8 @@ use crate::snapshot::{Cut, version_of};
 
 pub use file::{LoadError, SaveError};
 pub(crate) use reload::{Reload, ReloadError};
-pub(crate) use settings::Settings;
 pub use settings::parse_points;
+pub(crate) use settings::{SETTINGS, Settings};
 pub use warm::WarmStart;
 
 /// After a failure, save points wait so long.
@@ -90,6 +90,14 @@ pub(crate) enum Started {
     Now,
     /// Another snapshot is being taken.
     Busy,
+}
+
+impl Engine {
+    /// Where the data set is saved (`dir` and `dbfilename`), if it is.
+    #[must_use]
+    pub fn dump_file(&self) -> Option<std::path::PathBuf> {
+        self.saving.settings.read().path()
+    }
 }
 
 impl Saving {

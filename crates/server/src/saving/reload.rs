@@ -65,6 +65,8 @@ impl Engine {
                 let position = Position { replid: ReplId::random(), ..writing.primary.position() };
                 writing.primary.restart(position, None);
                 self.publish_position(position);
+            } else {
+                self.commit_events(replication::Offset(self.stream_offset()));
             }
         });
         functions::adopt(self);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use store::Differences;
 
 use crate::options::Options;
+use crate::settings::{INT, Row};
 
 /// Settings of saving. All but those that are marked can be changed by CONFIG SET.
 #[derive(Debug, Clone)]
@@ -44,80 +45,80 @@ impl Settings {
     pub(crate) fn path(&self) -> Option<PathBuf> {
         self.dir.as_ref().map(|dir| dir.join(&self.file_name))
     }
+}
 
-    /// Whether only those may change it who may change protected settings.
-    pub(crate) fn is_protected(name: &str) -> bool {
-        matches!(name, "dir" | "dbfilename")
-    }
-
-    /// Names and values, as CONFIG GET shows them.
-    pub(crate) fn list(&self) -> Vec<(&'static str, String)> {
-        let yes = |b: bool| if b { "yes" } else { "no" }.to_owned();
-        let points: Vec<String> =
-            self.points.iter().map(|(time, changes)| format!("{time} {changes}")).collect();
-        vec![
-            ("dir", self.dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default()),
-            ("dbfilename", self.file_name.clone()),
-            ("save", points.join(" ")),
-            ("rdbcompression", yes(self.compression)),
-            ("rdbchecksum", yes(self.checksum)),
-            ("stop-writes-on-bgsave-error", yes(self.stop_writes)),
-            ("shutdown-timeout", self.shutdown_timeout.as_secs().to_string()),
-        ]
-    }
-
-    /// Sets one of them; `None` if the name is not one of them.
-    pub(crate) fn set(&mut self, name: &str, value: &[u8], like: &Differences) -> Option<Result<(), String>> {
-        let text = String::from_utf8_lossy(value).into_owned();
-        let yes = || match value.to_ascii_lowercase().as_slice() {
-            b"yes" => Ok(true),
-            b"no" => Ok(false),
-            _ => Err("argument must be 'yes' or 'no'".to_owned()),
-        };
-        Some(match name {
-            "dir" => match std::fs::canonicalize(&text) {
-                Ok(dir) if dir.is_dir() => {
-                    self.dir = Some(dir);
-                    Ok(())
-                }
-                Ok(_) => Err("Not a directory".to_owned()),
-                Err(error) => {
-                    let error = error.to_string();
-                    Err(error.split(" (os error").next().unwrap_or(&error).to_owned())
-                }
-            },
-            "dbfilename" if text.contains('/') => {
-                Err("dbfilename can't be a path, just a filename".to_owned())
-            }
-            "dbfilename" if text.is_empty() && like.dumps_need_a_name => {
-                Err("dbfilename can't be empty".to_owned())
-            }
-            "dbfilename" => {
-                self.file_name = text;
-                Ok(())
-            }
-            "save" => match parse_points(&text) {
-                Some(points) => {
-                    self.points = points;
-                    Ok(())
-                }
-                None => Err("Invalid save parameters".to_owned()),
-            },
-            "rdbcompression" => yes().map(|b| self.compression = b),
-            "rdbchecksum" => Err("can't set immutable config".to_owned()),
-            "stop-writes-on-bgsave-error" => yes().map(|b| self.stop_writes = b),
-            "shutdown-timeout" => match store::number::parse_i64(value).map(u32::try_from) {
-                Some(Ok(seconds)) if i32::try_from(seconds).is_ok() => {
-                    self.shutdown_timeout = Duration::from_secs(seconds.into());
-                    Ok(())
-                }
-                Some(_) => Err(format!("argument must be between 0 and {} inclusive", i32::MAX)),
-                None => Err("argument couldn't be parsed into an integer".to_owned()),
-            },
-            _ => return None,
-        })
+fn check_dir(text: &str, _: &Differences) -> Result<(), String> {
+    match std::fs::canonicalize(text) {
+        Ok(dir) if dir.is_dir() => Ok(()),
+        Ok(_) => Err("Not a directory".to_owned()),
+        Err(error) => {
+            let error = error.to_string();
+            Err(error.split(" (os error").next().unwrap_or(&error).to_owned())
+        }
     }
 }
+
+fn check_name(text: &str, like: &Differences) -> Result<(), String> {
+    match text {
+        name if name.contains('/') => Err("dbfilename can't be a path, just a filename".to_owned()),
+        "" if like.dumps_need_a_name => Err("dbfilename can't be empty".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Saving, for CONFIG.
+pub(crate) const SETTINGS: &[Row] = &[
+    Row::text(
+        "dir",
+        |engine| {
+            let dir = &engine.saving.settings.read().dir;
+            dir.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default()
+        },
+        check_dir,
+        |engine, text| engine.saving.settings.write().dir = std::fs::canonicalize(text).ok(),
+    )
+    .protected(),
+    Row::text(
+        "dbfilename",
+        |engine| engine.saving.settings.read().file_name.clone(),
+        check_name,
+        |engine, text| text.clone_into(&mut engine.saving.settings.write().file_name),
+    )
+    .protected(),
+    Row::text(
+        "save",
+        |engine| {
+            let points = &engine.saving.settings.read().points;
+            let points: Vec<String> =
+                points.iter().map(|(time, changes)| format!("{time} {changes}")).collect();
+            points.join(" ")
+        },
+        |text, _| parse_points(text).map(|_| ()).ok_or_else(|| "Invalid save parameters".to_owned()),
+        |engine, text| engine.saving.settings.write().points = parse_points(text).unwrap_or_default(),
+    )
+    .of_words(),
+    Row::switch(
+        "rdbcompression",
+        |engine| engine.saving.settings.read().compression.into(),
+        |engine, on| engine.saving.settings.write().compression = on != 0,
+    ),
+    Row::immutable("rdbchecksum", |engine| {
+        if engine.saving.settings.read().checksum { "yes" } else { "no" }.to_owned()
+    }),
+    Row::switch(
+        "stop-writes-on-bgsave-error",
+        |engine| engine.saving.settings.read().stop_writes.into(),
+        |engine, on| engine.saving.settings.write().stop_writes = on != 0,
+    ),
+    Row::number(
+        "shutdown-timeout",
+        INT,
+        |engine| i64::try_from(engine.saving.settings.read().shutdown_timeout.as_secs()).unwrap_or(i64::MAX),
+        |engine, n| {
+            engine.saving.settings.write().shutdown_timeout = Duration::from_secs(n.unsigned_abs());
+        },
+    ),
+];
 
 /// Save points as text: pairs of seconds and changes, with one space between two numbers; nothing at all is no pair.
 #[must_use]

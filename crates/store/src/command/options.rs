@@ -24,13 +24,16 @@ pub(super) fn positive(text: &[u8]) -> Result<usize, CommandError> {
     Ok(usize::try_from(n).unwrap_or(usize::MAX))
 }
 
+/// The error for the one integer that has no opposite.
+pub(super) const BELOW_LEAST: CommandError = CommandError::err(
+    "value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+);
+
 /// The count of SRANDMEMBER and HRANDFIELD: negative ones allow repetition.
 pub(super) fn signed_count(text: &[u8]) -> Result<i64, CommandError> {
     let n = number::parse_i64(text).ok_or(CommandError::NotAnInteger)?;
     if n == i64::MIN {
-        return Err(CommandError::err(
-            "value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        ));
+        return Err(BELOW_LEAST);
     }
     if n < -MOST_REPEATED {
         return Err(CommandError::err("value is out of range"));

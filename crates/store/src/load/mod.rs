@@ -143,6 +143,7 @@ pub struct Loader {
     /// AUX fields, if they are wanted.
     notes: Option<Vec<Note>>,
     merging: bool,
+    refuses_modules: bool,
 }
 
 /// An AUX field: its name and its value.
@@ -165,6 +166,7 @@ impl Loader {
             origin: None,
             notes: None,
             merging: false,
+            refuses_modules: false,
         }
     }
 
@@ -178,6 +180,12 @@ impl Loader {
     #[must_use]
     pub fn merging(self) -> Self {
         Self { merging: true, inserter: self.inserter.merging(), ..self }
+    }
+
+    /// Refuses a dump that has values which only modules understand.
+    #[must_use]
+    pub fn refusing_modules(self) -> Self {
+        Self { refuses_modules: true, ..self }
     }
 
     /// The AUX fields, if they were to be kept.
@@ -258,6 +266,9 @@ impl Visitor for Loader {
         }
         if key.len() > MAX_KEY {
             return Err(Reject("a key longer than this keyspace holds"));
+        }
+        if self.refuses_modules && meta.kind == Kind::Module {
+            return Err(Reject::MODULE);
         }
         self.key.clear();
         self.key.extend_from_slice(key);

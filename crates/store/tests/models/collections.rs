@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use proptest::prelude::*;
 use store::{Aggregate, Null, Recorded};
 
-use super::{Command, Model, bulk, bulk_or_null, bulks, check, command_of, int, text};
+use super::{Command, Limits, Model, bulk, bulk_or_null, bulks, check, command_of, int, text};
 
 #[derive(Debug, Clone)]
 enum ListOp {
@@ -296,36 +296,54 @@ fn zset_op() -> impl Strategy<Value = ZsetOp> {
     ]
 }
 
+fn list_limits() -> impl Strategy<Value = Limits> {
+    let size = prop_oneof![Just(-2_i64), Just(1), Just(4), Just(128), Just(0)];
+    size.prop_map(|size| vec![("list-max-listpack-size", size)])
+}
+
+fn set_limits() -> impl Strategy<Value = Limits> {
+    (0..60_i64, 0..60_i64, 0..40_i64).prop_map(|(ints, members, long)| {
+        vec![
+            ("set-max-intset-entries", ints),
+            ("set-max-listpack-entries", members),
+            ("set-max-listpack-value", long),
+        ]
+    })
+}
+
+fn zset_limits() -> impl Strategy<Value = Limits> {
+    let setting =
+        |(members, long)| vec![("zset-max-listpack-entries", members), ("zset-max-listpack-value", long)];
+    (0..60_i64, 0..40_i64).prop_map(setting)
+}
+
+pub(super) fn list_of_bytes(bytes: &[u8]) {
+    super::of_bytes::<List>(&list_limits(), &list_op(), bytes);
+}
+
+pub(super) fn set_of_bytes(bytes: &[u8]) {
+    super::of_bytes::<Members>(&set_limits(), &set_op(), bytes);
+}
+
+pub(super) fn zset_of_bytes(bytes: &[u8]) {
+    super::of_bytes::<Scores>(&zset_limits(), &zset_op(), bytes);
+}
+
 proptest! {
     #![proptest_config(super::cases())]
 
     #[test]
-    fn a_list_is_a_row_of_texts(
-        ops in proptest::collection::vec(list_op(), 1..150),
-        size in prop_oneof![Just(-2_i64), Just(1), Just(4), Just(128), Just(0)],
-    ) {
-        check::<List>(&ops, &[("list-max-listpack-size", size)]);
+    fn a_list_is_a_row_of_texts(ops in super::several(list_op()), limits in list_limits()) {
+        check::<List>(&ops, &limits);
     }
 
     #[test]
-    fn a_set_is_a_set(
-        ops in proptest::collection::vec(set_op(), 1..150),
-        (ints, members, long) in (0..60_i64, 0..60_i64, 0..40_i64),
-    ) {
-        let limits = [
-            ("set-max-intset-entries", ints),
-            ("set-max-listpack-entries", members),
-            ("set-max-listpack-value", long),
-        ];
+    fn a_set_is_a_set(ops in super::several(set_op()), limits in set_limits()) {
         check::<Members>(&ops, &limits);
     }
 
     #[test]
-    fn a_sorted_set_is_sorted(
-        ops in proptest::collection::vec(zset_op(), 1..150),
-        (members, long) in (0..60_i64, 0..40_i64),
-    ) {
-        let limits = [("zset-max-listpack-entries", members), ("zset-max-listpack-value", long)];
+    fn a_sorted_set_is_sorted(ops in super::several(zset_op()), limits in zset_limits()) {
         check::<Scores>(&ops, &limits);
     }
 }

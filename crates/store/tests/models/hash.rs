@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use store::{Aggregate, Recorded};
 
-use super::{Command, Model, NOW, bulk, bulk_or_null, check, command_of, int, text};
+use super::{Command, Limits, Model, NOW, bulk, bulk_or_null, check, command_of, int, text};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -133,13 +133,20 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn limits() -> impl Strategy<Value = Limits> {
+    let setting =
+        |(fields, long)| vec![("hash-max-listpack-entries", fields), ("hash-max-listpack-value", long)];
+    (0..50_i64, 0..60_i64).prop_map(setting)
+}
+
+pub(super) fn of_bytes(bytes: &[u8]) {
+    super::of_bytes::<Fields>(&limits(), &op(), bytes);
+}
+
 proptest! {
     #![proptest_config(super::cases())]
     #[test]
-    fn a_hash_has_fields_that_may_expire(
-        ops in proptest::collection::vec(op(), 1..150),
-        (fields, long) in (0..50_i64, 0..60_i64),
-    ) {
-        check::<Fields>(&ops, &[("hash-max-listpack-entries", fields), ("hash-max-listpack-value", long)]);
+    fn a_hash_has_fields_that_may_expire(ops in super::several(op()), limits in limits()) {
+        check::<Fields>(&ops, &limits);
     }
 }

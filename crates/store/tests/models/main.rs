@@ -16,7 +16,8 @@ mod string;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{RngAlgorithm, RngSeed, TestRng, TestRunner};
 use store::{
     Aggregate, Args, Keyspace, Loader, Null, Recorded, Recorder, ShardSet, View, Viewer, Writer, command,
 };
@@ -134,6 +135,57 @@ fn check<M: Model>(ops: &[M::Op], limits: &[(&str, i64)]) {
             again.recount();
             assert_eq!(ordered(again.run(&command), M::UNORDERED), expected, "loaded, after step {index}");
         }
+    }
+}
+
+/// Settings to begin with.
+type Limits = Vec<(&'static str, i64)>;
+
+/// A case's operations.
+fn several<Op: std::fmt::Debug>(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Vec<Op>> {
+    proptest::collection::vec(op, 1..150)
+}
+
+/// Runs a case that bytes choose: the settings, then three for each operation.
+fn of_bytes<M: Model>(
+    limits: &impl Strategy<Value = Limits>,
+    op: &impl Strategy<Value = M::Op>,
+    bytes: &[u8],
+) {
+    const EACH: usize = 3;
+    fn chosen<T: std::fmt::Debug>(by: &[u8], strategy: &impl Strategy<Value = T>) -> T {
+        let mut seed = [0; 32];
+        seed[..by.len()].copy_from_slice(by);
+        let chance = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+        strategy.new_tree(&mut TestRunner::new_with_rng(ProptestConfig::default(), chance)).unwrap().current()
+    }
+    let (first, rest) = bytes.split_at(bytes.len().min(EACH));
+    let ops: Vec<M::Op> = rest.chunks_exact(EACH).take(200).map(|by| chosen(by, op)).collect();
+    check::<M>(&ops, &chosen(first, limits));
+}
+
+/// Runs a case that these bytes choose: the first the model, the others everything else. For a fuzzer, which can take
+/// operations out, put others in and exchange them.
+pub(crate) fn run_bytes(bytes: &[u8]) {
+    const MODELS: [fn(&[u8]); 6] = [
+        string::of_bytes,
+        hash::of_bytes,
+        stream::of_bytes,
+        collections::list_of_bytes,
+        collections::set_of_bytes,
+        collections::zset_of_bytes,
+    ];
+    if let Some((which, bytes)) = bytes.split_first() {
+        MODELS[usize::from(*which) % MODELS.len()](bytes);
+    }
+}
+
+#[test]
+fn bytes_choose_cases() {
+    let mut random = testkit::Random::new(1);
+    for which in 0..60 {
+        let bytes = random.bytes(10 * usize::from(which));
+        run_bytes(&[&[which], &bytes[..]].concat());
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use store::{Aggregate, Null, Recorded};
 
-use super::{Command, Model, bulk, bulks, check, command_of, int, text};
+use super::{Command, Limits, Model, bulk, bulks, check, command_of, int, text};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -215,13 +215,21 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn limits() -> impl Strategy<Value = Limits> {
+    let bytes = prop_oneof![Just(0_i64), Just(4096), 50..400_i64];
+    let setting =
+        |(entries, bytes)| vec![("stream-node-max-entries", entries), ("stream-node-max-bytes", bytes)];
+    (0..20_i64, bytes).prop_map(setting)
+}
+
+pub(super) fn of_bytes(bytes: &[u8]) {
+    super::of_bytes::<Entries>(&limits(), &op(), bytes);
+}
+
 proptest! {
     #![proptest_config(super::cases())]
     #[test]
-    fn a_stream_has_entries_and_what_is_pending(
-        ops in proptest::collection::vec(op(), 1..150),
-        (entries, bytes) in (0..20_i64, prop_oneof![Just(0_i64), Just(4096), 50..400_i64]),
-    ) {
-        check::<Entries>(&ops, &[("stream-node-max-entries", entries), ("stream-node-max-bytes", bytes)]);
+    fn a_stream_has_entries_and_what_is_pending(ops in super::several(op()), limits in limits()) {
+        check::<Entries>(&ops, &limits);
     }
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Command, Model, bulk, bulk_or_null, check, command_of, int, text};
+use super::{Command, Limits, Model, bulk, bulk_or_null, check, command_of, int, text};
 use store::Recorded;
 
 #[derive(Debug, Clone)]
@@ -102,10 +102,14 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+pub(super) fn of_bytes(bytes: &[u8]) {
+    super::of_bytes::<Bytes>(&Just(Limits::new()), &op(), bytes);
+}
+
 proptest! {
     #![proptest_config(super::cases())]
     #[test]
-    fn a_string_is_bytes(ops in proptest::collection::vec(op(), 1..120)) {
+    fn a_string_is_bytes(ops in super::several(op())) {
         check::<Bytes>(&ops, &[]);
     }
 }

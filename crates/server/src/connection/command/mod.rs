@@ -2,11 +2,12 @@
 
 use store::command::description::{self, KeyError};
 use store::command::{self as data, Flags};
-use store::{Args, CommandError, CommandResult, Compat, Null, Reply};
+use store::{Args, CommandError, CommandResult, Null, Reply};
 
 use super::{help, rows};
-use crate::reply::RespReply;
+use crate::connection::Out;
 use crate::session::{Ground, Session};
+use crate::settings::Meaning;
 
 mod telling;
 
@@ -14,61 +15,68 @@ pub(crate) use telling::listed;
 
 rows! { "server";
     /// Returns detailed information about all commands.
-    "command" -1 [Flags::CONTAINER, Flags::LOADING, Flags::STALE], since "2.8.13", cost "O(N) where N is the total number of Redis commands" => everything;
+    "command" -1 [Flags::CONTAINER, Flags::LOADING, Flags::STALE], since "2.8.13" => everything;
     /// Returns a count of commands.
-    "command|count" 2 [Flags::LOADING, Flags::STALE], since "2.8.13", cost "O(1)" => count;
+    "command|count" 2 [Flags::LOADING, Flags::STALE], since "2.8.13" => count;
     /// Returns documentary information about one, multiple or all commands.
-    "command|docs" -2 [Flags::LOADING, Flags::STALE], since "7.0.0", cost "O(N) where N is the number of commands to look up" => docs;
+    "command|docs" -2 [Flags::LOADING, Flags::STALE], since "7.0.0" => docs;
     /// Extracts the key names from an arbitrary command.
-    "command|getkeys" -3 [Flags::LOADING, Flags::STALE], since "2.8.13", cost "O(N) where N is the number of arguments to the command" => getkeys;
+    "command|getkeys" -3 [Flags::LOADING, Flags::STALE], since "2.8.13" => getkeys;
     /// Extracts the key names and access flags for an arbitrary command.
-    "command|getkeysandflags" -3 [Flags::LOADING, Flags::STALE], since "7.0.0", cost "O(N) where N is the number of arguments to the command" => getkeysandflags;
+    "command|getkeysandflags" -3 [Flags::LOADING, Flags::STALE], since "7.0.0" => getkeysandflags;
     /// Returns helpful text about the different subcommands.
-    "command|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0", cost "O(1)" => help;
+    "command|help" 2 [Flags::LOADING, Flags::STALE], since "5.0.0" => help;
     /// Returns information about one, multiple or all commands.
-    "command|info" -2 [Flags::LOADING, Flags::STALE], since "2.8.13", cost "O(N) where N is the number of commands to look up" => info;
+    "command|info" -2 [Flags::LOADING, Flags::STALE], since "2.8.13" => info;
     /// Returns a list of command names.
-    "command|list" -2 [Flags::LOADING, Flags::STALE], since "7.0.0", cost "O(N) where N is the total number of Redis commands" => list;
+    "command|list" -2 [Flags::LOADING, Flags::STALE], since "7.0.0" => list;
+}
+
+/// What is listed, but for what `rename-command` has taken away.
+fn known(session: &Session) -> Vec<&'static str> {
+    let mut all: Vec<&str> = listed(session.engine.compat()).collect();
+    if let Some(renames) = session.engine.renames() {
+        all.retain(|name| !renames.is_gone(name));
+    }
+    all
 }
 
 /// Commands that are no subcommands.
-fn top(compat: Compat) -> Vec<&'static str> {
-    listed(compat).filter(|name| !name.contains('|')).collect()
+fn top(session: &Session) -> Vec<&'static str> {
+    let mut all = known(session);
+    all.retain(|name| !name.contains('|'));
+    all
 }
 
 /// The name of a command or a `container|sub` that is listed, whatever the case.
-fn named(compat: Compat, name: &[u8]) -> Option<&'static str> {
+fn named(session: &Session, name: &[u8]) -> Option<&'static str> {
     let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-    listed(compat).find(|listed| *listed == name)
+    let name =
+        match session.engine.renames().map_or(Meaning::Itself, |renames| renames.meaning(name.as_bytes())) {
+            Meaning::Itself => name,
+            Meaning::Another(command) => command.to_owned(),
+            Meaning::Nothing => return None,
+        };
+    known(session).into_iter().find(|listed| *listed == name)
 }
 
-fn everything(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn everything(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let compat = session.engine.compat();
-    let all = top(compat);
+    let all = top(session);
     out.encoder().array(all.len());
     all.iter().for_each(|name| telling::info(compat, name, out));
     Ok(())
 }
 
-fn count(
-    session: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
-    out.integer(i64::try_from(top(session.engine.compat()).len()).unwrap_or(i64::MAX));
+fn count(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    out.integer(i64::try_from(top(session).len()).unwrap_or(i64::MAX));
     Ok(())
 }
 
 fn info(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     if args.len() == 2 {
@@ -77,7 +85,7 @@ fn info(
     let compat = session.engine.compat();
     out.encoder().array(args.len() - 2);
     for name in args.from(2) {
-        match named(compat, name) {
+        match named(session, name) {
             Some(name) => telling::info(compat, name, out),
             None => out.null(Null::Array),
         }
@@ -85,30 +93,20 @@ fn info(
     Ok(())
 }
 
-fn docs(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn docs(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let compat = session.engine.compat();
     let found: Vec<&str> = match args.from(2) {
-        [] => top(compat),
-        names => names.iter().filter_map(|name| named(compat, name)).collect(),
+        [] => top(session),
+        names => names.iter().filter_map(|name| named(session, name)).collect(),
     };
     out.encoder().map(found.len());
     found.iter().for_each(|name| telling::docs(compat, name, out));
     Ok(())
 }
 
-fn list(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn list(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let compat = session.engine.compat();
-    let mut names: Vec<&str> = listed(compat).collect();
+    let mut names = known(session);
     match args.len() {
         2 => {}
         5 if args.is(2, "filterby") => {
@@ -152,12 +150,7 @@ fn keys<'a>(session: &Session, args: Args<'a>) -> Result<Vec<(&'a [u8], &'static
     Ok(keys.iter().map(|key| (asked.at(key.at), key.flags)).collect())
 }
 
-fn getkeys(
-    session: &mut Session,
-    args: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+fn getkeys(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     let keys = keys(session, args)?;
     out.encoder().array(keys.len());
     keys.iter().for_each(|(key, _)| out.bulk(key));
@@ -167,7 +160,7 @@ fn getkeys(
 fn getkeysandflags(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let keys = keys(session, args)?;

@@ -3,13 +3,13 @@
 use store::{Args, CommandResult, Reply, digest};
 
 use super::with_view;
-use crate::reply::RespReply;
+use crate::connection::Out;
 use crate::session::{Ground, Session};
 
 pub(super) fn digest(
     session: &mut Session,
     _: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let engine = &session.engine;
@@ -22,7 +22,7 @@ pub(super) fn digest(
 pub(super) fn digest_value(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let keys = args.from(2);

@@ -8,7 +8,7 @@ use store::{
 };
 
 use super::{lenient, with_view};
-use crate::reply::RespReply;
+use crate::connection::Out;
 use crate::session::{Ground, Session};
 
 /// Calls `f` with the entry of the key that the command names, expired or not.
@@ -29,7 +29,7 @@ fn entry<R>(
 pub(super) fn object(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let fast = args.len() == 4 && args.is(3, "fast");
@@ -78,7 +78,7 @@ fn describe(view: &View<'_>, entry: EntryRef<'_>, fast: bool) -> String {
 pub(super) fn sdslen(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let text = entry(session, ground, args, |view, entry| {
@@ -110,7 +110,7 @@ const NO_STRING: CommandError = CommandError::err("Not an sds encoded string.");
 pub(super) fn listpack(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     entry(session, ground, args, |view, entry| {
@@ -139,7 +139,7 @@ fn elements(entry: EntryRef<'_>) -> usize {
 pub(super) fn quicklist(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let full = args.len() == 4 && lenient(args.at(3)) != 0;
@@ -164,7 +164,7 @@ pub(super) fn quicklist(
 pub(super) fn structsize(
     _: &mut Session,
     _: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let (object, slot, length) = (size_of::<Value>(), size_of::<EntryRef<'_>>(), size_of::<u32>());
@@ -180,7 +180,7 @@ pub(super) fn structsize(
 pub(super) fn htstats(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let keyspace = &session.engine.keyspace;
@@ -210,7 +210,7 @@ pub(super) fn htstats(
 pub(super) fn htstats_key(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let full = args.len() == 4 && args.is(3, "full");

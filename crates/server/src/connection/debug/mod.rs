@@ -12,12 +12,13 @@ use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Compat, ShardSet, View, Viewer};
 
 use super::{help, rows};
+use crate::connection::Out;
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
 rows! { "server";
     /// A container for debugging commands.
-    "debug" -2 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, Flags::LOCKS_ALL], since "1.0.0", cost "Depends on subcommand." => debug;
+    "debug" -2 [Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, Flags::LOCKS_ALL], since "1.0.0" => debug;
 }
 
 /// A form of DEBUG.
@@ -80,7 +81,7 @@ fn is_valkey(compat: Compat) -> bool {
 fn debug(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     if !session.may(session.engine.options.debug_command) {

@@ -2,13 +2,14 @@
 
 use store::{Args, CommandError, CommandResult, Compat, Reply};
 
+use crate::connection::Out;
 use crate::reply::RespReply;
 use crate::session::{Ground, Session};
 
 pub(super) fn error(
     _: &mut Session,
     args: Args<'_>,
-    _: &mut RespReply<'_>,
+    _: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let text: String = String::from_utf8_lossy(args.at(2)).replace(['\r', '\n'], " ");
@@ -18,7 +19,7 @@ pub(super) fn error(
 pub(super) fn protocol(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let is = |word| args.is(2, word);

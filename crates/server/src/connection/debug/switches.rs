@@ -8,10 +8,11 @@ use replication::ReplId;
 use store::{Args, CommandError, CommandResult, Expiry, Reply, ShardSet};
 
 use super::lenient;
-use crate::connection::config::memory_value;
+use crate::connection::Out;
 use crate::reply::RespReply;
 use crate::saving::{Reload, ReloadError};
 use crate::session::{After, Ground, Session, Wait};
+use crate::settings::memory_value;
 
 /// Answers OK.
 fn ok(out: &mut RespReply<'_>) -> CommandResult {
@@ -22,7 +23,7 @@ fn ok(out: &mut RespReply<'_>) -> CommandResult {
 pub(super) fn set_active_expire(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     session.engine.blocked_expiry.store(lenient(args.at(2)) == 0, Ordering::Relaxed);
@@ -33,7 +34,7 @@ pub(super) fn set_active_expire(
 pub(super) fn pause_cron(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     session.engine.paused.store(lenient(args.at(2)) != 0, Ordering::Relaxed);
@@ -44,26 +45,21 @@ pub(super) fn pause_cron(
 pub(super) fn dict_resizing(
     _: &mut Session,
     _: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     ok(out)
 }
 
 /// What is not freed here would be a leak to no test: the answer alone matters.
-pub(super) fn leak(
-    _: &mut Session,
-    _: Args<'_>,
-    out: &mut RespReply<'_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
+pub(super) fn leak(_: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     ok(out)
 }
 
 pub(super) fn log(
     _: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args.at(2)));
@@ -74,7 +70,7 @@ pub(super) fn log(
 pub(super) fn sleep(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let seconds = store::number::parse_f64(args.at(2)).filter(|s| *s > 0.0).unwrap_or(0.0);
@@ -91,7 +87,7 @@ pub(super) fn sleep(
 pub(super) fn change_repl_id(
     session: &mut Session,
     _: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     if matches!(ground, Ground::Txn(_)) {
@@ -110,7 +106,7 @@ pub(super) fn change_repl_id(
 pub(super) fn replicate(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     match ground {
@@ -129,7 +125,7 @@ pub(super) fn replicate(
 pub(super) fn packed_threshold(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let size = memory_value(args.at(2)).filter(|size| (0..4 << 30).contains(size));
@@ -142,7 +138,7 @@ pub(super) fn packed_threshold(
 pub(super) fn skip_checksum(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
     session.engine.keyspace.limits().set_skip_checksum(lenient(args.at(2)) != 0);
@@ -156,7 +152,7 @@ const PORTION: u64 = 1000;
 pub(super) fn populate(
     session: &mut Session,
     args: Args<'_>,
-    out: &mut RespReply<'_>,
+    out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     const RANGE: CommandError = CommandError::err("value is out of range, must be positive");
@@ -202,7 +198,7 @@ pub(super) fn populate(
 pub(super) fn reload(
     session: &mut Session,
     args: Args<'_>,
-    _: &mut RespReply<'_>,
+    _: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let mut how = Reload { save: true, flush: true, merge: false };

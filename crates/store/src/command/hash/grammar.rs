@@ -342,6 +342,9 @@ impl<'a> SetRequest<'a> {
                 .find_map(|(name, only)| is_word(word, name).then_some(only));
             let unit = unit(word);
             if is_word(word, "fields") {
+                if args.len() < i + 4 {
+                    return Err(arity());
+                }
                 let n = within(args.at(i + 1), 1, i32::MAX.into(), "invalid number of fields")?;
                 let (pairs, rest) = args.from(i + 2).as_chunks::<2>();
                 if !rest.is_empty() || pairs.len() as i64 != n {

@@ -2,7 +2,7 @@
 
 use crate::args::{Args, is_word};
 use crate::command::list::range;
-use crate::command::options::within;
+use crate::command::options::{BELOW_LEAST, within};
 use crate::error::{CommandError, CommandResult};
 use crate::number;
 use crate::reply::{Null, Reply};
@@ -55,10 +55,8 @@ impl Search {
                 |text| within(n, 0, i64::MAX, text).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
             if is_word(word, "rank") {
                 this.rank = number::parse_i64(n).ok_or(CommandError::NotAnInteger)?;
-                if this.rank < view.differences().lpos_least_rank {
-                    return Err(CommandError::err(
-                        "value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-                    ));
+                if this.rank < view.differences().least_place {
+                    return Err(BELOW_LEAST);
                 }
                 // Where the lowest one is taken it overflows, and counts as the first from the tail.
                 if this.rank == i64::MIN {

@@ -2,12 +2,14 @@
 
 use super::range;
 use crate::args::Args;
+use crate::command::options::BELOW_LEAST;
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::reply::Reply;
 use crate::txn::Txn;
 use crate::value::List;
 use crate::value::list::End;
+use crate::view::Viewer;
 
 pub(super) fn lset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, limits) = (args.at(1), txn.limits());
@@ -51,6 +53,9 @@ pub(super) fn linsert(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) ->
 pub(super) fn lrem(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, limits) = (args.at(1), txn.limits());
     let count = args.int(2)?;
+    if count < txn.differences().least_place && txn.viewer() == Viewer::Client {
+        return Err(BELOW_LEAST);
+    }
     let Some(mut list) = txn.typed_mut::<List>(key)? else {
         out.integer(0);
         return Ok(());

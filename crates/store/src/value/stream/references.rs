@@ -54,11 +54,14 @@ impl Stream {
             .filter(|id| references == References::Delete || !self.is_referenced(*id))
             .take(usize::try_from(beyond).unwrap_or(usize::MAX))
             .collect();
-        for id in &going {
-            self.log.take_out(*id);
-            if references == References::Delete {
+        if references == References::Delete {
+            for id in &going {
                 self.forget(*id);
             }
+            return self.log.trim(to, exact, 0);
+        }
+        for id in &going {
+            self.log.take_out(*id);
         }
         going.len() as u64
     }

@@ -1,0 +1,1 @@
+//! Only the example beside it: `cargo run --example resp_only`.
