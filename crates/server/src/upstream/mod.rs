@@ -25,6 +25,7 @@ use replication::{LinkError, Offset, Position, ReplId};
 use resp::{Protocol, Value, ValueDecoder};
 
 use crate::engine::{Engine, Role};
+use crate::histories::Held;
 pub(crate) use conn::Conn;
 pub(crate) use forward::Pinned;
 
@@ -300,33 +301,17 @@ impl Engine {
     /// [`UpstreamError::OtherHistory`]: the data set was replaced by one of a history that does not contain it.
     pub async fn reach(&self, at: Position) -> Result<(), UpstreamError> {
         let mut offsets = self.watch_offset();
-        let begun = self.position().map(|held| held.replid);
         loop {
             offsets.borrow_and_update();
-            if let Some(held) = self.position() {
-                if self.is_of_history(held, at) {
-                    if held.offset >= at.offset {
-                        return Ok(());
-                    }
-                } else if begun.is_some_and(|begun| begun != held.replid) {
-                    return Err(UpstreamError::OtherHistory(at));
-                }
+            match self.holds(at) {
+                Held::Yes => return Ok(()),
+                Held::Never => return Err(UpstreamError::OtherHistory(at)),
+                Held::NotYet => {}
             }
             if offsets.changed().await.is_err() {
                 return Err(UpstreamError::NoPrimary);
             }
         }
-    }
-
-    /// Whether offsets of that position's history mean the same in this one.
-    fn is_of_history(&self, held: Position, at: Position) -> bool {
-        held.replid == at.replid
-            || self
-                .writing
-                .lock()
-                .primary
-                .previous()
-                .is_some_and(|old| old.replid == at.replid && at.offset <= old.offset)
     }
 }
 
