@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use replication::{Credentials, Driver, DriverConfig, Handle, Offset, Position, Primary, ReplId};
-use store::SettingKind;
+use store::{Family, SettingKind};
 use tokio::sync::watch;
 
 use crate::engine::{Engine, Role};
@@ -148,19 +148,29 @@ pub(crate) const SETTINGS: &[Row] = &[
                 .change_link_settings(|s| s.writes_as = WritesAs::named(text.as_bytes()).unwrap_or_default());
         },
     ),
+    user("masteruser").only(Family::Redis),
+    user("primaryuser").once("masteruser").only(Family::Valkey),
+    password("masterauth").only(Family::Redis),
+    password("primaryauth").once("masterauth").only(Family::Valkey),
+];
+
+const fn user(name: &'static str) -> Row {
     Row::text(
-        "masteruser",
+        name,
         |engine| text(&engine.link_settings().user),
         any_text,
         |engine, user| engine.change_link_settings(|s| s.user = some(user)),
-    ),
+    )
+}
+
+const fn password(name: &'static str) -> Row {
     Row::text(
-        "masterauth",
+        name,
         |engine| text(&engine.link_settings().password),
         any_text,
         |engine, password| engine.change_link_settings(|s| s.password = some(password)),
-    ),
-];
+    )
+}
 
 impl Engine {
     /// Follows the primary of `config` from now on, which also is the pattern for those that REPLICAOF will

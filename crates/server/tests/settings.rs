@@ -147,7 +147,13 @@ async fn names_and_defaults_are_those_of_the_real_server() {
         "dir",
     ];
     // What no real server has.
-    const NO_OTHER: [&str; 3] = ["active-expire-cleanup", "replica-memory-limit", "replica-reclaim-expired"];
+    const NO_OTHER: [&str; 5] = [
+        "active-expire-cleanup",
+        "replica-memory-limit",
+        "replica-reclaim-expired",
+        "replica-writes",
+        "replica-writes-as",
+    ];
     beside_each(|compat, theirs, mine| {
         let (ours, real) = (settings(mine), settings(theirs));
         assert!(ours.len() > 50, "{compat}: {ours:?}");

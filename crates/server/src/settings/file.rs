@@ -346,7 +346,7 @@ impl Engine {
                 name if is_startup(name) => {}
                 "rename-command" => {
                     let [from, to] = line.words.as_slice() else {
-                        return Err(line.wrong("wrong number of arguments"));
+                        return Err(line.wrong("Bad directive or wrong number of arguments"));
                     };
                     renames.add(compat, from, to).map_err(|why| line.wrong(why))?;
                 }
@@ -413,9 +413,13 @@ impl Engine {
             )));
         }
         let rules: Vec<&[u8]> = rules.iter().map(Vec::as_slice).collect();
-        let rules = crate::acl::merged(&rules).map_err(|rule| {
+        let mut rules = crate::acl::merged(&rules).map_err(|rule| {
             line.wrong(format!("Unmatched parenthesis in {}", String::from_utf8_lossy(&rule)))
         })?;
+        // The one that is there already begins anew.
+        if name == b"default" {
+            rules.insert(0, b"reset".to_vec());
+        }
         self.acl.set(name, &rules, self.compat()).map_err(|(rule, why)| {
             let rule = String::from_utf8_lossy(&rule).into_owned();
             line.wrong(format!("Error loading ACL rule '{rule}' for the user named '{shown}': {why}"))

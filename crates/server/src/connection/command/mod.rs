@@ -87,7 +87,7 @@ fn info(
     for name in args.from(2) {
         match named(session, name) {
             Some(name) => telling::info(compat, name, out),
-            None => out.null(Null::Array),
+            None => out.null(Null::Bulk),
         }
     }
     Ok(())
@@ -137,7 +137,15 @@ fn list(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<
 /// The keys of the call behind the first two arguments, as the real server finds them.
 fn keys<'a>(session: &Session, args: Args<'a>) -> Result<Vec<(&'a [u8], &'static str)>, CommandError> {
     let compat = session.engine.compat();
-    let asked = Args::new(args.from(2));
+    let mut parts = args.from(2).to_vec();
+    if let (Some(renames), [name, ..]) = (session.engine.renames(), parts.as_mut_slice()) {
+        match renames.meaning(name) {
+            Meaning::Itself => {}
+            Meaning::Another(command) => *name = command.as_bytes(),
+            Meaning::Nothing => *name = b"",
+        }
+    }
+    let asked = Args::new(&parts);
     let data = data::find_for(compat, asked).map(|row| (row.name, row.check_arity(asked)));
     let connection = || super::find_for(compat, asked).map(|row| (row.name, row.check_arity(asked)));
     let (name, arity) = data.or_else(connection).ok_or(CommandError::err("Invalid command specified"))?;
@@ -147,7 +155,7 @@ fn keys<'a>(session: &Session, args: Args<'a>) -> Result<Vec<(&'a [u8], &'static
     }
     arity.map_err(|_| CommandError::err("Invalid number of arguments specified for command"))?;
     let keys = keys.map_err(|_| CommandError::err("Invalid arguments specified for command"))?;
-    Ok(keys.iter().map(|key| (asked.at(key.at), key.flags)).collect())
+    Ok(keys.iter().map(|key| (args.at(2 + key.at), key.flags)).collect())
 }
 
 fn getkeys(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
