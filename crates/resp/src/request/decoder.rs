@@ -18,7 +18,7 @@ pub struct RequestDecoder {
     /// Length of the request handed out by reference; dropped when the buffer is next touched.
     lent: usize,
     /// Finds requests before they are given out.
-    scout: Option<RequestParser>,
+    scout: Option<Box<RequestParser>>,
 }
 
 impl RequestDecoder {
@@ -102,7 +102,7 @@ impl RequestDecoder {
     pub fn look_ahead(&mut self, most: usize, mut see: impl FnMut(RequestRef<'_>)) -> usize {
         self.release();
         // One request alone, or a part of one, comes before any that could be prepared for.
-        let fresh = || RequestParser::new(self.parser.limits(), self.parser.mode());
+        let fresh = || Box::new(RequestParser::new(self.parser.limits(), self.parser.mode()));
         let scout = self.scout.get_or_insert_with(fresh);
         let (mut at, mut seen) = (0, 0);
         while seen < most {
