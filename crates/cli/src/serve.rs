@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use replica::Replica;
+use replica::{Credentials, Replica};
 use server::{Close, Configuration, Endpoint, Engine, Listener, Options, Role, housekeeper};
 use store::Compat;
 
@@ -23,8 +23,9 @@ pub struct Args {
     /// The same.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The primary to follow: redis://user:password@host:port, or host:port; `replicaof` of a file is the same. (Other
-    /// users of this machine see arguments: prefer the variable where there is a password in it.)
+    /// The primary to follow: redis://user:password@host:port, host:port (`replicaof` of a file is the same), or
+    /// redis-sentinel://host:port,host:port/name for whom those Sentinels name. (Other users of
+    /// this machine see arguments: prefer the variable where there is a password in it.)
     #[arg(
         long,
         value_name = "URL",
@@ -52,6 +53,12 @@ pub struct Args {
     /// Seconds between two savings of it while it changes; 0: only at the end.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, requires = "persist")]
     persist_interval: f64,
+    /// The user of the Sentinels of a redis-sentinel:// address, if they want one.
+    #[arg(long, value_name = "NAME", requires = "sentinel_password")]
+    sentinel_user: Option<String>,
+    /// And the password. (Other users of this machine see arguments: prefer the variable.)
+    #[arg(long, value_name = "PASSWORD", env = "REPLICA_SENTINEL_PASSWORD", hide_env_values = true)]
+    sentinel_password: Option<String>,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -271,6 +278,12 @@ async fn follow(args: Args, configuration: Configuration, master: String) -> Res
     }
     if let Some(compat) = args.compat {
         builder = builder.compat(compat);
+    }
+    if let Some(password) = args.sentinel_password {
+        builder = builder.sentinel_credentials(match args.sentinel_user {
+            Some(user) => Credentials::user(user, password),
+            None => Credentials::password(password),
+        });
     }
     builder = builder.filter(args.filter.build()?);
     if let Some(bytes) = args.rate_limit {

@@ -139,7 +139,7 @@ fn top_tells_the_memory_that_a_server_of_ours_would_tell() {
     std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.as_mut().unwrap()), &mut line)
         .unwrap();
     let mut client = Client::connect(line.trim().strip_prefix("serving on ").unwrap()).unwrap();
-    let mut compared = 0;
+    let (mut compared, mut exact) = (0, 0);
     for row in rows {
         let words: Vec<&str> = row.split_whitespace().collect();
         let [memory, _, _, _, db, key] = words[..] else { continue };
@@ -148,9 +148,13 @@ fn top_tells_the_memory_that_a_server_of_ours_would_tell() {
         }
         client.call(&["SELECT", db]).ok();
         let told = client.call(&["MEMORY", "USAGE", key]).int();
-        assert_eq!(memory, told.to_string(), "{row}");
+        // How far a hash table has grown depends on the process's own hash function: only nearly the same then.
+        let memory: i64 = memory.parse().unwrap();
+        exact += usize::from(memory == told);
+        assert!((memory - told).abs() * 3 <= told, "{row}: {told}");
         compared += 1;
     }
+    assert!(exact * 10 > compared * 9, "{exact} of {compared}");
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(compared > 500, "{compared} keys compared");

@@ -1,9 +1,12 @@
-//! Where a primary is: `redis://user:password@host:port`, `rediss://..` for TLS, or `host:port`.
+//! Where a primary is: `redis://user:password@host:port`, `rediss://..` for TLS, `host:port`, or
+//! `redis-sentinel://user:password@host:port,host:port/name` for the Sentinels who know.
 
 use crate::error::Error;
 
 /// The port where there is none in the address.
 const DEFAULT_PORT: u16 = 6379;
+/// That of a Sentinel.
+const SENTINEL_PORT: u16 = 26379;
 
 /// A primary's address with the credentials that stood in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,17 @@ pub struct Address {
     pub password: Option<String>,
     /// Whether it said `rediss://` or `valkeys://`.
     pub tls: bool,
+    /// The Sentinels to ask; then there is no host yet. User and password are for the primary.
+    pub service: Option<Service>,
+}
+
+/// A primary by the name that Sentinels call it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The name.
+    pub name: String,
+    /// Where the Sentinels are; port 26379 unless given.
+    pub sentinels: Vec<(String, u16)>,
 }
 
 impl Address {
@@ -27,9 +41,14 @@ impl Address {
     /// [`Error::Config`] names what makes no sense.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let config = |what: &str| Error::Config(format!("{what} in the address of the primary"));
+        let mut by_sentinels = false;
         let (tls, rest) = match text.split_once("://") {
             Some(("redis" | "valkey", rest)) => (false, rest),
             Some(("rediss" | "valkeys", rest)) => (true, rest),
+            Some((scheme @ ("redis-sentinel" | "rediss-sentinel"), rest)) => {
+                by_sentinels = true;
+                (scheme == "rediss-sentinel", rest)
+            }
             Some((scheme, _)) => return Err(config(&format!("the scheme {scheme:?} is not known"))),
             None => (false, text),
         };
@@ -37,18 +56,21 @@ impl Address {
             Some((credentials, place)) => (Some(credentials), place),
             None => (None, rest),
         };
-        let place = place.split(['/', '?']).next().unwrap_or_default();
-        let (host, port) = match place.rsplit_once(':') {
-            // An IPv6 address stands in brackets where a port follows.
-            Some((host, port)) if !host.contains(':') || host.starts_with('[') => {
-                (host, port.parse().map_err(|_| config(&format!("the port {port:?} is no port")))?)
-            }
-            _ => (place, DEFAULT_PORT),
+        let (place, name) = match place.split_once('/') {
+            Some((place, name)) => (place, name.split('?').next().unwrap_or_default()),
+            None => (place.split('?').next().unwrap_or_default(), ""),
         };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.is_empty() {
-            return Err(config("no host"));
-        }
+        let (host, port, service) = if by_sentinels {
+            if name.is_empty() {
+                return Err(config("no name of the primary (redis-sentinel://host/NAME)"));
+            }
+            let sentinels: Result<_, Error> =
+                place.split(',').map(|place| one(place.trim(), SENTINEL_PORT, &config)).collect();
+            (String::new(), 0, Some(Service { name: decode(name), sentinels: sentinels? }))
+        } else {
+            let (host, port) = one(place, DEFAULT_PORT, &config)?;
+            (host, port, None)
+        };
         let (user, password) = match credentials.map(|c| c.split_once(':').unwrap_or((c, ""))) {
             None => (None, None),
             Some((user, password)) => (
@@ -56,8 +78,21 @@ impl Address {
                 Some(decode(password)).filter(|p| !p.is_empty()),
             ),
         };
-        Ok(Self { host: host.to_owned(), port, user, password, tls })
+        Ok(Self { host, port, user, password, tls, service })
     }
+}
+
+/// A host with its port, if it has one.
+fn one(place: &str, usual: u16, config: &impl Fn(&str) -> Error) -> Result<(String, u16), Error> {
+    let (host, port) = match place.rsplit_once(':') {
+        // An IPv6 address stands in brackets where a port follows.
+        Some((host, port)) if !host.contains(':') || host.starts_with('[') => {
+            (host, port.parse().map_err(|_| config(&format!("the port {port:?} is no port")))?)
+        }
+        _ => (place, usual),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() { Err(config("no host")) } else { Ok((host.to_owned(), port)) }
 }
 
 /// `%41` is `A`; what is no such escape stays.
@@ -88,7 +123,8 @@ mod tests {
     #[test]
     fn addresses_are_read_in_every_form() {
         let parse = |text: &str| Address::parse(text).unwrap();
-        let plain = Address { host: "h".into(), port: 6379, user: None, password: None, tls: false };
+        let plain =
+            Address { host: "h".into(), port: 6379, user: None, password: None, tls: false, service: None };
         assert_eq!(parse("h"), plain);
         assert_eq!(parse("redis://h"), plain);
         assert_eq!(parse("redis://h:6379/0"), plain);
@@ -103,8 +139,25 @@ mod tests {
     }
 
     #[test]
+    fn sentinels_are_read() {
+        let address = Address::parse("redis-sentinel://app:pw@a,b:7,[::1]:8/my%20name?x=1").unwrap();
+        let sentinels = vec![("a".to_owned(), 26379), ("b".to_owned(), 7), ("::1".to_owned(), 8)];
+        assert_eq!(address.service, Some(Service { name: "my name".to_owned(), sentinels }));
+        assert_eq!((address.user.as_deref(), address.password.as_deref()), (Some("app"), Some("pw")));
+        assert!(!address.tls && Address::parse("rediss-sentinel://a/n").unwrap().tls);
+    }
+
+    #[test]
     fn addresses_without_sense_are_refused() {
-        for text in ["", "redis://", "h:port", "http://h", "redis://u:p@"] {
+        for text in [
+            "",
+            "redis://",
+            "h:port",
+            "http://h",
+            "redis://u:p@",
+            "redis-sentinel://a",
+            "redis-sentinel:///n",
+        ] {
             assert!(matches!(Address::parse(text), Err(Error::Config(_))), "{text}");
         }
     }

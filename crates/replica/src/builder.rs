@@ -7,8 +7,8 @@ use std::time::Duration;
 use ::store::{Cleanup, Compat};
 use replication::{Backoff, Connector, CredentialsProvider, DriverConfig, Position};
 use server::{
-    Applied, Configuration, Endpoint, Engine, Filter, Limit, Listener, Options, Role, UnknownTypes, Writes,
-    WritesAs, housekeeper,
+    Applied, Configuration, Endpoint, Engine, Filter, Limit, Listener, Options, Role, Sentinels,
+    UnknownTypes, Writes, WritesAs, housekeeper,
 };
 
 use crate::address::Address;
@@ -44,6 +44,7 @@ pub struct Builder {
     persist_every: Option<Duration>,
     writes: Writes,
     writes_as: WritesAs,
+    sentinel_credentials: Option<Credentials>,
     max_memory: u64,
     memory_limit: Limit,
     reclaim_expired: Option<Duration>,
@@ -83,6 +84,7 @@ impl Default for Builder {
             persist_every: Some(Duration::from_secs(60)),
             writes: Writes::default(),
             writes_as: WritesAs::default(),
+            sentinel_credentials: None,
             max_memory: 0,
             memory_limit: Limit::default(),
             reclaim_expired: None,
@@ -433,6 +435,14 @@ impl Builder {
         self
     }
 
+    /// User and password for the Sentinels of a `redis-sentinel://` address. Default: none; those of the address are
+    /// the primary's.
+    #[must_use]
+    pub fn sentinel_credentials(mut self, credentials: Credentials) -> Self {
+        self.sentinel_credentials = Some(credentials);
+        self
+    }
+
     /// What happens to the writes of RESP clients: refused, which is the default, or passed on to the primary.
     #[must_use]
     pub fn writes(mut self, writes: Writes) -> Self {
@@ -619,7 +629,17 @@ impl Builder {
         if address.tls {
             return Err(Error::Config("this build has no TLS: feature `tls`".to_owned()));
         }
-        let link = engine.follow(config);
+        let link = match address.service {
+            None => engine.follow(config),
+            Some(service) => {
+                let mut sentinels = Sentinels::new(service.name, service.sentinels);
+                sentinels.credentials = self.sentinel_credentials.as_ref().map(Credentials::now);
+                let how = config.clone();
+                let link = engine.follow_later(config);
+                engine.heed(sentinels, how);
+                link
+            }
+        };
         let link = link.map_err(|source| Error::Io { what: "starting a thread", source })?;
         if let Some(recorder) = self.recorder {
             tokio::spawn(recorder::tell(recorder.0, Arc::downgrade(&engine), link.clone()));

@@ -227,6 +227,9 @@ impl Replica {
     /// [`Error::Config`], or a thread that cannot be had.
     pub fn follow(&self, address: &str) -> Result<(), Error> {
         let address = Address::parse(address)?;
+        if address.service.is_some() {
+            return Err(Error::Config("Sentinels are named at the start, by Builder::master".to_owned()));
+        }
         let followed = self.inner.engine.replicate(&address.host, address.port);
         followed.map_err(|source| Error::Io { what: "starting a thread", source })
     }

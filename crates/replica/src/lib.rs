@@ -49,7 +49,7 @@ pub use crate::store::{DatabaseInfo, Store};
 pub use ::store::value::Kind;
 pub use ::store::value::stream::StreamId;
 pub use ::store::{Blob, Cleanup, Compat, Matching, Recorded};
-pub use address::Address;
+pub use address::{Address, Service};
 pub use builder::Builder;
 pub use cmd::{Cmd, ToArg};
 pub use consistency::{Bound, Fresh, Freshness};

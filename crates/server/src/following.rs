@@ -199,6 +199,30 @@ impl Engine {
         Ok(self.link.read().clone().unwrap_or_else(|| unreachable!("`replicate` has just made a link")))
     }
 
+    /// As [`follow`](Self::follow), of a primary that nobody knows yet: [`replicate`](Self::replicate) will say.
+    ///
+    /// # Errors
+    /// A thread that cannot be had.
+    pub fn follow_later(
+        self: &Arc<Self>,
+        config: DriverConfig,
+    ) -> io::Result<watch::Receiver<replication::LinkStatus>> {
+        let mut driver = self.following.driver.lock();
+        if let Some(Credentials { user, password }) = &config.link.credentials {
+            let mut settings = self.following.settings.write();
+            settings.user.clone_from(user);
+            settings.password = Some(password.clone());
+        }
+        let mut template = config.clone();
+        template.resume = None;
+        *self.following.template.lock() = Some(template);
+        let started = Driver::spawn_idle(config, EngineTarget::of_term(Arc::clone(self), self.next_term()))?;
+        let link = started.watch();
+        self.watch_link(link.clone());
+        *driver = Some(started);
+        Ok(link)
+    }
+
     /// Follows another primary, or begins to follow one: REPLICAOF HOST PORT. The data stay until the new
     /// primary has sent its own, and are continued where it knows their history.
     ///

@@ -25,6 +25,8 @@ const START_DEADLINE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(5);
 /// Another process may take a chosen port first.
 const PORT_TRIES: u32 = 20;
+/// A Sentinel writes down what it learns, so it must have a file.
+const SENTINEL_FILE: &str = "sentinel.conf";
 /// Lines of the log that a failing test shows.
 const LOG_TAIL: usize = 30;
 
@@ -48,11 +50,12 @@ pub struct Builder {
     args: Vec<String>,
     port: Option<u16>,
     files: Vec<(String, Vec<u8>)>,
+    is_sentinel: bool,
 }
 
 impl Builder {
     pub(crate) fn new(server: Server) -> Self {
-        Self { server, args: Vec::new(), port: None, files: Vec::new() }
+        Self { server, args: Vec::new(), port: None, files: Vec::new(), is_sentinel: false }
     }
 
     /// Further arguments; they win over the kit's.
@@ -88,6 +91,20 @@ impl Builder {
         self
     }
 
+    /// Runs it as a Sentinel that watches this primary: one vote finds it down, after a second, and a failover may be
+    /// tried again after ten.
+    #[must_use]
+    pub fn watching(mut self, name: &str, primary: &Running) -> Self {
+        self.is_sentinel = true;
+        let port = primary.port();
+        let lines = [
+            format!("sentinel monitor {name} 127.0.0.1 {port} 1"),
+            format!("sentinel down-after-milliseconds {name} 1000"),
+            format!("sentinel failover-timeout {name} 10000"),
+        ];
+        self.file(SENTINEL_FILE, lines.join("\n").as_bytes())
+    }
+
     /// Starts it and waits until it has loaded its data and answers.
     ///
     /// # Panics
@@ -121,6 +138,7 @@ impl Builder {
             args: self.args,
             port: self.port.unwrap_or_else(crate::free_port),
             dir,
+            is_sentinel: self.is_sentinel,
             life: None,
         };
         let mut tries = 0;
@@ -146,6 +164,7 @@ pub struct Running {
     args: Vec<String>,
     port: u16,
     dir: PathBuf,
+    is_sentinel: bool,
     life: Option<Life>,
 }
 
@@ -203,6 +222,12 @@ impl Running {
             Some(life) => life.server.id(),
             None => panic!("{:?} on port {} does not run", self.server, self.port),
         }
+    }
+
+    /// Whether it was not killed.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        self.life.is_some()
     }
 
     /// A new connection, logged in if a password was set by `--requirepass`.
@@ -322,11 +347,17 @@ impl Running {
         let errors = log.try_clone().map_err(|e| other("cannot open the log", e))?;
         let port = self.port.to_string();
         let mut command = Command::new(&self.program);
+        if self.is_sentinel {
+            command.args([SENTINEL_FILE, "--sentinel"]);
+        }
         command.args(["--port", &port, "--bind", "127.0.0.1", "--dir"]).arg(&self.dir);
-        command.args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
-        command.args(["--repl-diskless-sync-delay", "0"]);
-        if self.server.is_7_or_later() {
-            command.args(["--enable-debug-command", "local"]);
+        command.args(["--daemonize", "no"]);
+        if !self.is_sentinel {
+            command.args(["--save", "", "--appendonly", "no"]);
+            command.args(["--repl-diskless-sync-delay", "0"]);
+            if self.server.is_7_or_later() {
+                command.args(["--enable-debug-command", "local"]);
+            }
         }
         command.args(&self.args).current_dir(&self.dir).process_group(0);
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
@@ -389,7 +420,7 @@ impl Running {
         // A server with access rules may not tell us; then its answer must do.
         let Some(text) = info.as_bytes().map(String::from_utf8_lossy) else { return info.is_error() };
         let says = |wanted: String| text.lines().any(|line| line == wanted);
-        says(format!("process_id:{}", self.pid())) && says("loading:0".to_owned())
+        says(format!("process_id:{}", self.pid())) && (self.is_sentinel || says("loading:0".to_owned()))
     }
 }
 

@@ -30,7 +30,24 @@ impl Driver {
     /// # Errors
     /// The thread, or the runtime on it, cannot be made.
     pub fn spawn<T: Target + 'static>(config: DriverConfig, target: T) -> io::Result<Handle<T>> {
-        let (orders, ordered) = watch::channel(Orders::default());
+        Self::spawn_with(Orders::default(), config, target)
+    }
+
+    /// As [`spawn`](Self::spawn), and it follows nobody until [`Handle::follow`] says whom.
+    ///
+    /// # Errors
+    /// The thread, or the runtime on it, cannot be made.
+    pub fn spawn_idle<T: Target + 'static>(config: DriverConfig, target: T) -> io::Result<Handle<T>> {
+        let orders = Orders { number: 1, follow: Follow::Nobody, ..Orders::default() };
+        Self::spawn_with(orders, config, target)
+    }
+
+    fn spawn_with<T: Target + 'static>(
+        orders: Orders,
+        config: DriverConfig,
+        target: T,
+    ) -> io::Result<Handle<T>> {
+        let (orders, ordered) = watch::channel(orders);
         let span = tracing::info_span!("link", primary = %config.host, port = config.port);
         let (run, status) = Run::new(config, target, ordered);
         let (done, target) = oneshot::channel();

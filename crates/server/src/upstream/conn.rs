@@ -34,7 +34,7 @@ impl fmt::Debug for Conn {
 
 impl Conn {
     /// Connects, and logs in if there is something to log in with.
-    pub(super) async fn open(config: &DriverConfig, login: &Login, term: u64) -> Result<Self, UpstreamError> {
+    pub(crate) async fn open(config: &DriverConfig, login: &Login, term: u64) -> Result<Self, UpstreamError> {
         let mut conn = Self {
             transport: replication::connect(config).await?,
             parser: ValueParser::new(Limits::replies()),
@@ -70,7 +70,7 @@ impl Conn {
 
     /// Runs commands in this database and dialect, all sent at once; a reply for each. After an error, or if the
     /// future is dropped, nobody knows where the conversation stands: the connection must be dropped too.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &mut self,
         db: u32,
         protocol: Protocol,
@@ -97,6 +97,11 @@ impl Conn {
             accepted(&aside).map_err(|refused| UpstreamError::Lost(refused.to_string()))?;
         }
         Ok(replies)
+    }
+
+    /// The next that comes without being asked for: a message.
+    pub(crate) async fn next(&mut self) -> Result<Vec<u8>, UpstreamError> {
+        Ok(self.exchange(&[], 1).await?.pop().unwrap_or_default())
     }
 
     /// Sends bytes and takes so many replies.

@@ -1,0 +1,137 @@
+//! A replica of ours that asks real Sentinels whom to follow.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::{Duration, Instant};
+
+use replica::Replica;
+use testkit::{Client, Running, Server, assert_equal, random_writes};
+
+const NAME: &str = "service";
+
+/// Waits for something of a server's, which has no way to tell that it is there.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "not in a minute: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn primary_port(sentinel: &mut Client) -> u16 {
+    let reply = sentinel.call(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
+    reply.array()[1].text().parse().unwrap()
+}
+
+fn field(client: &mut Client, section: &str, name: &str) -> String {
+    let info = client.call(&["INFO", section]).text();
+    let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+struct Group {
+    servers: Vec<Running>,
+    sentinels: Vec<Running>,
+}
+
+impl Group {
+    /// A primary with two replicas, and three Sentinels who know each other.
+    fn start() -> Self {
+        let primary = Server::R7_0.start();
+        let port = primary.port().to_string();
+        let follow = ["--replicaof", &format!("127.0.0.1 {port}")];
+        let replicas = [0, 1].map(|_| Server::R7_0.start_with(&follow));
+        let sentinels: Vec<Running> =
+            (0..3).map(|_| Server::R7_0.builder().watching(NAME, &primary).start()).collect();
+        let [first, second] = replicas;
+        for sentinel in &sentinels {
+            let mut client = sentinel.client();
+            eventually("everybody is known", || {
+                let master = client.call(&["SENTINEL", "MASTER", NAME]);
+                let says = |name: &str| master.field(name).unwrap().text();
+                says("num-slaves") == "2" && says("num-other-sentinels") == "2"
+            });
+        }
+        Self { servers: vec![primary, first, second], sentinels }
+    }
+
+    /// Addresses for ours: the first of them has never been there.
+    fn url(&self) -> String {
+        let ports: Vec<String> = self.sentinels[..2].iter().map(Running::addr).collect();
+        format!("redis-sentinel://127.0.0.1:1,{}/{NAME}", ports.join(","))
+    }
+
+    fn primary(&self, sentinel: usize) -> &Running {
+        let port = primary_port(&mut self.sentinels[sentinel].client());
+        self.servers.iter().find(|server| server.port() == port).unwrap()
+    }
+}
+
+/// Waits until there is another primary than this, and no Sentinel has a hand in it any more: while one has, it hangs up
+/// on clients.
+fn settled(group: &Group, before: u16) {
+    for sentinel in group.sentinels.iter().filter(|sentinel| sentinel.runs()) {
+        let mut client = sentinel.client();
+        eventually("another primary", || {
+            let flags = client.call(&["SENTINEL", "MASTER", NAME]).field("flags").unwrap().text();
+            primary_port(&mut client) != before && !flags.contains("failover")
+        });
+    }
+    eventually("that it is one", || field(&mut group.primary(2).client(), "replication", "role") == "master");
+}
+
+/// Waits until ours follows this one and holds all that it has.
+async fn caught_up(primary: &Running, replica: &Replica) {
+    let port = primary.port();
+    let mut client = primary.client();
+    let follows = async {
+        let mut link = replica.watch_link();
+        while link.borrow_and_update().primary.1 != port || !link.borrow().phase.is_streaming() {
+            link.changed().await.unwrap();
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), follows).await;
+    assert!(in_time.is_ok(), "{:?}", replica.status());
+    let offset = field(&mut client, "replication", "master_repl_offset").parse().unwrap();
+    replica.wait_for_offset(offset, Duration::from_secs(60)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failovers_are_followed_and_a_lost_sentinel_is_missed_by_nobody() {
+    let failovers: u64 =
+        std::env::var("REPLICA_FAILOVERS").ok().and_then(|text| text.parse().ok()).unwrap_or(2);
+    let mut group = Group::start();
+    let replica = Replica::builder().master(group.url()).listen("127.0.0.1:0").start().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), replica.ready()).await.unwrap().unwrap();
+    let mut ours = Client::connect(replica.local_addr().unwrap()).unwrap();
+    random_writes(&mut group.primary(0).client(), 1, 1000);
+    for n in 0..failovers {
+        let before = group.primary(0).port();
+        caught_up(group.primary(0), &replica).await;
+        let mut sentinel = group.sentinels[0].client();
+        eventually("the Sentinels are ready for a failover", || {
+            !sentinel.call(&["SENTINEL", "FAILOVER", NAME]).is_error()
+        });
+        settled(&group, before);
+        let primary = group.primary(0);
+        assert_ne!(primary.port(), replica.local_addr().unwrap().port(), "ours was promoted");
+        random_writes(&mut primary.client(), 100 + n, 300);
+        caught_up(primary, &replica).await;
+        assert_equal(&mut primary.client(), &mut ours);
+    }
+    let status = replica.status();
+    println!("{failovers} failovers: {} full syncs, {} partial", status.full_syncs, status.partial_syncs);
+    // Sentinels publish through the old primary while the new one is there already: then its history ends beyond what
+    // the new one knows, and a replica, a real one too, has to take everything. But once each, and nothing else.
+    assert_eq!(status.full_syncs + status.partial_syncs, 1 + failovers, "{status:?}");
+
+    // The one that we were told of first dies, and so does the primary.
+    let died = group.primary(1).port();
+    group.sentinels[0].kill();
+    group.servers.iter_mut().find(|server| server.port() == died).unwrap().kill();
+    settled(&group, died);
+    let primary = group.primary(2);
+    random_writes(&mut primary.client(), 200, 300);
+    caught_up(primary, &replica).await;
+    assert_equal(&mut primary.client(), &mut ours);
+    replica.shutdown().await.unwrap();
+}
