@@ -61,6 +61,6 @@ fn main() -> Result<(), resp::ProtocolError> {
         read.push(value);
     }
     assert_eq!(read[1].as_bytes().map(|bytes| &bytes[..]), Some(&b"hello"[..]));
-    assert_eq!(read[2], Value::Null);
+    assert_eq!(read[2], Value::NullBulk);
     Ok(())
 }

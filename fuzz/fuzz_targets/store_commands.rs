@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
     let engine = &*ENGINE;
     engine.set_compat(Compat::ALL[usize::from(*which) % Compat::ALL.len()]);
     engine.call(&[b"FLUSHALL"]).expect("everything goes");
-    let mut requests = RequestDecoder::new(Limits::default());
+    let mut requests = RequestDecoder::new(Limits::requests());
     requests.feed(wire);
     for _ in 0..COMMANDS {
         let Ok(Some(request)) = requests.next_ref() else { break };
