@@ -31,7 +31,8 @@ impl ByCity {
                 gone.iter().for_each(|key| self.remove(key));
                 self.at = Some(position);
             }
-            Event::Commit { position } => self.at = Some(position),
+            // Within a bracket there is more to come before all of it is here.
+            Event::Commit { position } if self.seen.is_none() => self.at = Some(position),
             // After `Lagged` a bracket follows by itself.
             _ => {}
         }
@@ -78,13 +79,12 @@ async fn main() -> Result<(), replica::Error> {
     replica.write(cmd!("HSET", "user:4", "name", "Edsger", "city", "Rotterdam")).await?;
     let (_, last) = replica.write(cmd!("DEL", "user:2")).await?;
 
-    // An index follows for ever; this one for as long as there is something to show.
-    while index.at.is_none_or(|at| at.offset < last.offset) {
-        match events.next().await {
-            Some(event) => index.take(event),
-            None => break,
-        }
+    // An index follows for ever, by `events.next().await`; this one takes what has come by then.
+    replica.wait_for(last).await?;
+    while let Some(event) = events.try_next() {
+        index.take(event);
     }
+    println!("as of {:?}", index.at);
     for (city, keys) in &index.keys {
         println!("{}: {keys:?}", String::from_utf8_lossy(city));
     }

@@ -54,7 +54,10 @@ pub enum Event {
     },
     /// A command changed a key.
     Change(Change),
-    /// All changes up to this position have come: what a reader saw appear at once is complete. Resume from here.
+    /// All changes up to this position have come: what a reader saw appear at once is complete. Resume from here, unless
+    /// a bracket is open: then its end is where everything has come. What changes nothing for the filter (a PING of
+    /// the primary, too) has no such event: who waits for a position waits for
+    /// [that](crate::Engine::reach), and takes what there is then by [`try_next`](Events::try_next).
     Commit {
         /// What the data set held then.
         position: Position,
