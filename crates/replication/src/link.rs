@@ -49,6 +49,8 @@ pub struct Link<T: Target> {
     last_byte: Duration,
     /// When the next ACK, or newline while loading, is due.
     next_sign: Duration,
+    /// When the last full sync was complete.
+    synced_at: Option<Duration>,
     /// Full syncs over two connections that failed, since one came to a good end.
     channel_failures: u32,
     /// The primary has no word for its history: it wants no ACK, and nothing can be continued.
@@ -66,6 +68,11 @@ enum State<L> {
 
 /// So many full syncs over two connections may fail in a row before one connection has to do.
 const CHANNEL_TRIES: u32 = 2;
+
+/// Time between two ACKs after a full sync while nothing of the stream has come. A primary that sends its dump
+/// without a file waits for an ACK before it sends the stream, and forgets one that comes before it has seen its
+/// child end.
+const EAGER: Duration = Duration::from_millis(20);
 
 /// What happened on a link, for a log, a status line or a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,6 +146,7 @@ impl<T: Target> Link<T> {
             events: VecDeque::new(),
             last_byte: Duration::ZERO,
             next_sign: Duration::ZERO,
+            synced_at: None,
             channel_failures: 0,
             nameless: false,
             counters: Counters::default(),
@@ -274,7 +282,7 @@ impl<T: Target> Link<T> {
                 State::Stream(stream) if !self.nameless => encode_ack(&mut self.out, stream.applied()),
                 State::Down | State::Handshake(_) | State::Channels(_) | State::Stream(_) => {}
             }
-            self.next_sign = now.saturating_add(self.options.ack_interval);
+            self.next_sign = now.saturating_add(self.ack_pause(now));
         }
         Ok(())
     }
@@ -472,7 +480,16 @@ impl<T: Target> Link<T> {
         self.counters.full_syncs += 1;
         self.channel_failures = 0;
         self.events.push_back(Event::FullSyncFinished { position, received: loaded.received });
+        self.synced_at = Some(now);
         self.follow(now, position, db);
+        self.next_sign = now.saturating_add(self.ack_pause(now));
+    }
+
+    /// How long until the next ACK.
+    fn ack_pause(&self, now: Duration) -> Duration {
+        let usual = self.options.ack_interval;
+        let is_new = |at: Duration| now < at.saturating_add(usual) && self.last_byte <= at;
+        if self.synced_at.is_some_and(is_new) { usual.min(EAGER) } else { usual }
     }
 
     fn continue_stream(&mut self, now: Duration, replid: Option<ReplId>, target: &mut T) {
