@@ -25,9 +25,9 @@ pub struct Connection {
 impl Connection {
     /// Connects and logs in.
     pub fn open(url: &str, tls: &crate::tls::Args) -> Result<Self, Failure> {
-        let Address { host, port, user, password, tls: secure, service } = Address::parse(url)?;
-        if service.is_some() {
-            return Err("a server's own address is needed here, not that of Sentinels".into());
+        let Address { host, port, user, password, tls: secure, service, cluster } = Address::parse(url)?;
+        if service.is_some() || !cluster.is_empty() {
+            return Err("a server's own address is needed here, not that of Sentinels or a cluster".into());
         }
         let stream =
             TcpStream::connect((host.as_str(), port)).map_err(|error| format!("{host}:{port}: {error}"))?;

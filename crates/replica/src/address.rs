@@ -1,5 +1,6 @@
-//! Where a primary is: `redis://user:password@host:port`, `rediss://..` for TLS, `host:port`, or
-//! `redis-sentinel://user:password@host:port,host:port/name` for the Sentinels who know.
+//! Where a primary is: `redis://user:password@host:port`, `rediss://..` for TLS, `host:port`,
+//! `redis-sentinel://user:password@host:port,host:port/name` for the Sentinels who know, or
+//! `redis-cluster://user:password@host:port,host:port` for the primaries of a cluster.
 
 use crate::error::Error;
 
@@ -23,6 +24,8 @@ pub struct Address {
     pub tls: bool,
     /// The Sentinels to ask; then there is no host yet. User and password are for the primary.
     pub service: Option<Service>,
+    /// The nodes of a cluster to ask first; then host and port are the first one's.
+    pub cluster: Vec<(String, u16)>,
 }
 
 /// A primary by the name that Sentinels call it.
@@ -41,13 +44,17 @@ impl Address {
     /// [`Error::Config`] names what makes no sense.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let config = |what: &str| Error::Config(format!("{what} in the address of the primary"));
-        let mut by_sentinels = false;
+        let (mut by_sentinels, mut of_cluster) = (false, false);
         let (tls, rest) = match text.split_once("://") {
             Some(("redis" | "valkey", rest)) => (false, rest),
             Some(("rediss" | "valkeys", rest)) => (true, rest),
             Some((scheme @ ("redis-sentinel" | "rediss-sentinel"), rest)) => {
                 by_sentinels = true;
                 (scheme == "rediss-sentinel", rest)
+            }
+            Some((scheme @ ("redis-cluster" | "rediss-cluster"), rest)) => {
+                of_cluster = true;
+                (scheme == "rediss-cluster", rest)
             }
             Some((scheme, _)) => return Err(config(&format!("the scheme {scheme:?} is not known"))),
             None => (false, text),
@@ -60,13 +67,19 @@ impl Address {
             Some((place, name)) => (place, name.split('?').next().unwrap_or_default()),
             None => (place.split('?').next().unwrap_or_default(), ""),
         };
+        let several = |usual: u16| -> Result<Vec<(String, u16)>, Error> {
+            place.split(',').map(|place| one(place.trim(), usual, &config)).collect()
+        };
+        let mut cluster = Vec::new();
         let (host, port, service) = if by_sentinels {
             if name.is_empty() {
                 return Err(config("no name of the primary (redis-sentinel://host/NAME)"));
             }
-            let sentinels: Result<_, Error> =
-                place.split(',').map(|place| one(place.trim(), SENTINEL_PORT, &config)).collect();
-            (String::new(), 0, Some(Service { name: decode(name), sentinels: sentinels? }))
+            (String::new(), 0, Some(Service { name: decode(name), sentinels: several(SENTINEL_PORT)? }))
+        } else if of_cluster {
+            cluster = several(DEFAULT_PORT)?;
+            let (host, port) = cluster.first().cloned().unwrap_or_default();
+            (host, port, None)
         } else {
             let (host, port) = one(place, DEFAULT_PORT, &config)?;
             (host, port, None)
@@ -78,7 +91,7 @@ impl Address {
                 Some(decode(password)).filter(|p| !p.is_empty()),
             ),
         };
-        Ok(Self { host, port, user, password, tls, service })
+        Ok(Self { host, port, user, password, tls, service, cluster })
     }
 }
 
@@ -123,8 +136,15 @@ mod tests {
     #[test]
     fn addresses_are_read_in_every_form() {
         let parse = |text: &str| Address::parse(text).unwrap();
-        let plain =
-            Address { host: "h".into(), port: 6379, user: None, password: None, tls: false, service: None };
+        let plain = Address {
+            host: "h".into(),
+            port: 6379,
+            user: None,
+            password: None,
+            tls: false,
+            service: None,
+            cluster: Vec::new(),
+        };
         assert_eq!(parse("h"), plain);
         assert_eq!(parse("redis://h"), plain);
         assert_eq!(parse("redis://h:6379/0"), plain);
@@ -148,6 +168,14 @@ mod tests {
     }
 
     #[test]
+    fn clusters_are_read() {
+        let address = Address::parse("rediss-cluster://:pw@a:7000,b").unwrap();
+        assert_eq!(address.cluster, [("a".to_owned(), 7000), ("b".to_owned(), 6379)]);
+        assert_eq!((address.host.as_str(), address.password.as_deref()), ("a", Some("pw")));
+        assert!(address.tls && Address::parse("redis://a").unwrap().cluster.is_empty());
+    }
+
+    #[test]
     fn addresses_without_sense_are_refused() {
         for text in [
             "",
@@ -157,6 +185,7 @@ mod tests {
             "redis://u:p@",
             "redis-sentinel://a",
             "redis-sentinel:///n",
+            "redis-cluster://a,,b",
         ] {
             assert!(matches!(Address::parse(text), Err(Error::Config(_))), "{text}");
         }

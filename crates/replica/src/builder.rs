@@ -534,6 +534,10 @@ impl Builder {
         }
         let master = self.master.as_deref().ok_or_else(|| Error::Config("no primary given".to_owned()))?;
         let address = Address::parse(master)?;
+        if !address.cluster.is_empty() && (self.persist.is_some() || self.resume.is_some()) {
+            let what = "a copy of a cluster is not kept in a file, and begins nowhere but at the start";
+            return Err(Error::Config(what.to_owned()));
+        }
         let mut options = Options::default();
         options.databases = self.databases;
         options.filter = self.filter;
@@ -630,6 +634,7 @@ impl Builder {
             return Err(Error::Config("this build has no TLS: feature `tls`".to_owned()));
         }
         let link = match address.service {
+            None if !address.cluster.is_empty() => Ok(engine.follow_cluster(address.cluster, config)),
             None => engine.follow(config),
             Some(service) => {
                 let mut sentinels = Sentinels::new(service.name, service.sentinels);

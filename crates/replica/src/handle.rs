@@ -7,7 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use replication::{Buffered, Failures, LinkStatus, Phase, Position, Recovery};
 use resp::Value;
-use server::{Engine, EventFilter, Events, FilterStatus, KeyWatch, Listener, Metrics, WarmStart};
+use server::{
+    Engine, EventFilter, Events, FilterStatus, KeyWatch, Listener, Metrics, ShardStatus, WarmStart,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -227,8 +229,8 @@ impl Replica {
     /// [`Error::Config`], or a thread that cannot be had.
     pub fn follow(&self, address: &str) -> Result<(), Error> {
         let address = Address::parse(address)?;
-        if address.service.is_some() {
-            return Err(Error::Config("Sentinels are named at the start, by Builder::master".to_owned()));
+        if address.service.is_some() || !address.cluster.is_empty() {
+            return Err(Error::Config("Sentinels and clusters are named at the start, by Builder::master".to_owned()));
         }
         let followed = self.inner.engine.replicate(&address.host, address.port);
         followed.map_err(|source| Error::Io { what: "starting a thread", source })
@@ -396,6 +398,20 @@ impl Replica {
     pub fn call(&self, args: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
         let parts: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
         self.inner.engine.call(&parts).map_err(Error::of_command)
+    }
+
+    /// The shards of a cluster that is followed, by their slots, each with its position; empty for any other replica.
+    ///
+    /// ```no_run
+    /// # fn run(replica: &replica::Replica) {
+    /// for shard in replica.shards() {
+    ///     println!("{:?} of {:?}: {} bytes behind", shard.slots, shard.primary, shard.behind_bytes);
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn shards(&self) -> Vec<ShardStatus> {
+        self.inner.engine.shards()
     }
 
     /// How it is doing.

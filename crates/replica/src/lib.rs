@@ -72,7 +72,7 @@ pub use resp::Value;
 pub use server::{
     Cause, Change, Configuration, ConfigurationError, Contents, Event, EventFilter, Events, Filter,
     FilterStatus, InvalidFilter, KeyWatch, Limit, Listener, Metric, MetricKind, Metrics, Sample, SaveError,
-    Sink, UnknownTypes, UpstreamError, WarmStart, Writes, WritesAs,
+    ShardStatus, Sink, UnknownTypes, UpstreamError, WarmStart, Writes, WritesAs,
 };
 #[cfg(feature = "tls")]
 pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};

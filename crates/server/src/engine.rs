@@ -199,6 +199,8 @@ pub struct Engine {
     pub(crate) link: RwLock<Option<watch::Receiver<LinkStatus>>>,
     pub(crate) following: crate::following::Following,
     pub(crate) upstream: crate::upstream::Upstream,
+    /// The cluster that this is a copy of.
+    pub(crate) cluster: OnceLock<Arc<crate::cluster::Cluster>>,
     pub(crate) sieve: crate::filter::Sieve,
     pub(crate) serving: RwLock<crate::serving::Serving>,
     pub(crate) syncs: crate::syncing::Syncs,
@@ -267,6 +269,7 @@ impl Engine {
             link: RwLock::new(None),
             following: crate::following::Following::default(),
             upstream: crate::upstream::Upstream::default(),
+            cluster: OnceLock::new(),
             sieve: crate::filter::Sieve::new(options.filter_with_types()),
             serving: RwLock::new(crate::serving::Serving::new(&options)),
             syncs: crate::syncing::Syncs::default(),

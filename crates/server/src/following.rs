@@ -208,19 +208,23 @@ impl Engine {
         config: DriverConfig,
     ) -> io::Result<watch::Receiver<replication::LinkStatus>> {
         let mut driver = self.following.driver.lock();
-        if let Some(Credentials { user, password }) = &config.link.credentials {
-            let mut settings = self.following.settings.write();
-            settings.user.clone_from(user);
-            settings.password = Some(password.clone());
-        }
-        let mut template = config.clone();
-        template.resume = None;
-        *self.following.template.lock() = Some(template);
+        self.take_pattern(config.clone());
         let started = Driver::spawn_idle(config, EngineTarget::of_term(Arc::clone(self), self.next_term()))?;
         let link = started.watch();
         self.watch_link(link.clone());
         *driver = Some(started);
         Ok(link)
+    }
+
+    /// How to treat every primary that will be named.
+    pub(crate) fn take_pattern(&self, mut config: DriverConfig) {
+        if let Some(Credentials { user, password }) = &config.link.credentials {
+            let mut settings = self.following.settings.write();
+            settings.user.clone_from(user);
+            settings.password = Some(password.clone());
+        }
+        config.resume = None;
+        *self.following.template.lock() = Some(config);
     }
 
     /// Follows another primary, or begins to follow one: REPLICAOF HOST PORT. The data stay until the new
@@ -229,6 +233,7 @@ impl Engine {
     /// # Errors
     /// A thread that cannot be had.
     pub fn replicate(self: &Arc<Self>, host: &str, port: u16) -> io::Result<()> {
+        self.leave_cluster();
         let mut driver = self.following.driver.lock();
         let (term, held) = {
             let mut writing = self.writing.lock();
@@ -265,6 +270,7 @@ impl Engine {
     /// Stops following and becomes a primary with the data as they are: REPLICAOF NO ONE. Replicas of the
     /// old primary can continue here.
     pub fn promote(&self) {
+        self.leave_cluster();
         let driver = self.following.driver.lock();
         let mut writing = self.writing.lock();
         if self.is_writable() {
@@ -291,11 +297,19 @@ impl Engine {
         if let Some(driver) = driver {
             driver.shutdown().await;
         }
+        for link in self.cluster.get().map(|cluster| cluster.take_links()).unwrap_or_default() {
+            link.shutdown().await;
+        }
     }
 
     /// As [`unfollow`](Self::unfollow), without waiting.
     pub fn stop_following(&self) {
         drop(self.following.driver.lock().take());
+        self.leave_cluster();
+    }
+
+    fn leave_cluster(&self) {
+        drop(self.cluster.get().map(|cluster| cluster.take_links()));
     }
 
     /// What this replica says of itself.

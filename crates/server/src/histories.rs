@@ -39,6 +39,11 @@ impl Engine {
     #[must_use]
     pub fn holds(&self, at: Position) -> Held {
         let Some(held) = self.position() else { return Held::NotYet };
+        if let Some(cluster) = self.cluster.get()
+            && at.replid != held.replid
+        {
+            return cluster.holds(at);
+        }
         if held.replid == at.replid {
             return if at.offset <= held.offset { Held::Yes } else { Held::NotYet };
         }

@@ -24,6 +24,7 @@ mod census;
 mod changes;
 mod client_limits;
 mod clients;
+mod cluster;
 mod connection;
 mod engine;
 mod events;
@@ -68,6 +69,7 @@ mod watch;
 mod yielding;
 
 pub use acl::UsersError;
+pub use cluster::ShardStatus;
 pub use census::{BigKey, Census, OfType, SlowCommand};
 pub use engine::{Divergence, Engine, FilterStatus, Role, Stats, unix_ms};
 pub use events::{Cause, Change, Contents, Event, EventFilter, Events, KeyWatch};

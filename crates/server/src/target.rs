@@ -46,7 +46,7 @@ impl EngineTarget {
 }
 
 /// Commands of the stream that concern no key: their effects are elsewhere, or nowhere.
-fn is_no_data(name: &[u8]) -> bool {
+pub(crate) fn is_no_data(name: &[u8]) -> bool {
     [&b"ping"[..], b"replconf", b"select"].iter().any(|n| name.eq_ignore_ascii_case(n))
 }
 
@@ -200,7 +200,7 @@ impl Target for EngineTarget {
 }
 
 /// Lets the filter decide about a command, and does what it says. Answers whether the command itself runs.
-fn sift(
+pub(crate) fn sift(
     engine: &Engine,
     txn: &mut Txn<'_>,
     row: Option<&Command>,
@@ -230,23 +230,23 @@ fn sift(
 }
 
 /// A message for those who listen, if it is one.
-fn message(args: Args<'_>) -> Option<Kind> {
+pub(crate) fn message(args: Args<'_>) -> Option<Kind> {
     let is = |name| args.len() == 3 && args.is(0, name);
     is("publish").then_some(Kind::Channel).or_else(|| is("spublish").then_some(Kind::Shard))
 }
 
 /// A command of the stream with its row.
-struct Call<'a> {
-    row: Option<&'static Command>,
-    parts: SmallVec<[&'a [u8]; 8]>,
+pub(crate) struct Call<'a> {
+    pub(crate) row: Option<&'static Command>,
+    pub(crate) parts: SmallVec<[&'a [u8]; 8]>,
 }
 
-fn selected(args: Args<'_>) -> Option<u32> {
+pub(crate) fn selected(args: Args<'_>) -> Option<u32> {
     args.int(1).ok().and_then(|n| u32::try_from(n).ok())
 }
 
 /// Runs a command of the stream; that it could not be run is counted.
-fn run_in(engine: &Engine, txn: &mut Txn<'_>, row: &Command, args: Args<'_>) {
+pub(crate) fn run_in(engine: &Engine, txn: &mut Txn<'_>, row: &Command, args: Args<'_>) {
     let (told, dirty) = (engine.events.any(), txn.dirty());
     if told {
         engine.events.before(txn, Some(row), args);

@@ -23,6 +23,10 @@ use crate::view::{View, Viewer};
 /// here, and refuse beyond.
 pub const MAX_DATABASES: u32 = 4096;
 
+/// Databases beyond [`MAX_DATABASES`] that no client can name and nothing counts or saves: where a copy of a cluster
+/// keeps what its shards hold and do not show (see [`Txn::transfer`](crate::Txn::transfer)).
+pub const ASIDES: u32 = 1024;
+
 /// Every database of a server, readable from any thread.
 ///
 /// Reads of short strings take no lock, others lock one shard for their duration. There is one [`Writer`]; it takes the gate, then the shards
@@ -49,7 +53,7 @@ impl Keyspace {
     pub fn new(databases: u32) -> (Arc<Self>, Writer) {
         let keyspace = Arc::new(Self {
             gate: RwLock::new(()),
-            dbs: std::iter::repeat_with(OnceLock::new).take(MAX_DATABASES as usize).collect(),
+            dbs: std::iter::repeat_with(OnceLock::new).take((MAX_DATABASES + ASIDES) as usize).collect(),
             databases: AtomicU32::new(databases.clamp(1, MAX_DATABASES)),
             hasher: KeyHash::random(),
             limits: Limits::default(),
@@ -76,16 +80,18 @@ impl Keyspace {
         self.dbs.get(index as usize)?.get()
     }
 
-    /// The database, made if need be; `None` beyond [`MAX_DATABASES`].
+    /// The database, made if need be; `None` beyond [`MAX_DATABASES`] and [`ASIDES`].
     pub(crate) fn db_or_new(&self, index: u32) -> Option<&Db> {
         let db = self.dbs.get(index as usize)?.get_or_init(Db::default);
-        self.databases.fetch_max(index + 1, Ordering::Relaxed);
+        if index < MAX_DATABASES {
+            self.databases.fetch_max(index + 1, Ordering::Relaxed);
+        }
         Some(db)
     }
 
-    /// Databases that exist, in order.
+    /// Databases that exist, in order; [`ASIDES`] are none.
     pub fn existing(&self) -> impl Iterator<Item = (u32, &Db)> {
-        (0..).zip(self.dbs.iter()).filter_map(|(i, db)| Some((i, db.get()?)))
+        (0..).zip(self.dbs.iter()).take(MAX_DATABASES as usize).filter_map(|(i, db)| Some((i, db.get()?)))
     }
 
     /// Calls `f` with the entry of `key`, expired or not. A short string is read without a lock, and what `f` sees

@@ -31,6 +31,7 @@
 pub mod access;
 mod ahead;
 mod args;
+mod aside;
 mod blob;
 mod cleanup;
 mod clock;
@@ -82,7 +83,7 @@ pub use error::{CommandError, CommandResult, as_c_string};
 pub use event::{Change, Class, Effect};
 pub use evict::Candidate;
 pub use hash::KeyHash;
-pub use keyspace::{Keyspace, MAX_DATABASES, Still};
+pub use keyspace::{ASIDES, Keyspace, MAX_DATABASES, Still};
 pub use limits::{Limits, Setting, SettingKind};
 pub use load::{Loaded, Loader, Weigher, Weight};
 pub use lock::ShardSet;

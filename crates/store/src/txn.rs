@@ -76,14 +76,14 @@ pub enum Expiry {
 /// A group of writes that appears at once. Reads as a [`View`] does.
 #[derive(Debug)]
 pub struct Txn<'k> {
-    view: View<'k>,
+    pub(crate) view: View<'k>,
     /// Entries taken out, buried after the locks.
     dead: Dead,
     dead_shards: Vec<Shard>,
     dirty: u64,
     rewritten: bool,
     effects: Option<Vec<Effect>>,
-    changes: Option<Vec<Change>>,
+    pub(crate) changes: Option<Vec<Change>>,
     /// The snapshot being taken: it sees each segment before this transaction touches it.
     capture: Option<Arc<Capture>>,
     everything_changed: bool,
@@ -590,7 +590,7 @@ impl<'k> Txn<'k> {
         Ok(())
     }
 
-    fn held_mut(&mut self, db: u32, shard: u32) -> Result<&mut Shard, CommandError> {
+    pub(crate) fn held_mut(&mut self, db: u32, shard: u32) -> Result<&mut Shard, CommandError> {
         let keyspace = self.view.keyspace();
         let id = db << SHARD_BITS | shard;
         self.view.held.get_mut(keyspace, id).ok_or(CommandError::err("DB index is out of range"))

@@ -21,6 +21,7 @@
 
 mod batch;
 mod client;
+mod cluster;
 mod compare;
 mod error;
 mod fetch;
@@ -39,6 +40,7 @@ mod tool;
 mod writes;
 
 pub use client::Client;
+pub use cluster::{Cluster, ClusterClient, eventually, id_of};
 pub use compare::{Difference, assert_equal, differences, differences_after_full_sync};
 pub use error::FetchError;
 pub use fill::fill_every_type;

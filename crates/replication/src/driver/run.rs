@@ -3,7 +3,7 @@
 use crate::driver::orders::{Follow, Orders};
 use crate::driver::pump::{End, Gauge, Line};
 use crate::driver::transport::connect;
-use crate::driver::{Buffered, DriverConfig, LinkStatus, Phase};
+use crate::driver::{DriverConfig, LinkStatus, Phase};
 use crate::error::{Failures, LinkError, Recovery};
 use crate::link::{Link, LinkPhase};
 use crate::target::Target;
@@ -61,23 +61,13 @@ impl<T: Target> Run<T> {
             link.resume(position, db);
         }
         let started = Instant::now();
-        let (status, watcher) = watch::channel(LinkStatus {
-            phase: Phase::Connecting,
-            phase_since: started.into_std(),
-            position: link.position(),
-            read_offset: link.read_offset(),
-            stream_db: link.stream_db(),
-            counters: link.counters(),
-            last_io: None,
-            level_at: None,
-            connected_at: None,
-            disconnected_at: None,
-            sync_began: None,
-            last_sync: None,
-            primary: (config.host.as_str().into(), config.port),
-            buffered: Buffered { limit: config.buffer_limit, ..Buffered::default() },
-            failures: Failures::default(),
-        });
+        let mut first = LinkStatus::new(&config.host, config.port);
+        first.phase_since = started.into_std();
+        first.position = link.position();
+        first.read_offset = link.read_offset();
+        first.stream_db = link.stream_db();
+        first.buffered.limit = config.buffer_limit;
+        let (status, watcher) = watch::channel(first);
         let gauge = Gauge::new(started, config.buffer_limit, config.rate_limit);
         let failures = Failures::default();
         let run =

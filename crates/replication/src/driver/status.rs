@@ -54,6 +54,36 @@ pub struct Buffered {
 }
 
 impl LinkStatus {
+    /// A link that is about to connect, of whoever keeps one from several.
+    #[must_use]
+    pub fn new(host: &str, port: u16) -> Self {
+        Self {
+            phase: Phase::Connecting,
+            phase_since: Instant::now(),
+            position: None,
+            read_offset: None,
+            stream_db: None,
+            counters: Counters::default(),
+            last_io: None,
+            level_at: None,
+            connected_at: None,
+            disconnected_at: None,
+            sync_began: None,
+            last_sync: None,
+            primary: (host.into(), port),
+            buffered: Buffered::default(),
+            failures: Failures::default(),
+        }
+    }
+
+    /// Enters a phase, and notes since when it is in it.
+    pub fn set_phase(&mut self, phase: Phase) {
+        if std::mem::discriminant(&self.phase) != std::mem::discriminant(&phase) {
+            self.phase_since = Instant::now();
+        }
+        self.phase = phase;
+    }
+
     /// Notes the moments at which the link passes from one phase to another.
     #[expect(clippy::disallowed_methods, reason = "the driver is the side that has a clock")]
     pub(crate) fn enter(&mut self, phase: Phase, counters: Counters) {
@@ -73,10 +103,7 @@ impl LinkStatus {
         if self.phase.is_streaming() && !phase.is_streaming() {
             self.disconnected_at = Some(now);
         }
-        if std::mem::discriminant(&self.phase) != std::mem::discriminant(&phase) {
-            self.phase_since = Instant::now();
-        }
-        self.phase = phase;
+        self.set_phase(phase);
         self.counters = counters;
     }
 

@@ -42,6 +42,9 @@ fn replconf(
     if is_psync && !engine.is_writable() && !engine.sieve.is_idle() {
         return Err(CommandError::err("this replica keeps only a part of the data: attach to its primary"));
     }
+    if is_psync && !engine.is_writable() && engine.cluster.get().is_some() {
+        return Err(CommandError::err("this replica is a copy of a cluster: attach to its shards"));
+    }
     if is_psync && !engine.is_writable() && !engine.link_is_up() {
         return Err(CommandError::coded("NOMASTERLINK Can't SYNC while not connected with my master"));
     }

@@ -328,7 +328,7 @@ async fn in_time<T>(reply: impl Future<Output = Result<T, UpstreamError>>) -> Re
 }
 
 /// The id and the offset in the reply to INFO replication.
-fn position_of(reply: &[u8]) -> Option<Position> {
+pub(crate) fn position_of(reply: &[u8]) -> Option<Position> {
     let text = std::str::from_utf8(reply).ok()?;
     let field = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

@@ -1,0 +1,272 @@
+//! A copy of a cluster: every shard's data in one keyspace, each key once.
+//!
+//! ```text
+//!   nodes   <--- CLUSTER NODES, INFO replication, each second --- steward.rs
+//!                                                                    |  links, owners of slots
+//!   shard 0 ---- link ----> target.rs --.                            v
+//!   shard 1 ---- link ----> target.rs ---+--> slots.rs --> one keyspace
+//!   shard 2 ---- link ----> target.rs --'
+//! ```
+//!
+//! Each shard has a link of its own, which is continued on the shard's new primary after a failover. What one of them
+//! brings is atomic as it was there; between shards there is no order, as there is none in the cluster.
+
+mod nodes;
+mod slots;
+mod status;
+mod steward;
+mod target;
+
+use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use replication::{DriverConfig, Handle, LinkStatus, Offset, Position, ReplId};
+use store::{ShardSet, View, Viewer};
+use tokio::sync::{Notify, watch};
+
+use self::nodes::Place;
+use self::slots::{NOBODY, ShardId, Slots};
+use self::target::ShardTarget;
+use crate::engine::Engine;
+use crate::histories::Held;
+
+/// Keys that change their places with the writer held once.
+const AT_ONCE: usize = 256;
+
+/// One shard, as it is followed.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    index: ShardId,
+    /// The nodes that were seen in it.
+    members: Mutex<HashSet<String>>,
+    place: Mutex<Place>,
+    replid: Mutex<Option<ReplId>>,
+    offset: AtomicU64,
+    /// Histories that it has left, and how much of them is held.
+    left: Mutex<Vec<Position>>,
+    loaded: AtomicBool,
+    /// It is followed no more: what still comes is dropped.
+    gone: AtomicBool,
+    link: Mutex<Option<Handle<ShardTarget>>>,
+    /// How often nobody has claimed to be it.
+    missed: AtomicU64,
+}
+
+impl Shard {
+    fn new(index: ShardId, place: Place) -> Self {
+        Self {
+            index,
+            members: Mutex::default(),
+            place: Mutex::new(place),
+            replid: Mutex::default(),
+            offset: AtomicU64::new(0),
+            left: Mutex::default(),
+            loaded: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            link: Mutex::default(),
+            missed: AtomicU64::new(0),
+        }
+    }
+
+    /// How much of which history is held.
+    fn position(&self) -> Option<Position> {
+        let replid = (*self.replid.lock())?;
+        Some(Position { replid, offset: Offset(self.offset.load(Ordering::Acquire)) })
+    }
+
+    /// The history goes on under another name, or another one begins (`held`: nothing of the old one counts).
+    fn turn_to(&self, position: Position, continued: bool) {
+        let before = self.replid.lock().replace(position.replid);
+        if let Some(replid) = before.filter(|before| *before != position.replid) {
+            let offset = if continued { position.offset } else { Offset(0) };
+            let mut left = self.left.lock();
+            left.retain(|known| known.replid != replid);
+            left.push(Position { replid, offset });
+            if left.len() > 64 {
+                left.remove(0);
+            }
+        }
+        self.offset.store(position.offset.0, Ordering::Release);
+    }
+
+    /// Whether what this shard has brought goes up to `at`; `None`: that is not a position of its.
+    fn holds(&self, at: Position) -> Option<Held> {
+        let held = self.position()?;
+        if held.replid == at.replid {
+            return Some(if at.offset <= held.offset { Held::Yes } else { Held::NotYet });
+        }
+        let left = self.left.lock();
+        let known = left.iter().find(|known| known.replid == at.replid)?;
+        Some(if at.offset <= known.offset { Held::Yes } else { Held::Never })
+    }
+}
+
+/// A cluster, as it is followed.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    shards: Mutex<HashMap<ShardId, Arc<Shard>>>,
+    slots: Mutex<Slots>,
+    /// Bytes of all streams.
+    total: AtomicU64,
+    history: ReplId,
+    /// Every slot that the cluster serves has its shard here.
+    covered: AtomicBool,
+    status: watch::Sender<LinkStatus>,
+    /// Nobody is to be followed any more.
+    closed: AtomicBool,
+    /// Something to do for the steward before its time.
+    hurry: Arc<Notify>,
+}
+
+/// A shard of a cluster that is copied.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ShardStatus {
+    /// The slots whose keys are shown as this shard has them.
+    pub slots: Vec<RangeInclusive<u16>>,
+    /// Host and port of its primary.
+    pub primary: (String, u16),
+    /// How much of its history is held; `None` before its first sync.
+    pub position: Option<Position>,
+    /// Bytes of its stream received and not yet applied.
+    pub behind_bytes: u64,
+    /// Keys of it that are held and not shown: of slots that are on their way.
+    pub keys_aside: usize,
+    /// Its link.
+    pub link: LinkStatus,
+}
+
+impl Engine {
+    /// Follows every shard of a cluster from now on, in the caller's runtime. `config` tells how to reach a node; its
+    /// host and port mean nothing. Answers with the state of all links as one.
+    pub fn follow_cluster(
+        self: &Arc<Self>,
+        seeds: Vec<(String, u16)>,
+        config: DriverConfig,
+    ) -> watch::Receiver<LinkStatus> {
+        let (host, port) = seeds.first().cloned().unwrap_or_default();
+        self.take_pattern(config);
+        let cluster = Arc::new(Cluster {
+            shards: Mutex::default(),
+            slots: Mutex::default(),
+            total: AtomicU64::new(0),
+            history: ReplId::random(),
+            covered: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            status: watch::Sender::new(LinkStatus::new(&host, port)),
+            hurry: Arc::default(),
+        });
+        let status = cluster.status.subscribe();
+        self.watch_link(status.clone());
+        if self.cluster.set(Arc::clone(&cluster)).is_ok() {
+            tokio::spawn(steward::tend(Arc::downgrade(self), cluster, seeds));
+        }
+        status
+    }
+
+    /// The shards of the cluster that is followed, in the order of their slots; empty for any other replica.
+    #[must_use]
+    pub fn shards(&self) -> Vec<ShardStatus> {
+        self.cluster.get().map(|cluster| cluster.shard_status(self)).unwrap_or_default()
+    }
+}
+
+impl Cluster {
+    fn all(&self) -> Vec<Arc<Shard>> {
+        let mut all: Vec<_> = self.shards.lock().values().cloned().collect();
+        all.sort_by_key(|shard| shard.index);
+        all
+    }
+
+    pub(crate) fn holds(&self, at: Position) -> Held {
+        self.all().iter().find_map(|shard| shard.holds(at)).unwrap_or(Held::NotYet)
+    }
+
+    /// Ends all links, for good: what they still bring is dropped.
+    pub(crate) fn take_links(&self) -> Vec<Handle<ShardTarget>> {
+        self.closed.store(true, Ordering::Release);
+        self.all().iter().for_each(|shard| shard.gone.store(true, Ordering::Release));
+        self.all().iter().filter_map(|shard| shard.link.lock().take()).collect()
+    }
+
+    /// The data set is there once every slot's shard is.
+    fn check_complete(&self, engine: &Engine) {
+        if engine.is_loaded() || !self.covered.load(Ordering::Acquire) {
+            return;
+        }
+        let shards = self.all();
+        let slots = self.slots.lock();
+        let is_there = |shard: &Arc<Shard>| {
+            shard.loaded.load(Ordering::Acquire) || slots.ranges(shard.index).is_empty()
+        };
+        if !shards.is_empty() && shards.iter().all(is_there) {
+            drop(slots);
+            let offset = Offset(self.total.load(Ordering::Acquire));
+            engine.publish_position(Position { replid: self.history, offset });
+            tracing::info!(shards = shards.len(), "every shard of the cluster is here");
+        }
+    }
+
+    /// Puts the copies of owners in place of those of former owners, a few with each hold of the writer.
+    fn tidy(&self, engine: &Engine) {
+        let moved = self.slots.lock().moved();
+        if moved.is_empty() {
+            return;
+        }
+        let owners: HashMap<u16, ShardId> = {
+            let slots = self.slots.lock();
+            moved.iter().map(|slot| (*slot, slots.owner(*slot))).collect()
+        };
+        let keyspace = engine.keyspace();
+        let is_moved = |key: &[u8]| moved.contains(&crate::filter::slot(key));
+        let new_owners: HashSet<ShardId> =
+            owners.values().copied().filter(|owner| *owner != NOBODY).collect();
+        let asides: Vec<(u32, u32)> = {
+            let slots = self.slots.lock();
+            new_owners.iter().flat_map(|owner| slots.asides_of(*owner)).collect()
+        };
+        for (db, aside) in asides {
+            self.settle_all(engine, db, &keys_of(keyspace, aside, is_moved));
+        }
+        let dbs: Vec<u32> = keyspace.existing().map(|(db, _)| db).collect();
+        for db in dbs {
+            self.settle_all(engine, db, &keys_of(keyspace, db, is_moved));
+        }
+        let _writing = engine.writing.lock();
+        self.slots.lock().finish(&owners);
+    }
+
+    fn settle_all(&self, engine: &Engine, db: u32, keys: &[Box<[u8]>]) {
+        for some in keys.chunks(AT_ONCE) {
+            let mut writing = engine.writing.lock();
+            let mut slots = self.slots.lock();
+            let mut txn = writing.writer.begin(&ShardSet::none(), Viewer::Stream, db);
+            engine.observe(&mut txn, |txn| {
+                for key in some {
+                    slots.settle(txn, db, key);
+                }
+            });
+            drop(txn);
+            engine.serve_blocked(&mut writing);
+        }
+    }
+}
+
+/// The keys of a database that `wanted` wants. Those that come or go meanwhile may be among them, or not.
+fn keys_of(
+    keyspace: &Arc<store::Keyspace>,
+    db: u32,
+    wanted: impl Fn(&[u8]) -> bool,
+) -> Vec<Box<[u8]>> {
+    let view = View::new(keyspace, &ShardSet::none(), Viewer::Stream, db);
+    let mut keys: Vec<Box<[u8]>> = Vec::new();
+    view.for_each(db, |entry| {
+        if wanted(entry.key()) {
+            keys.push(entry.key().into());
+        }
+    });
+    keys
+}

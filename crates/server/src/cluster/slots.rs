@@ -1,0 +1,396 @@
+//! Which shard's copy of a key is shown: the rule by which several data sets are one keyspace.
+//!
+//! Each shard's stream is applied to all that this shard holds, whether its slots are its own or not. What is shown
+//! lies in the database; what a shard holds and does not show lies aside, in databases of its own that nobody can name.
+//!
+//! ```text
+//!   slot   owner = holder                   the shard's commands run in the database
+//!          owner, not this shard            they run aside
+//!          importing, or owner != holder    in motion: the keys go aside, the command runs there, and then
+//!                                           each key is settled: the copy that is to be shown comes back
+//! ```
+//!
+//! * The *owner* of a slot is who the cluster says it is.
+//! * While a slot is *imported* key by key, keys that the owner no longer has are shown as the importing shard has
+//!   them, and once they are, that stays so: time does not run backwards when one link is ahead of the other.
+//! * The *holder* is whose copies are in the database where no label says otherwise. After a change of owner, the new
+//!   owner's copies take their places one by one, and what the old one has beyond them goes aside; then the new owner is
+//!   the holder.
+//!
+//! All of it is looked at and changed with the writer in hand.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
+
+use store::command::Command;
+use store::{ASIDES, Args, MAX_DATABASES, Txn};
+
+use super::nodes::SLOTS;
+use crate::filter::slot;
+
+/// The number of a shard.
+pub(crate) type ShardId = u16;
+
+/// No shard.
+pub(super) const NOBODY: ShardId = ShardId::MAX;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    owner: ShardId,
+    holder: ShardId,
+    importing: ShardId,
+    /// Of the owner's claim: one with a higher epoch is the younger.
+    epoch: u64,
+}
+
+impl Slot {
+    fn is_settled(self) -> bool {
+        self.owner == self.holder && self.importing == NOBODY
+    }
+}
+
+/// Where a command of a shard runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    Shown,
+    Aside,
+    /// Some of its keys are in motion.
+    Motion,
+}
+
+/// The slots, and the keys that are not where their slots say.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    slots: Box<[Slot]>,
+    /// Keys in the database that are not the holder's copy, by database.
+    labels: HashMap<u32, HashMap<Box<[u8]>, ShardId>>,
+    /// Where a shard's copies lie aside, by shard and database.
+    asides: HashMap<(ShardId, u32), u32>,
+    /// Imports of whole ranges, by shard and name: nothing of them is shown before they are complete.
+    imports: HashMap<(ShardId, Vec<u8>), Vec<RangeInclusive<u16>>>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        let unassigned = Slot { owner: NOBODY, holder: NOBODY, importing: NOBODY, epoch: 0 };
+        Self {
+            slots: vec![unassigned; SLOTS.into()].into(),
+            labels: HashMap::new(),
+            asides: HashMap::new(),
+            imports: HashMap::new(),
+        }
+    }
+}
+
+impl Slots {
+    // ---- who has what
+
+    pub(super) fn owner(&self, slot: u16) -> ShardId {
+        self.slots[usize::from(slot)].owner
+    }
+
+    pub(super) fn epoch(&self, slot: u16) -> u64 {
+        self.slots[usize::from(slot)].epoch
+    }
+
+    /// The highest epoch of any claim that was accepted.
+    pub(super) fn newest_epoch(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.epoch).max().unwrap_or(0)
+    }
+
+    pub(super) fn importing(&self, slot: u16) -> ShardId {
+        self.slots[usize::from(slot)].importing
+    }
+
+    /// The ranges that a shard owns.
+    pub(super) fn ranges(&self, shard: ShardId) -> Vec<RangeInclusive<u16>> {
+        let mut ranges: Vec<RangeInclusive<u16>> = Vec::new();
+        for slot in (0..SLOTS).filter(|slot| self.owner(*slot) == shard) {
+            match ranges.last_mut() {
+                Some(last) if *last.end() + 1 == slot => *last = *last.start()..=slot,
+                _ => ranges.push(slot..=slot),
+            }
+        }
+        ranges
+    }
+
+    /// Whether a shard has no part in any slot.
+    pub(super) fn is_without(&self, shard: ShardId) -> bool {
+        self.slots.iter().all(|slot| ![slot.owner, slot.holder, slot.importing].contains(&shard))
+    }
+
+    fn at(&self, key: &[u8]) -> Slot {
+        self.slots[usize::from(slot(key))]
+    }
+
+    fn label(&self, db: u32, key: &[u8]) -> Option<ShardId> {
+        self.labels.get(&db)?.get(key).copied()
+    }
+
+    fn set_label(&mut self, db: u32, key: &[u8], shard: Option<ShardId>) {
+        match shard {
+            Some(shard) => drop(self.labels.entry(db).or_default().insert(key.into(), shard)),
+            None => {
+                if let Some(labels) = self.labels.get_mut(&db) {
+                    labels.remove(key);
+                }
+            }
+        }
+    }
+
+    /// Whose copy of this key is shown.
+    fn shown(&self, txn: &Txn<'_>, db: u32, key: &[u8]) -> Option<ShardId> {
+        txn.has(db, key).then(|| self.label(db, key).unwrap_or(self.at(key).holder))
+    }
+
+    /// Where this shard's copies of a database's keys lie that are not shown.
+    pub(super) fn aside(&mut self, shard: ShardId, db: u32) -> u32 {
+        let used = u32::try_from(self.asides.len()).unwrap_or(ASIDES).min(ASIDES - 1);
+        // Places of shards that are gone are used again.
+        let free = (0..used).map(|n| MAX_DATABASES + n).find(|at| self.asides.values().all(|used| used != at));
+        *self.asides.entry((shard, db)).or_insert(free.unwrap_or(MAX_DATABASES + used))
+    }
+
+    /// Where anything of a shard lies aside: the database that it belongs to, and the place.
+    pub(super) fn asides_of(&self, shard: ShardId) -> Vec<(u32, u32)> {
+        self.asides.iter().filter(|((of, _), _)| *of == shard).map(|((_, db), aside)| (*db, *aside)).collect()
+    }
+
+    // ---- running a command
+
+    /// Where a command of `shard` runs.
+    pub(super) fn route(&self, shard: ShardId, row: &Command, args: Args<'_>) -> Route {
+        let mut route = None;
+        row.keys.each(args, |key| {
+            let slot = self.at(key);
+            let one = match slot.is_settled() {
+                true if slot.owner == shard => Route::Shown,
+                true => Route::Aside,
+                false => Route::Motion,
+            };
+            route = Some(if route.is_none_or(|known| known == one) { one } else { Route::Motion });
+        });
+        route.unwrap_or(Route::Shown)
+    }
+
+    /// Lets `run` run a command in the place aside, with its keys there as the shard has them, and shows of them
+    /// afterwards what is to be shown.
+    pub(super) fn in_motion<'a>(
+        &mut self,
+        txn: &mut Txn<'_>,
+        shard: ShardId,
+        row: &Command,
+        args: Args<'a>,
+        run: impl FnOnce(&mut Txn<'_>),
+    ) {
+        let db = txn.db();
+        let aside = self.aside(shard, db);
+        let mut keys: Vec<&'a [u8]> = Vec::new();
+        row.keys.each(args, |key| keys.push(key));
+        for key in &keys {
+            self.hold(txn, db, key, aside);
+            if self.shown(txn, db, key) == Some(shard) {
+                txn.transfer(key, db, aside);
+                self.set_label(db, key, None);
+            }
+        }
+        txn.in_db(aside, run);
+        for key in &keys {
+            self.settle(txn, db, key);
+        }
+        txn.retell(aside, db, |key| self.shown_quietly(db, key) == Some(shard));
+    }
+
+    /// Takes every place where a copy of this key may be.
+    fn hold(&mut self, txn: &mut Txn<'_>, db: u32, key: &[u8], also: u32) {
+        let slot = self.at(key);
+        let shards = [Some(slot.owner), Some(slot.holder), Some(slot.importing), self.label(db, key)];
+        let mut places = vec![db, also];
+        for shard in shards.into_iter().flatten().filter(|shard| *shard != NOBODY) {
+            places.push(self.aside(shard, db));
+        }
+        txn.hold_in(places, key);
+    }
+
+    /// Whose copy of a key is the one in the database, if there is any.
+    fn shown_quietly(&self, db: u32, key: &[u8]) -> Option<ShardId> {
+        self.label(db, key).or(Some(self.at(key).holder))
+    }
+
+    /// Puts the copy that is to be shown where it is seen. Answers whether it was another.
+    pub(super) fn settle(&mut self, txn: &mut Txn<'_>, db: u32, key: &[u8]) -> bool {
+        let slot = self.at(key);
+        self.hold(txn, db, key, db);
+        let now = self.shown(txn, db, key);
+        let mut has = |shard: ShardId| {
+            shard != NOBODY && (now == Some(shard) || txn.has(self.aside(shard, db), key))
+        };
+        let wanted = if now.is_some_and(|now| now == slot.importing) {
+            now
+        } else if has(slot.owner) {
+            Some(slot.owner)
+        } else if has(slot.importing) {
+            Some(slot.importing)
+        } else {
+            None
+        };
+        if now == wanted {
+            return false;
+        }
+        if let Some(now) = now.filter(|now| *now != NOBODY) {
+            let aside = self.aside(now, db);
+            txn.transfer(key, db, aside);
+        }
+        let label = wanted.filter(|wanted| *wanted != slot.holder);
+        if let Some(wanted) = wanted {
+            let aside = self.aside(wanted, db);
+            txn.transfer(key, aside, db);
+        }
+        self.set_label(db, key, label);
+        txn.replaced(db, key);
+        true
+    }
+
+    // ---- changes of owners
+
+    /// The shard owns the slot by a claim of this epoch; answers whether another one did.
+    pub(super) fn give(&mut self, slot: u16, to: ShardId, epoch: u64) -> bool {
+        let slot = &mut self.slots[usize::from(slot)];
+        slot.epoch = slot.epoch.max(epoch);
+        if slot.owner == to {
+            return false;
+        }
+        slot.owner = to;
+        slot.importing = NOBODY;
+        if slot.holder == NOBODY {
+            slot.holder = to;
+        }
+        true
+    }
+
+    /// The shard takes over the slot key by key; answers whether that is new.
+    pub(super) fn import(&mut self, slot: u16, by: ShardId) -> bool {
+        let slot = &mut self.slots[usize::from(slot)];
+        let is_new = slot.owner != by && slot.importing != by;
+        if is_new {
+            slot.importing = by;
+        }
+        is_new
+    }
+
+    /// Nobody takes it over any more.
+    pub(super) fn stop_import(&mut self, slot: u16) {
+        self.slots[usize::from(slot)].importing = NOBODY;
+    }
+
+    /// Slots whose owner is not their holder.
+    pub(super) fn moved(&self) -> HashSet<u16> {
+        let moved = |slot: &u16| {
+            let slot = self.slots[usize::from(*slot)];
+            slot.owner != slot.holder
+        };
+        (0..SLOTS).filter(moved).collect()
+    }
+
+    /// Everything in the database is the owner's, of these slots with these owners.
+    pub(super) fn finish(&mut self, slots: &HashMap<u16, ShardId>) {
+        for (at, owner) in slots {
+            let slot = &mut self.slots[usize::from(*at)];
+            if slot.owner == *owner {
+                slot.holder = *owner;
+            }
+        }
+        let all = &self.slots;
+        for labels in self.labels.values_mut() {
+            labels.retain(|key, shard| all[usize::from(slot(key))].holder != *shard);
+        }
+        self.labels.retain(|_, labels| !labels.is_empty());
+    }
+
+    /// A shard is no more. Answers the places aside that are to be emptied.
+    pub(super) fn forget(&mut self, shard: ShardId) -> Vec<u32> {
+        let places = self.asides_of(shard).into_iter().map(|(_, aside)| aside).collect();
+        self.asides.retain(|(of, _), _| *of != shard);
+        self.imports.retain(|(of, _), _| *of != shard);
+        places
+    }
+
+    // ---- imports of whole ranges
+
+    pub(super) fn begin_import(&mut self, shard: ShardId, name: &[u8], ranges: Vec<RangeInclusive<u16>>) {
+        self.imports.insert((shard, name.to_vec()), ranges);
+    }
+
+    pub(super) fn end_import(&mut self, shard: ShardId, name: &[u8]) -> Vec<RangeInclusive<u16>> {
+        self.imports.remove(&(shard, name.to_vec())).unwrap_or_default()
+    }
+
+    // ---- all of a shard's keys
+
+    /// Deletes what a shard holds: of these databases (or all), in these slots (or all).
+    pub(super) fn clear(
+        &mut self,
+        txn: &mut Txn<'_>,
+        shard: ShardId,
+        only_db: Option<u32>,
+        only: Option<&[RangeInclusive<u16>]>,
+    ) {
+        let is_meant = |at: u16| only.is_none_or(|ranges| ranges.iter().any(|range| range.contains(&at)));
+        let mut dbs: Vec<u32> = txn.keyspace().existing().map(|(db, _)| db).collect();
+        dbs.retain(|db| only_db.is_none_or(|only| only == *db));
+        for db in dbs {
+            txn.hold_all_of(db);
+            let mut gone: Vec<Box<[u8]>> = Vec::new();
+            txn.retain(db, |key| {
+                let at = slot(key);
+                let holder = self.slots[usize::from(at)].holder;
+                let keeps = !is_meant(at) || self.label(db, key).unwrap_or(holder) != shard;
+                if !keeps {
+                    gone.push(key.into());
+                }
+                keeps
+            });
+            for key in gone {
+                self.set_label(db, &key, None);
+                txn.replaced(db, &key);
+            }
+        }
+        for (db, aside) in self.asides_of(shard) {
+            if only_db.is_none_or(|only| only == db) {
+                txn.hold_all_of(aside);
+                txn.retain(aside, |key| !is_meant(slot(key)));
+            }
+        }
+        self.show_imports(txn);
+    }
+
+    /// Shows what importing shards have of keys that nobody shows.
+    pub(super) fn show_imports(&mut self, txn: &mut Txn<'_>) {
+        let importing: HashSet<ShardId> =
+            self.slots.iter().map(|slot| slot.importing).filter(|shard| *shard != NOBODY).collect();
+        for shard in importing {
+            for (db, aside) in self.asides_of(shard) {
+                txn.hold_all_of(aside);
+                let mut keys: Vec<Box<[u8]>> = Vec::new();
+                txn.for_each(aside, |entry| {
+                    if self.at(entry.key()).importing == shard {
+                        keys.push(entry.key().into());
+                    }
+                });
+                for key in &keys {
+                    self.settle(txn, db, key);
+                }
+            }
+        }
+    }
+
+    /// Where a key of a shard's data set goes, before it is settled.
+    pub(super) fn place_of(&mut self, shard: ShardId, db: u32, key: &[u8]) -> (u32, bool) {
+        let slot = self.at(key);
+        if slot.is_settled() && slot.owner == shard {
+            (db, true)
+        } else {
+            (self.aside(shard, db), slot.is_settled())
+        }
+    }
+}

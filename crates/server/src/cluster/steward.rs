@@ -1,0 +1,378 @@
+//! What the nodes say, and what follows: which shards there are, where their primaries are, who owns which slot.
+//!
+//! A node is believed about itself alone; of two that claim a slot, the one with the higher epoch has it. A slot changes
+//! its owner here when the new owner's link has come as far as that shard was when it made the claim: then nothing
+//! that was seen before is unseen again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use replication::{Driver, Position};
+use resp::{Limits, Protocol, Value, ValueDecoder};
+use store::{ShardSet, Viewer};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::nodes::{self, Node, Place, SLOTS};
+use super::slots::{NOBODY, ShardId};
+use super::target::ShardTarget;
+use super::{Cluster, Shard};
+use crate::engine::Engine;
+use crate::upstream::{Conn, UpstreamError, position_of};
+
+/// How often the nodes are asked.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// And while something is amiss, or on its way.
+const HASTE: Duration = Duration::from_millis(100);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one waits for a link that is a little behind a claim.
+const CATCH_UP: Duration = Duration::from_millis(500);
+/// So many times nobody may claim to be a shard without slots before it is gone.
+const MISSES: u64 = 3;
+
+/// One node's answer.
+struct Answer {
+    nodes: Vec<Node>,
+    position: Option<Position>,
+}
+
+impl Answer {
+    fn me(&self) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.is_me)
+    }
+}
+
+/// A primary, by its own words.
+struct Claim {
+    shard: ShardId,
+    node: Node,
+    position: Option<Position>,
+}
+
+/// Asks and obeys until the engine is gone.
+pub(super) async fn tend(engine: Weak<Engine>, cluster: Arc<Cluster>, seeds: Vec<Place>) {
+    let mut known: HashSet<Place> = seeds.iter().cloned().collect();
+    let mut conns: HashMap<Place, Conn> = HashMap::new();
+    let hurry = Arc::clone(&cluster.hurry);
+    loop {
+        let Some(strong) = engine.upgrade() else { return };
+        if cluster.closed.load(Ordering::Acquire) {
+            return;
+        }
+        let (answers, error) = ask_all(&strong, &known, &mut conns).await;
+        let mut pause = INTERVAL;
+        if answers.is_empty() {
+            known.extend(seeds.iter().cloned());
+            if let Some(UpstreamError::Unreachable(reason)) = error {
+                if cluster.shards.lock().is_empty() {
+                    cluster.unreachable(reason, HASTE);
+                }
+            } else if let Some(error) = error {
+                tracing::warn!(%error, "no node of the cluster answers");
+            }
+            pause = HASTE;
+        } else {
+            known = answers.iter().flat_map(|answer| &answer.nodes).filter_map(|n| n.place.clone()).collect();
+            if !cluster.learn(&strong, &answers).await {
+                pause = HASTE;
+            }
+            let (tidied, engine) = (Arc::clone(&cluster), Arc::clone(&strong));
+            let _ = tokio::task::spawn_blocking(move || tidied.tidy(&engine)).await;
+            cluster.check_complete(&strong);
+            cluster.publish();
+        }
+        drop(strong);
+        let _ = timeout(pause, hurry.notified()).await;
+    }
+}
+
+/// Asks all nodes at once. An error of one of them says why, if none has answered.
+async fn ask_all(
+    engine: &Arc<Engine>,
+    known: &HashSet<Place>,
+    conns: &mut HashMap<Place, Conn>,
+) -> (Vec<Answer>, Option<UpstreamError>) {
+    let mut asked = JoinSet::new();
+    for place in known {
+        let (engine, place, conn) = (Arc::clone(engine), place.clone(), conns.remove(place));
+        asked.spawn(async move {
+            let answer = timeout(PATIENCE, ask(&engine, &place, conn)).await;
+            let answer = answer.unwrap_or_else(|_| Err(UpstreamError::Lost("no answer in time".to_owned())));
+            (place, answer)
+        });
+    }
+    let (mut answers, mut why) = (Vec::new(), None);
+    while let Some(done) = asked.join_next().await {
+        match done {
+            Ok((place, Ok((answer, conn)))) => {
+                conns.insert(place, conn);
+                answers.push(answer);
+            }
+            Ok((_, Err(error))) => why = Some(error),
+            Err(_) => {}
+        }
+    }
+    (answers, why)
+}
+
+async fn ask(engine: &Engine, place: &Place, conn: Option<Conn>) -> Result<(Answer, Conn), UpstreamError> {
+    let mut conn = match conn {
+        Some(conn) => conn,
+        None => Conn::open(&engine.link_config(&place.0, place.1), &engine.link_login(), 0).await?,
+    };
+    // The position is asked for after the claims: it has come at least as far as they were made.
+    let requests: [&[&[u8]]; 2] = [&[b"CLUSTER", b"NODES"], &[b"INFO", b"replication"]];
+    let replies = conn.call(0, Protocol::Resp2, &requests).await?;
+    let mut decoder = ValueDecoder::new(Limits::replies());
+    decoder.feed(&replies[0]);
+    let text = match decoder.next().ok().flatten() {
+        Some(Value::Error(line)) => {
+            return Err(UpstreamError::Refused(String::from_utf8_lossy(&line).into_owned()));
+        }
+        Some(value) => String::from_utf8_lossy(value.as_bytes().map_or(&[][..], |bytes| bytes)).into_owned(),
+        None => return Err(UpstreamError::Lost("half a reply".to_owned())),
+    };
+    Ok((Answer { nodes: nodes::parse(&text, place), position: position_of(&replies[1]) }, conn))
+}
+
+impl Cluster {
+    /// Takes in what the nodes say. Whether everything is as they say.
+    async fn learn(self: &Arc<Self>, engine: &Arc<Engine>, answers: &[Answer]) -> bool {
+        let claims = self.claims(engine, answers);
+        let mut is_settled = self.take_owners(engine, &claims).await;
+        is_settled &= self.take_imports(engine, &claims);
+        self.drop_shards(engine, &claims);
+        // Every slot that anybody speaks of has its shard.
+        let spoken: HashSet<u16> =
+            answers.iter().flat_map(|a| &a.nodes).flat_map(|node| node.slots.iter().cloned().flatten()).collect();
+        let covered = {
+            let slots = self.slots.lock();
+            !spoken.is_empty() && spoken.iter().all(|slot| slots.owner(*slot) != NOBODY)
+        };
+        self.covered.fetch_or(covered, Ordering::AcqRel);
+        let streams = self.all().iter().all(|shard| {
+            shard.link.lock().as_ref().is_some_and(|link| link.status().phase.is_streaming())
+        });
+        is_settled && covered && streams
+    }
+
+    /// Finds the shard of each node that says it is a primary, and turns its link there.
+    fn claims(self: &Arc<Self>, engine: &Arc<Engine>, answers: &[Answer]) -> Vec<Claim> {
+        let mut best: HashMap<ShardId, Claim> = HashMap::new();
+        let mut primaries: Vec<(&Answer, &Node)> =
+            answers.iter().filter_map(|a| Some((a, a.me()?))).filter(|(_, me)| me.is_primary).collect();
+        // A node may be named by two addresses; of the answers one is enough.
+        primaries.sort_by(|(_, a), (_, b)| (b.epoch, &b.id).cmp(&(a.epoch, &a.id)));
+        primaries.dedup_by(|(_, a), (_, b)| a.id == b.id);
+        for (answer, me) in primaries {
+            let Some(place) = me.place.clone() else { continue };
+            let mut members: HashSet<String> = answer
+                .nodes
+                .iter()
+                .filter(|node| node.primary.as_ref() == Some(&me.id))
+                .map(|node| node.id.clone())
+                .collect();
+            members.insert(me.id.clone());
+            let all = self.all();
+            let same = all.iter().find(|shard| shard.members.lock().contains(&me.id));
+            let shard = same.cloned().unwrap_or_else(|| self.add(place.clone()));
+            // Those with the higher epoch have come first.
+            if best.contains_key(&shard.index) {
+                continue;
+            }
+            for other in self.all().iter().filter(|other| other.index != shard.index) {
+                other.members.lock().retain(|id| !members.contains(id));
+            }
+            shard.members.lock().extend(members);
+            self.turn(engine, &shard, place);
+            let claim = Claim { shard: shard.index, node: me.clone(), position: answer.position };
+            best.insert(shard.index, claim);
+        }
+        best.into_values().collect()
+    }
+
+    fn add(&self, place: Place) -> Arc<Shard> {
+        let mut shards = self.shards.lock();
+        let free = (0..NOBODY).find(|index| !shards.contains_key(index)).unwrap_or(0);
+        let shard = Arc::new(Shard::new(free, place));
+        shards.insert(free, Arc::clone(&shard));
+        shard
+    }
+
+    /// Lets a shard's link follow this primary.
+    fn turn(self: &Arc<Self>, engine: &Arc<Engine>, shard: &Arc<Shard>, place: Place) {
+        shard.missed.store(0, Ordering::Relaxed);
+        let mut link = shard.link.lock();
+        if self.closed.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(link) = &*link {
+            let mut followed = shard.place.lock();
+            if *followed != place {
+                tracing::info!(shard = shard.index, host = %place.0, port = place.1, "another primary of a shard");
+                link.follow(&place.0, place.1);
+                *followed = place;
+            }
+            return;
+        }
+        tracing::info!(shard = shard.index, host = %place.0, port = place.1, "a shard");
+        let config = engine.link_config(&place.0, place.1);
+        let target = ShardTarget::new(Arc::clone(engine), Arc::clone(self), Arc::clone(shard));
+        match Driver::spawn(config, target) {
+            Ok(started) => {
+                let (mut changes, cluster) = (started.watch(), Arc::downgrade(self));
+                *link = Some(started);
+                tokio::spawn(async move {
+                    let mut was_streaming = false;
+                    while changes.changed().await.is_ok() {
+                        let is_streaming = changes.borrow_and_update().phase.is_streaming();
+                        let Some(cluster) = cluster.upgrade() else { return };
+                        if std::mem::replace(&mut was_streaming, is_streaming) && !is_streaming {
+                            cluster.hurry.notify_one();
+                        }
+                        cluster.publish();
+                    }
+                });
+            }
+            Err(error) => tracing::error!(%error, "the link of a shard could not be made"),
+        }
+    }
+
+    /// Gives slots to those who claim them, once their links have come so far. Whether all is given.
+    async fn take_owners(&self, engine: &Arc<Engine>, claims: &[Claim]) -> bool {
+        let mut all = true;
+        for claim in claims {
+            let Some(shard) = self.shards.lock().get(&claim.shard).cloned() else { continue };
+            let wanted: Vec<u16> = {
+                let slots = self.slots.lock();
+                let claimed = claim.node.slots.iter().cloned().flatten();
+                claimed.filter(|slot| slots.owner(*slot) != claim.shard).collect()
+            };
+            let is_younger = |slot: &u16| {
+                let slots = self.slots.lock();
+                slots.owner(*slot) == NOBODY || slots.epoch(*slot) < claim.node.epoch
+            };
+            let taken: Vec<u16> = wanted.into_iter().filter(is_younger).collect();
+            let has_another = |slot: &u16| self.slots.lock().owner(*slot) != NOBODY;
+            if taken.iter().any(has_another) && !reaches(&shard, claim.position).await {
+                all = false;
+                continue;
+            }
+            let _writing = engine.writing.lock();
+            let mut slots = self.slots.lock();
+            for slot in &taken {
+                slots.give(*slot, claim.shard, claim.node.epoch);
+            }
+            for slot in claim.node.slots.iter().cloned().flatten().filter(|s| *s < SLOTS) {
+                if slots.owner(slot) == claim.shard {
+                    slots.give(slot, claim.shard, claim.node.epoch);
+                }
+            }
+        }
+        all
+    }
+
+    /// Which slots are taken over key by key. Whether none is.
+    fn take_imports(&self, engine: &Arc<Engine>, claims: &[Claim]) -> bool {
+        let named: HashMap<u16, ShardId> = claims
+            .iter()
+            .flat_map(|claim| claim.node.importing.iter().map(|slot| (*slot, claim.shard)))
+            .collect();
+        let asked: HashSet<ShardId> = claims.iter().map(|claim| claim.shard).collect();
+        let mut writing = engine.writing.lock();
+        let mut slots = self.slots.lock();
+        let (mut is_new, mut none, mut ended) = (false, true, HashSet::new());
+        for slot in 0..SLOTS {
+            let by = slots.importing(slot);
+            match named.get(&slot) {
+                Some(shard) if slots.owner(slot) != *shard => {
+                    is_new |= slots.import(slot, *shard);
+                    none = false;
+                }
+                // The stream has told of it, and the node knows nothing of it any more, nor has it got the slot.
+                None if by != NOBODY && asked.contains(&by) => {
+                    none = false;
+                    if self.is_level(by) {
+                        ended.insert(slot);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if !is_new && ended.is_empty() {
+            return none;
+        }
+        let mut txn = writing.writer.begin(&ShardSet::none(), Viewer::Stream, 0);
+        for slot in &ended {
+            slots.stop_import(*slot);
+        }
+        engine.observe(&mut txn, |txn| {
+            slots.show_imports(txn);
+        });
+        drop(txn);
+        drop(slots);
+        drop(writing);
+        if !ended.is_empty() {
+            let dbs: Vec<u32> = engine.keyspace().existing().map(|(db, _)| db).collect();
+            for db in dbs {
+                let keys = super::keys_of(engine.keyspace(), db, |key| ended.contains(&crate::filter::slot(key)));
+                self.settle_all(engine, db, &keys);
+            }
+        }
+        none
+    }
+
+    /// Whether nothing of a shard's stream waits.
+    fn is_level(&self, shard: ShardId) -> bool {
+        let shard = self.shards.lock().get(&shard).cloned();
+        shard.is_some_and(|shard| {
+            let link = shard.link.lock();
+            link.as_ref().is_some_and(|link| {
+                let status = link.status();
+                status.phase.is_streaming() && status.buffered.bytes == 0
+            })
+        })
+    }
+
+    /// Leaves shards that have no slots, and whose primary is none any more.
+    fn drop_shards(&self, engine: &Arc<Engine>, claims: &[Claim]) {
+        let claimed: HashSet<ShardId> = claims.iter().map(|claim| claim.shard).collect();
+        for shard in self.all().iter().filter(|shard| !claimed.contains(&shard.index)) {
+            let missed = shard.missed.fetch_add(1, Ordering::Relaxed) + 1;
+            if missed < MISSES || !self.slots.lock().is_without(shard.index) {
+                continue;
+            }
+            tracing::info!(shard = shard.index, "a shard has left the cluster");
+            let mut writing = engine.writing.lock();
+            shard.gone.store(true, Ordering::Release);
+            let places = self.slots.lock().forget(shard.index);
+            let mut txn = writing.writer.begin(&ShardSet::none(), Viewer::Stream, 0);
+            for place in places {
+                txn.hold_all_of(place);
+                txn.flush(place);
+            }
+            drop(txn);
+            drop(writing);
+            self.shards.lock().remove(&shard.index);
+            drop(shard.link.lock().take());
+        }
+    }
+}
+
+/// Whether what a shard has brought goes up to this position, now or soon.
+async fn reaches(shard: &Shard, position: Option<Position>) -> bool {
+    let Some(position) = position else { return false };
+    let end = Instant::now() + CATCH_UP;
+    loop {
+        if shard.holds(position) == Some(crate::histories::Held::Yes) {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

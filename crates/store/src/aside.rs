@@ -1,0 +1,107 @@
+//! Moving entries between a database and its [asides](crate::ASIDES), and taking whole data sets in among others: what
+//! a copy of several primaries needs.
+
+use crate::entry::EntryRef;
+use crate::event::Class;
+use crate::load::Loaded;
+use crate::lock::ShardSet;
+use crate::shard::SHARDS;
+use crate::txn::Txn;
+
+impl Txn<'_> {
+    /// Whether `key` is in database `db`, expired or not. Its shard must be held.
+    #[must_use]
+    pub fn has(&self, db: u32, key: &[u8]) -> bool {
+        self.entry_even_expired(db, key).is_some()
+    }
+
+    /// Takes the shards of `key` in these databases, too.
+    pub fn hold_in(&mut self, dbs: impl IntoIterator<Item = u32>, key: &[u8]) {
+        let mut set = ShardSet::none();
+        dbs.into_iter().for_each(|db| set.add(self.keyspace(), db, key));
+        self.hold(&set);
+    }
+
+    /// Takes every shard of this database, too.
+    pub fn hold_all_of(&mut self, db: u32) {
+        let mut set = ShardSet::none();
+        (0..SHARDS).for_each(|shard| set.add_shard(db, shard));
+        self.hold(&set);
+    }
+
+    /// Moves a key with all that is known of it; whether it was there. What was in its place is gone.
+    pub fn transfer(&mut self, key: &[u8], from: u32, to: u32) -> bool {
+        let Some(gone) = self.in_db(from, |txn| txn.detach(key)) else { return false };
+        let expire = gone.as_ref().expire();
+        let access = gone.as_ref().access();
+        let entry = gone.renamed(key, expire);
+        entry.as_ref().set_access(access);
+        // Where databases cannot exist nothing could have been moved to before.
+        self.in_db(to, |txn| txn.attach(entry)).is_ok()
+    }
+
+    /// Deletes the keys of a database that `keep` does not want; how many they were. The database must be held.
+    pub fn retain(&mut self, db: u32, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
+        let mut gone = 0;
+        for index in 0..SHARDS {
+            let mut doomed: Vec<Box<[u8]>> = Vec::new();
+            let collect = |entry: EntryRef<'_>| {
+                if !keep(entry.key()) {
+                    doomed.push(entry.key().into());
+                }
+            };
+            self.with_shard(db, index, |shard| shard.iter().for_each(collect));
+            gone += doomed.len();
+            self.in_db(db, |txn| {
+                for key in &doomed {
+                    txn.remove(key);
+                }
+            });
+        }
+        gone
+    }
+
+    /// Takes in what a loader has built, each key to the database that `place` names. The function libraries are
+    /// answered.
+    pub fn take_in(
+        &mut self,
+        loaded: Loaded,
+        mut place: impl FnMut(u32, &[u8]) -> u32,
+    ) -> Vec<std::sync::Arc<[u8]>> {
+        let Loaded { dbs, functions } = loaded;
+        for (db, shards) in (0..).zip(dbs) {
+            for mut shard in shards.into_iter().flatten() {
+                let hasher = self.keyspace().hasher();
+                let keys: Vec<Box<[u8]>> = shard.iter().map(|entry| entry.key().into()).collect();
+                for key in keys {
+                    let Some(gone) = shard.remove(hasher.hash(&key), &key, hasher) else { continue };
+                    let (expire, access) = (gone.as_ref().expire(), gone.as_ref().access());
+                    let entry = gone.renamed(&key, expire);
+                    entry.as_ref().set_access(access);
+                    let _ = self.in_db(place(db, &key), |txn| txn.attach(entry));
+                }
+            }
+        }
+        functions
+    }
+
+    /// Changes that were told of in database `from` are told of in `to` instead, those of keys that `told` names; the
+    /// others not at all.
+    pub fn retell(&mut self, from: u32, to: u32, mut told: impl FnMut(&[u8]) -> bool) {
+        if let Some(changes) = &mut self.changes {
+            changes.retain_mut(|change| {
+                if change.db != from {
+                    return true;
+                }
+                change.db = to;
+                told(&change.key)
+            });
+        }
+    }
+
+    /// Tells those who watch that a key has another value, or none, though no command changed it.
+    pub fn replaced(&mut self, db: u32, key: &[u8]) {
+        let event = if self.has(db, key) { "restore" } else { "del" };
+        self.in_db(db, |txn| txn.notify(Class::Generic, event, key));
+    }
+}
