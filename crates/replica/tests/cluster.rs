@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use replica::{Configuration, Replica};
+use replica::{Configuration, Replica, cmd};
 use testkit::{Client, Cluster, Random, Running, Server, eventually};
 
 const KEYS: usize = 4000;
@@ -131,6 +131,23 @@ async fn follow(cluster: &Cluster) -> Replica {
     replica
 }
 
+/// Hangs up on replicas again and again.
+fn cut_links(cluster: &Cluster, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<i64> {
+    let (stop, mut clients) = (Arc::clone(stop), cluster.primaries().iter().map(|n| n.client()).collect::<Vec<_>>());
+    std::thread::spawn(move || {
+        let mut cut = 0;
+        for n in 0_usize.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let index = n % clients.len();
+            cut += clients[index].call(&["CLIENT", "KILL", "TYPE", "replica"]).as_int().unwrap_or(0);
+            std::thread::sleep(Duration::from_millis(150));
+        }
+        cut
+    })
+}
+
 /// Seen by readers all the while: never anything but numbers that grow.
 fn watch(replica: &Replica, cluster: &Cluster, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
     let (db, stop, mut client) = (replica.db(0), Arc::clone(stop), cluster.client());
@@ -163,6 +180,17 @@ fn watch(replica: &Replica, cluster: &Cluster, stop: &Arc<AtomicBool>) -> std::t
     })
 }
 
+/// Writes through to the shard that has the key, and reads them here at once.
+async fn read_your_writes(replica: &Replica, seed: u64) {
+    let mut random = Random::new(seed);
+    for n in 0..200 {
+        let key = format!("mine{}", random.below(1000));
+        let (_, at) = replica.write(cmd!("SET", &key, n.to_string())).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), replica.wait_for(at)).await.unwrap().unwrap();
+        assert_eq!(replica.db(0).get_as::<u64>(&key).unwrap(), Some(n));
+    }
+}
+
 async fn everything(server: Server, seed: u64) {
     println!("seed {seed}");
     let mut cluster = tokio::task::block_in_place(|| Cluster::start(server, 3, true));
@@ -193,6 +221,22 @@ async fn everything(server: Server, seed: u64) {
     pause(&stop, writer);
     compare(&cluster, &replica).await;
 
+    read_your_writes(&replica, seed).await;
+
+    // Valkey moves slots in one piece, too.
+    if server == Server::V9_1 {
+        let stop = Arc::new(AtomicBool::new(false));
+        let writer = write(&cluster, seed + 3, &stop);
+        let cut = cut_links(&cluster, &stop);
+        tokio::task::block_in_place(|| {
+            cluster.migrate_slots(0, slots / 2 - 1, third, first);
+            cluster.migrate_slots(12_000, 14_000, third, second);
+        });
+        pause(&stop, writer);
+        println!("{} links cut", cut.join().unwrap());
+        compare(&cluster, &replica).await;
+    }
+
     // A primary dies, and its replica takes over.
     let stop = Arc::new(AtomicBool::new(false));
     let writer = write(&cluster, seed + 1, &stop);
@@ -217,7 +261,17 @@ async fn everything(server: Server, seed: u64) {
     });
     pause(&stop, writer);
     compare(&cluster, &replica).await;
-    assert_eq!(replica.shards().iter().filter(|shard| !shard.slots.is_empty()).count(), 4);
+    let with_slots = || replica.shards().iter().filter(|shard| !shard.slots.is_empty()).count();
+    tokio::task::block_in_place(|| eventually("four shards with slots", || with_slots() == 4));
+    tokio::task::block_in_place(|| {
+        for slot in 8000..8000 + slots {
+            cluster.move_slot(slot, &cluster.nodes[added], &cluster.nodes[1]);
+        }
+        cluster.remove(added);
+        eventually("three shards", || replica.shards().len() == 3 && with_slots() == 3);
+    });
+    compare(&cluster, &replica).await;
+    assert_eq!(replica.shards().iter().map(|shard| shard.keys_aside).sum::<usize>(), 0);
     replica.shutdown().await.unwrap();
 }
 

@@ -482,6 +482,11 @@ impl Engine {
         self.loaded.store(true, Ordering::Release);
     }
 
+    /// The same though the offset has not grown: something else that is waited for may be there.
+    pub(crate) fn wake_all_followers(&self) {
+        self.stream_end.send_modify(|_| {});
+    }
+
     /// Changes how replicas are treated.
     pub(crate) fn change_serving(&self, change: impl FnOnce(&mut crate::serving::Serving)) {
         let limits = {

@@ -89,6 +89,18 @@ impl Cluster {
         self.nodes.len() - 1
     }
 
+    /// Stops a node for good, and lets the others forget it.
+    ///
+    /// # Panics
+    /// If they refuse.
+    pub fn remove(&mut self, index: usize) {
+        let id = id_of(&self.nodes[index]);
+        self.nodes[index].kill();
+        for node in self.running() {
+            node.client().call(&["CLUSTER", "FORGET", &id]).ok();
+        }
+    }
+
     fn meet(&self, node: &Running) {
         let Some(other) = self.running().find(|other| other.port() != node.port()) else { return };
         node.client().call(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string()]).ok();
@@ -152,6 +164,33 @@ impl Cluster {
             // One that has lost its slots to a replica's primary knows already.
             let _ = tell(&mut node.client());
         }
+    }
+
+    /// Moves a range of slots in one piece, as Valkey 9 can, and waits for the end.
+    ///
+    /// # Panics
+    /// If a node refuses, or it fails each time.
+    pub fn migrate_slots(&self, first: u16, last: u16, from: &Running, to: &Running) {
+        let target = id_of(to);
+        let (first, last) = (first.to_string(), last.to_string());
+        let mut client = from.client();
+        let mut begin = || {
+            client.call(&["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", &first, &last, "NODE", &target]).ok();
+        };
+        begin();
+        let mut observer = from.client();
+        eventually("a migration in one piece", || {
+            let jobs = observer.call(&["CLUSTER", "GETSLOTMIGRATIONS"]);
+            let state = jobs.array().first().and_then(|job| job.field("state")).map(|state| state.text());
+            match state.as_deref() {
+                Some("success") => true,
+                Some("failed" | "cancelled") => {
+                    begin();
+                    false
+                }
+                _ => false,
+            }
+        });
     }
 
     /// A client that finds the node of each key.

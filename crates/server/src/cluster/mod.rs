@@ -51,6 +51,9 @@ pub(crate) struct Shard {
     /// It is followed no more: what still comes is dropped.
     gone: AtomicBool,
     link: Mutex<Option<Handle<ShardTarget>>>,
+    /// In which round of questions it wrote to a slot that is not known to be its own: what it holds is shown for sure
+    /// after a later one. 0: never.
+    doubt: AtomicU64,
     /// How often nobody has claimed to be it.
     missed: AtomicU64,
 }
@@ -67,6 +70,7 @@ impl Shard {
             loaded: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             link: Mutex::default(),
+            doubt: AtomicU64::new(0),
             missed: AtomicU64::new(0),
         }
     }
@@ -117,6 +121,9 @@ pub(crate) struct Cluster {
     status: watch::Sender<LinkStatus>,
     /// Nobody is to be followed any more.
     closed: AtomicBool,
+    /// Rounds of questions begun, and the last one after which all was as the nodes had said.
+    round: AtomicU64,
+    learned: AtomicU64,
     /// Something to do for the steward before its time.
     hurry: Arc<Notify>,
 }
@@ -156,6 +163,8 @@ impl Engine {
             history: ReplId::random(),
             covered: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            round: AtomicU64::new(0),
+            learned: AtomicU64::new(0),
             status: watch::Sender::new(LinkStatus::new(&host, port)),
             hurry: Arc::default(),
         });
@@ -182,7 +191,21 @@ impl Cluster {
     }
 
     pub(crate) fn holds(&self, at: Position) -> Held {
-        self.all().iter().find_map(|shard| shard.holds(at)).unwrap_or(Held::NotYet)
+        let learned = self.learned.load(Ordering::Acquire);
+        let held = self.all().iter().find_map(|shard| {
+            let held = shard.holds(at)?;
+            let is_shown = shard.doubt.load(Ordering::Acquire) < learned.max(1);
+            Some(if held == Held::Yes && !is_shown { Held::NotYet } else { held })
+        });
+        held.unwrap_or(Held::NotYet)
+    }
+
+    /// The primary of the shard that owns this slot, or of any.
+    pub(crate) fn primary_of(&self, slot: Option<u16>) -> Option<Place> {
+        let owner = slot.map(|slot| self.slots.lock().owner(slot)).filter(|owner| *owner != NOBODY);
+        let all = self.all();
+        let owner = owner.and_then(|owner| all.iter().find(|shard| shard.index == owner));
+        owner.or(all.first()).map(|shard| shard.place.lock().clone())
     }
 
     /// Ends all links, for good: what they still bring is dropped.

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 /// Slots of a cluster.
 pub(crate) const SLOTS: u16 = 16384;
 
-/// Where a node is.
-pub(super) type Place = (String, u16);
+
+pub(super) use crate::upstream::Place;
 
 /// A line of the reply.
 #[derive(Debug, Clone, PartialEq, Eq)]

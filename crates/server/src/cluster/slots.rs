@@ -255,6 +255,8 @@ impl Slots {
 
     /// The shard owns the slot by a claim of this epoch; answers whether another one did.
     pub(super) fn give(&mut self, slot: u16, to: ShardId, epoch: u64) -> bool {
+        // What it has brought already lies aside, and has to be shown first.
+        let has_brought = self.asides.keys().any(|(of, _)| *of == to);
         let slot = &mut self.slots[usize::from(slot)];
         slot.epoch = slot.epoch.max(epoch);
         if slot.owner == to {
@@ -262,7 +264,7 @@ impl Slots {
         }
         slot.owner = to;
         slot.importing = NOBODY;
-        if slot.holder == NOBODY {
+        if slot.holder == NOBODY && !has_brought {
             slot.holder = to;
         }
         true
@@ -323,6 +325,12 @@ impl Slots {
 
     pub(super) fn end_import(&mut self, shard: ShardId, name: &[u8]) -> Vec<RangeInclusive<u16>> {
         self.imports.remove(&(shard, name.to_vec())).unwrap_or_default()
+    }
+
+    /// Whether a shard imports this slot as a part of a range.
+    pub(super) fn is_in_import(&self, shard: ShardId, slot: u16) -> bool {
+        let mut mine = self.imports.iter().filter(|((by, _), _)| *by == shard);
+        mine.any(|(_, ranges)| ranges.iter().any(|range| range.contains(&slot)))
     }
 
     // ---- all of a shard's keys

@@ -26,6 +26,8 @@ use crate::upstream::{Conn, UpstreamError, position_of};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// And while something is amiss, or on its way.
 const HASTE: Duration = Duration::from_millis(100);
+/// At least so much lies between two rounds.
+const BREATH: Duration = Duration::from_millis(10);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one waits for a link that is a little behind a claim.
@@ -62,6 +64,7 @@ pub(super) async fn tend(engine: Weak<Engine>, cluster: Arc<Cluster>, seeds: Vec
         if cluster.closed.load(Ordering::Acquire) {
             return;
         }
+        let round = cluster.round.fetch_add(1, Ordering::AcqRel) + 1;
         let (answers, error) = ask_all(&strong, &known, &mut conns).await;
         let mut pause = INTERVAL;
         if answers.is_empty() {
@@ -76,15 +79,21 @@ pub(super) async fn tend(engine: Weak<Engine>, cluster: Arc<Cluster>, seeds: Vec
             pause = HASTE;
         } else {
             known = answers.iter().flat_map(|answer| &answer.nodes).filter_map(|n| n.place.clone()).collect();
-            if !cluster.learn(&strong, &answers).await {
+            let is_settled = cluster.learn(&strong, &answers).await;
+            if !is_settled {
                 pause = HASTE;
             }
             let (tidied, engine) = (Arc::clone(&cluster), Arc::clone(&strong));
             let _ = tokio::task::spawn_blocking(move || tidied.tidy(&engine)).await;
             cluster.check_complete(&strong);
             cluster.publish();
+            if is_settled {
+                cluster.learned.store(round, Ordering::Release);
+                strong.wake_all_followers();
+            }
         }
         drop(strong);
+        tokio::time::sleep(BREATH).await;
         let _ = timeout(pause, hurry.notified()).await;
     }
 }

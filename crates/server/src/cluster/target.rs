@@ -59,6 +59,14 @@ impl ShardTarget {
             }
             Route::Aside | Route::Motion if !idle && !engine.sieve.concerns(txn.db(), Some(row), args) => {}
             Route::Aside => {
+                let is_import = |key| slots.is_in_import(me, slot(key));
+                let mut explained = matches!(row.name, "del" | "unlink");
+                row.keys.each(args, |key| explained |= is_import(key));
+                if !explained {
+                    // The slot may be its own by now.
+                    self.shard.doubt.store(self.cluster.round.load(Ordering::Acquire), Ordering::Release);
+                    self.cluster.hurry.notify_one();
+                }
                 let db = txn.db();
                 let aside = slots.aside(me, db);
                 row.keys.each(args, |key| txn.hold_in([aside], key));

@@ -179,8 +179,11 @@ pub(crate) struct Upstream {
 struct Idle {
     /// To which primary these lead: the term of the link.
     term: u64,
-    conns: HashMap<Login, Vec<(Conn, Instant)>>,
+    conns: HashMap<(Login, Place), Vec<(Conn, Instant)>>,
 }
+
+/// Host and port of a primary.
+pub(crate) type Place = (String, u16);
 
 impl Idle {
     fn turn_to(&mut self, term: u64) {
@@ -214,15 +217,32 @@ impl Engine {
         Login::new(&user.into_iter().chain([password.as_bytes()]).collect::<Vec<_>>())
     }
 
-    /// A connection to the primary under this login: one that is kept, or a new one.
-    async fn reach_primary(&self, login: &Login) -> Result<Conn, UpstreamError> {
+    /// Whose keys these commands are about: of a cluster, the shard that has the first of them.
+    fn primary_of(&self, requests: &[&[&[u8]]]) -> Result<Place, UpstreamError> {
         let Role::Replica { host, port } = self.role() else { return Err(UpstreamError::NoPrimary) };
+        let Some(cluster) = self.cluster.get() else { return Ok((host, port)) };
+        let mut first = None;
+        for request in requests.iter().filter(|request| !request.is_empty()) {
+            let args = store::Args::new(request);
+            if let Some(row) = store::command::find(args) {
+                row.keys.each(args, |key| {
+                    first.get_or_insert_with(|| crate::filter::slot(key));
+                });
+            } else if args.len() > 3 && ["eval", "evalsha", "fcall"].iter().any(|name| args.is(0, name)) {
+                first = first.or_else(|| Some(crate::filter::slot(args.at(3))));
+            }
+        }
+        cluster.primary_of(first).ok_or(UpstreamError::NoPrimary)
+    }
+
+    /// A connection to this primary under this login: one that is kept, or a new one.
+    async fn reach_primary(&self, login: &Login, place: &Place) -> Result<Conn, UpstreamError> {
         let term = self.following.term();
         loop {
             let kept = {
                 let mut idle = self.upstream.idle.lock();
                 idle.turn_to(term);
-                idle.conns.get_mut(login).and_then(Vec::pop)
+                idle.conns.get_mut(&(login.clone(), place.clone())).and_then(Vec::pop)
             };
             match kept {
                 Some((mut conn, _)) => {
@@ -233,15 +253,15 @@ impl Engine {
                 None => break,
             }
         }
-        Conn::open(&self.link_config(&host, port), login, term).await
+        Conn::open(&self.link_config(&place.0, place.1), login, term).await
     }
 
     /// A connection that is in order is kept for the next.
-    fn keep(&self, login: Login, conn: Conn) {
+    fn keep(&self, login: Login, place: Place, conn: Conn) {
         let mut idle = self.upstream.idle.lock();
         idle.turn_to(self.following.term());
         if conn.term() == idle.term {
-            let kept = idle.conns.entry(login).or_default();
+            let kept = idle.conns.entry((login, place)).or_default();
             if kept.len() < KEPT {
                 kept.push((conn, Instant::now()));
             }
@@ -249,13 +269,13 @@ impl Engine {
     }
 
     /// Where the primary's history ends now, at the earliest.
-    async fn primary_position(&self) -> Result<Position, UpstreamError> {
+    async fn primary_position(&self, place: &Place) -> Result<Position, UpstreamError> {
         let login = self.link_login();
-        let mut conn = self.reach_primary(&login).await?;
+        let mut conn = self.reach_primary(&login, place).await?;
         let request: [&[u8]; 2] = [b"INFO", b"replication"];
         let reply = in_time(conn.call(0, Protocol::Resp2, &[&request])).await?;
         let position = position_of(&reply[0]);
-        self.keep(login, conn);
+        self.keep(login, place.clone(), conn);
         position.ok_or_else(|| {
             UpstreamError::NoPosition(
                 String::from_utf8_lossy(&reply[0]).trim_end().chars().take(200).collect(),
@@ -275,11 +295,26 @@ impl Engine {
         command: &[impl AsRef<[u8]> + Sync],
     ) -> Result<(Value, Position), UpstreamError> {
         let login = self.link_login();
-        let mut conn = self.reach_primary(&login).await?;
         let command: Vec<&[u8]> = command.iter().map(AsRef::as_ref).collect();
         let ask: [&[u8]; 2] = [b"INFO", b"replication"];
-        let replies = conn.call(db, Protocol::Resp3, &[&command, &ask]).await;
-        let replies = replies.inspect_err(|_| count(&self.upstream.failed))?;
+        let mut place = self.primary_of(&[&command])?;
+        let (mut asking, mut moves) = (false, 0);
+        let (conn, replies) = loop {
+            let mut conn = self.reach_primary(&login, &place).await?;
+            let requests: [&[&[u8]]; 3] = [&[b"ASKING"], &command, &ask];
+            let requests = if asking { &requests[..] } else { &requests[1..] };
+            let replies = conn.call(db, Protocol::Resp3, requests).await;
+            let mut replies = replies.inspect_err(|_| count(&self.upstream.failed))?;
+            replies.drain(..usize::from(asking));
+            match moved(&replies[0]).filter(|_| self.cluster.get().is_some() && moves < MOVES) {
+                Some((to, asks)) => {
+                    self.keep(login.clone(), std::mem::replace(&mut place, to), conn);
+                    asking = asks;
+                    moves += 1;
+                }
+                None => break (conn, replies),
+            }
+        };
         count(&self.upstream.forwarded);
         let mut decoder = ValueDecoder::new(resp::Limits::replies());
         decoder.feed(&replies[0]);
@@ -290,7 +325,7 @@ impl Engine {
         // What the command has done to the connection (SELECT, CLIENT REPLY) is not for the next.
         let touches_data = store::command::find(store::Args::new(&command)).is_some();
         if touches_data {
-            self.keep(login, conn);
+            self.keep(login, place, conn);
         }
         Ok((reply, position))
     }
@@ -325,6 +360,20 @@ async fn in_time<T>(reply: impl Future<Output = Result<T, UpstreamError>>) -> Re
         Ok(reply) => reply,
         Err(_) => Err(UpstreamError::Lost(format!("no reply for {} s", PATIENCE.as_secs()))),
     }
+}
+
+/// So often one goes where one is sent.
+const MOVES: u32 = 8;
+
+/// Where a reply sends the client, and whether it has to ask there first.
+fn moved(reply: &[u8]) -> Option<(Place, bool)> {
+    let line = std::str::from_utf8(reply).ok()?.trim_end();
+    let (asks, rest) = match line.strip_prefix("-ASK ") {
+        Some(rest) => (true, rest),
+        None => (false, line.strip_prefix("-MOVED ")?),
+    };
+    let (host, port) = rest.split_once(' ')?.1.rsplit_once(':')?;
+    Some(((host.to_owned(), port.parse().ok()?), asks))
 }
 
 /// The id and the offset in the reply to INFO replication.
