@@ -230,7 +230,9 @@ impl Replica {
     pub fn follow(&self, address: &str) -> Result<(), Error> {
         let address = Address::parse(address)?;
         if address.service.is_some() || !address.cluster.is_empty() {
-            return Err(Error::Config("Sentinels and clusters are named at the start, by Builder::master".to_owned()));
+            return Err(Error::Config(
+                "Sentinels and clusters are named at the start, by Builder::master".to_owned(),
+            ));
         }
         let followed = self.inner.engine.replicate(&address.host, address.port);
         followed.map_err(|source| Error::Io { what: "starting a thread", source })

@@ -67,7 +67,8 @@ fn contents(client: &mut Client) -> BTreeMap<Vec<u8>, (String, i64)> {
         let words = name.iter().map(|word| word.as_bytes().to_vec());
         words.chain([key.clone()]).collect::<Vec<_>>()
     };
-    let mut digests: Vec<Vec<Vec<u8>>> = keys.iter().map(|key| ask(&["DEBUG", "DIGEST-VALUE"], key)).collect();
+    let mut digests: Vec<Vec<Vec<u8>>> =
+        keys.iter().map(|key| ask(&["DEBUG", "DIGEST-VALUE"], key)).collect();
     digests.extend(keys.iter().map(|key| ask(&["PEXPIRETIME"], key)));
     let replies = client.pipeline(&digests);
     let (digests, times) = replies.split_at(keys.len());
@@ -78,7 +79,8 @@ fn contents(client: &mut Client) -> BTreeMap<Vec<u8>, (String, i64)> {
 /// Waits until ours has all that the primaries have, and compares key by key.
 async fn compare(cluster: &Cluster, replica: &Replica) {
     let primaries = cluster.primaries();
-    let positions: Vec<(u16, (String, u64))> = primaries.iter().map(|node| (node.port(), position(node))).collect();
+    let positions: Vec<(u16, (String, u64))> =
+        primaries.iter().map(|node| (node.port(), position(node))).collect();
     let is_there = || {
         let shards = replica.shards();
         positions.iter().all(|(port, (replid, offset))| {
@@ -114,7 +116,13 @@ async fn compare(cluster: &Cluster, replica: &Replica) {
             .map(|key| (String::from_utf8_lossy(key).into_owned(), wanted.get(key), found.get(key)))
             .take(5)
             .collect();
-        assert!(found == wanted, "{differing:?} of {} and {}: {:#?}", wanted.len(), found.len(), replica.shards());
+        assert!(
+            found == wanted,
+            "{differing:?} of {} and {}: {:#?}",
+            wanted.len(),
+            found.len(),
+            replica.shards()
+        );
         assert!(wanted.len() > 100, "{} keys are no test", wanted.len());
         assert_eq!(ours.call(&["DBSIZE"]).int(), i64::try_from(wanted.len()).unwrap());
     });
@@ -133,7 +141,8 @@ async fn follow(cluster: &Cluster) -> Replica {
 
 /// Hangs up on replicas again and again.
 fn cut_links(cluster: &Cluster, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<i64> {
-    let (stop, mut clients) = (Arc::clone(stop), cluster.primaries().iter().map(|n| n.client()).collect::<Vec<_>>());
+    let (stop, mut clients) =
+        (Arc::clone(stop), cluster.primaries().iter().map(|n| n.client()).collect::<Vec<_>>());
     std::thread::spawn(move || {
         let mut cut = 0;
         for n in 0_usize.. {
@@ -248,7 +257,11 @@ async fn everything(server: Server, seed: u64) {
     pause(&stop, writer);
     compare(&cluster, &replica).await;
     let after = replica.status();
-    println!("failover: {} full, {} partial syncs", after.full_syncs - before.full_syncs, after.partial_syncs - before.partial_syncs);
+    println!(
+        "failover: {} full, {} partial syncs",
+        after.full_syncs - before.full_syncs,
+        after.partial_syncs - before.partial_syncs
+    );
 
     // A shard is added, and another one drained.
     let stop = Arc::new(AtomicBool::new(false));

@@ -69,8 +69,8 @@ mod watch;
 mod yielding;
 
 pub use acl::UsersError;
-pub use cluster::ShardStatus;
 pub use census::{BigKey, Census, OfType, SlowCommand};
+pub use cluster::ShardStatus;
 pub use engine::{Divergence, Engine, FilterStatus, Role, Stats, unix_ms};
 pub use events::{Cause, Change, Contents, Event, EventFilter, Events, KeyWatch};
 pub use evicting::Limit;

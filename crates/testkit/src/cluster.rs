@@ -28,7 +28,8 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 fn start(server: Server) -> Running {
-    let settings = [("cluster-enabled", "yes"), ("cluster-node-timeout", "1500"), ("repl-diskless-sync-delay", "0")];
+    let settings =
+        [("cluster-enabled", "yes"), ("cluster-node-timeout", "1500"), ("repl-diskless-sync-delay", "0")];
     let builder = server.builder();
     settings.into_iter().fold(builder, |builder, (name, value)| builder.config(name, value)).start()
 }
@@ -128,9 +129,8 @@ impl Cluster {
     /// The primaries that run, as they say themselves.
     #[must_use]
     pub fn primaries(&self) -> Vec<&Running> {
-        let is_primary = |node: &&Running| {
-            node.client().call(&["INFO", "replication"]).text().contains("role:master")
-        };
+        let is_primary =
+            |node: &&Running| node.client().call(&["INFO", "replication"]).text().contains("role:master");
         self.running().filter(is_primary).collect()
     }
 

@@ -19,8 +19,8 @@ mod target;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use replication::{DriverConfig, Handle, LinkStatus, Offset, Position, ReplId};
@@ -205,7 +205,7 @@ impl Cluster {
         let owner = slot.map(|slot| self.slots.lock().owner(slot)).filter(|owner| *owner != NOBODY);
         let all = self.all();
         let owner = owner.and_then(|owner| all.iter().find(|shard| shard.index == owner));
-        owner.or(all.first()).map(|shard| shard.place.lock().clone())
+        owner.or_else(|| all.first()).map(|shard| shard.place.lock().clone())
     }
 
     /// Ends all links, for good: what they still bring is dropped.
@@ -222,9 +222,8 @@ impl Cluster {
         }
         let shards = self.all();
         let slots = self.slots.lock();
-        let is_there = |shard: &Arc<Shard>| {
-            shard.loaded.load(Ordering::Acquire) || slots.ranges(shard.index).is_empty()
-        };
+        let is_there =
+            |shard: &Arc<Shard>| shard.loaded.load(Ordering::Acquire) || slots.ranges(shard.index).is_empty();
         if !shards.is_empty() && shards.iter().all(is_there) {
             drop(slots);
             let offset = Offset(self.total.load(Ordering::Acquire));
@@ -279,11 +278,7 @@ impl Cluster {
 }
 
 /// The keys of a database that `wanted` wants. Those that come or go meanwhile may be among them, or not.
-fn keys_of(
-    keyspace: &Arc<store::Keyspace>,
-    db: u32,
-    wanted: impl Fn(&[u8]) -> bool,
-) -> Vec<Box<[u8]>> {
+fn keys_of(keyspace: &Arc<store::Keyspace>, db: u32, wanted: impl Fn(&[u8]) -> bool) -> Vec<Box<[u8]>> {
     let view = View::new(keyspace, &ShardSet::none(), Viewer::Stream, db);
     let mut keys: Vec<Box<[u8]>> = Vec::new();
     view.for_each(db, |entry| {

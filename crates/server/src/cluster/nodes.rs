@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 /// Slots of a cluster.
 pub(crate) const SLOTS: u16 = 16384;
 
-
 pub(super) use crate::upstream::Place;
 
 /// A line of the reply.
@@ -102,7 +101,10 @@ broken
         assert_eq!((nodes[0].primary.as_deref(), nodes[0].epoch), (Some("e7d1"), 4));
         assert_eq!(nodes[1].place, Some(("10.0.0.1".to_owned(), 30002)));
         assert!(nodes[1].is_me && nodes[1].is_primary && !nodes[0].is_primary);
-        assert_eq!((&nodes[1].slots[..], &nodes[1].importing[..]), (&[5461..=10922, 10923..=10923][..], &[93][..]));
+        assert_eq!(
+            (&nodes[1].slots[..], &nodes[1].importing[..]),
+            (&[5461..=10922, 10923..=10923][..], &[93][..])
+        );
         assert_eq!(nodes[2].slots, []);
         assert_eq!(nodes[3].place, Some(("::1".to_owned(), 30005)));
         assert_eq!(nodes[4].place, None);

@@ -140,15 +140,23 @@ impl Slots {
 
     /// Whose copy of this key is shown.
     fn shown(&self, txn: &Txn<'_>, db: u32, key: &[u8]) -> Option<ShardId> {
-        txn.has(db, key).then(|| self.label(db, key).unwrap_or(self.at(key).holder))
+        txn.has(db, key).then(|| self.label(db, key).unwrap_or_else(|| self.at(key).holder))
     }
 
     /// Where this shard's copies of a database's keys lie that are not shown.
     pub(super) fn aside(&mut self, shard: ShardId, db: u32) -> u32 {
-        let used = u32::try_from(self.asides.len()).unwrap_or(ASIDES).min(ASIDES - 1);
+        if let Some(known) = self.asides.get(&(shard, db)) {
+            return *known;
+        }
         // Places of shards that are gone are used again.
-        let free = (0..used).map(|n| MAX_DATABASES + n).find(|at| self.asides.values().all(|used| used != at));
-        *self.asides.entry((shard, db)).or_insert(free.unwrap_or(MAX_DATABASES + used))
+        let is_free = |at: &u32| self.asides.values().all(|used| used != at);
+        let last = MAX_DATABASES + ASIDES - 1;
+        let place = (MAX_DATABASES..last).find(is_free).unwrap_or_else(|| {
+            tracing::error!("more shards and databases than can be kept apart: this copy is not the cluster's");
+            last
+        });
+        self.asides.insert((shard, db), place);
+        place
     }
 
     /// Where anything of a shard lies aside: the database that it belongs to, and the place.
@@ -214,7 +222,7 @@ impl Slots {
 
     /// Whose copy of a key is the one in the database, if there is any.
     fn shown_quietly(&self, db: u32, key: &[u8]) -> Option<ShardId> {
-        self.label(db, key).or(Some(self.at(key).holder))
+        self.label(db, key).or_else(|| Some(self.at(key).holder))
     }
 
     /// Puts the copy that is to be shown where it is seen. Answers whether it was another.
@@ -222,9 +230,8 @@ impl Slots {
         let slot = self.at(key);
         self.hold(txn, db, key, db);
         let now = self.shown(txn, db, key);
-        let mut has = |shard: ShardId| {
-            shard != NOBODY && (now == Some(shard) || txn.has(self.aside(shard, db), key))
-        };
+        let mut has =
+            |shard: ShardId| shard != NOBODY && (now == Some(shard) || txn.has(self.aside(shard, db), key));
         let wanted = if now.is_some_and(|now| now == slot.importing) {
             now
         } else if has(slot.owner) {

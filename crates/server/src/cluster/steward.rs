@@ -155,16 +155,20 @@ impl Cluster {
         is_settled &= self.take_imports(engine, &claims);
         self.drop_shards(engine, &claims);
         // Every slot that anybody speaks of has its shard.
-        let spoken: HashSet<u16> =
-            answers.iter().flat_map(|a| &a.nodes).flat_map(|node| node.slots.iter().cloned().flatten()).collect();
+        let spoken: HashSet<u16> = answers
+            .iter()
+            .flat_map(|a| &a.nodes)
+            .flat_map(|node| node.slots.iter().cloned().flatten())
+            .collect();
         let covered = {
             let slots = self.slots.lock();
             !spoken.is_empty() && spoken.iter().all(|slot| slots.owner(*slot) != NOBODY)
         };
         self.covered.fetch_or(covered, Ordering::AcqRel);
-        let streams = self.all().iter().all(|shard| {
-            shard.link.lock().as_ref().is_some_and(|link| link.status().phase.is_streaming())
-        });
+        let streams = self
+            .all()
+            .iter()
+            .all(|shard| shard.link.lock().as_ref().is_some_and(|link| link.status().phase.is_streaming()));
         is_settled && covered && streams
     }
 
@@ -327,7 +331,8 @@ impl Cluster {
         if !ended.is_empty() {
             let dbs: Vec<u32> = engine.keyspace().existing().map(|(db, _)| db).collect();
             for db in dbs {
-                let keys = super::keys_of(engine.keyspace(), db, |key| ended.contains(&crate::filter::slot(key)));
+                let keys =
+                    super::keys_of(engine.keyspace(), db, |key| ended.contains(&crate::filter::slot(key)));
                 self.settle_all(engine, db, &keys);
             }
         }

@@ -89,7 +89,8 @@ impl ShardTarget {
                 args.get(at + 1)
             };
             if args.is(2, "establish") {
-                let first = (2..args.len()).find(|at| args.is(*at, "slotsrange")).map_or(args.len(), |at| at + 1);
+                let first =
+                    (2..args.len()).find(|at| args.is(*at, "slotsrange")).map_or(args.len(), |at| at + 1);
                 let words: Vec<&[u8]> = (first..args.len()).map(|at| args.at(at)).collect();
                 slots.begin_import(me, option("name").unwrap_or_default(), ranges(&words));
             } else if args.is(2, "finish") {
@@ -111,7 +112,8 @@ impl ShardTarget {
 
 /// Pairs of words as ranges of slots; what is none is left out.
 fn ranges(words: &[&[u8]]) -> Vec<RangeInclusive<u16>> {
-    let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<u16>().ok().filter(|slot| *slot < SLOTS);
+    let number =
+        |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<u16>().ok().filter(|slot| *slot < SLOTS);
     words.chunks_exact(2).filter_map(|pair| Some(number(pair[0])?..=number(pair[1])?)).collect()
 }
 
@@ -226,7 +228,7 @@ impl Target for ShardTarget {
                 if let Some(row) = call.row {
                     self.run(txn, &mut slots, row, args, &mut overtaken);
                 } else if args.is(0, "select") {
-                    txn.select(selected(args).unwrap_or(txn.db()));
+                    txn.select(selected(args).unwrap_or_else(|| txn.db()));
                 } else if let Some(kind) = message(args) {
                     engine.settle(txn);
                     engine.publish(kind, args);
