@@ -24,8 +24,9 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The primary to follow: redis://user:password@host:port, host:port (`replicaof` of a file is the same), or
-    /// redis-sentinel://host:port,host:port/name for whom those Sentinels name. (Other users of
-    /// this machine see arguments: prefer the variable where there is a password in it.)
+    /// redis-sentinel://host:port,host:port/name for whom those Sentinels name, or redis-cluster://host:port,host:port
+    /// for every shard of the cluster of these nodes. (Other users of this machine see arguments: prefer the
+    /// variable where there is a password in it.)
     #[arg(
         long,
         value_name = "URL",

@@ -49,6 +49,7 @@ fn record(primary: &Running, writes: &[&str]) -> Recording {
         let mut byte = [0];
         match socket.read(&mut byte) {
             Ok(1) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             // An early ACK may be overlooked after a diskless transfer.
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 link.acknowledge();

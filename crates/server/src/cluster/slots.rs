@@ -12,7 +12,8 @@
 //!
 //! * The *owner* of a slot is who the cluster says it is.
 //! * While a slot is *imported* key by key, keys that the owner no longer has are shown as the importing shard has
-//!   them, and once they are, that stays so: time does not run backwards when one link is ahead of the other.
+//!   them, and once they are, they carry its label and that stays so, also when it deletes them: time does not run
+//!   backwards when one link is ahead of the other.
 //! * The *holder* is whose copies are in the database where no label says otherwise. After a change of owner, the new
 //!   owner's copies take their places one by one, and what the old one has beyond them goes aside; then the new owner is
 //!   the holder.
@@ -39,13 +40,15 @@ struct Slot {
     owner: ShardId,
     holder: ShardId,
     importing: ShardId,
+    /// It has changed its owner, and not everything in the database is the owner's for sure.
+    untidy: bool,
     /// Of the owner's claim: one with a higher epoch is the younger.
     epoch: u64,
 }
 
 impl Slot {
     fn is_settled(self) -> bool {
-        self.owner == self.holder && self.importing == NOBODY
+        !self.untidy && self.importing == NOBODY
     }
 }
 
@@ -72,7 +75,7 @@ pub(crate) struct Slots {
 
 impl Default for Slots {
     fn default() -> Self {
-        let unassigned = Slot { owner: NOBODY, holder: NOBODY, importing: NOBODY, epoch: 0 };
+        let unassigned = Slot { owner: NOBODY, holder: NOBODY, importing: NOBODY, untidy: false, epoch: 0 };
         Self {
             slots: vec![unassigned; SLOTS.into()].into(),
             labels: HashMap::new(),
@@ -152,7 +155,9 @@ impl Slots {
         let is_free = |at: &u32| self.asides.values().all(|used| used != at);
         let last = MAX_DATABASES + ASIDES - 1;
         let place = (MAX_DATABASES..last).find(is_free).unwrap_or_else(|| {
-            tracing::error!("more shards and databases than can be kept apart: this copy is not the cluster's");
+            tracing::error!(
+                "more shards and databases than can be kept apart: this copy is not the cluster's"
+            );
             last
         });
         self.asides.insert((shard, db), place);
@@ -199,7 +204,6 @@ impl Slots {
             self.hold(txn, db, key, aside);
             if self.shown(txn, db, key) == Some(shard) {
                 txn.transfer(key, db, aside);
-                self.set_label(db, key, None);
             }
         }
         txn.in_db(aside, run);
@@ -230,10 +234,11 @@ impl Slots {
         let slot = self.at(key);
         self.hold(txn, db, key, db);
         let now = self.shown(txn, db, key);
+        let passed = slot.importing != NOBODY && self.label(db, key) == Some(slot.importing);
         let mut has =
             |shard: ShardId| shard != NOBODY && (now == Some(shard) || txn.has(self.aside(shard, db), key));
-        let wanted = if now.is_some_and(|now| now == slot.importing) {
-            now
+        let wanted = if passed {
+            has(slot.importing).then_some(slot.importing)
         } else if has(slot.owner) {
             Some(slot.owner)
         } else if has(slot.importing) {
@@ -248,7 +253,8 @@ impl Slots {
             let aside = self.aside(now, db);
             txn.transfer(key, db, aside);
         }
-        let label = wanted.filter(|wanted| *wanted != slot.holder);
+        let label = wanted.filter(|wanted| *wanted == slot.importing || *wanted != slot.holder);
+        let label = if passed { Some(slot.importing) } else { label };
         if let Some(wanted) = wanted {
             let aside = self.aside(wanted, db);
             txn.transfer(key, aside, db);
@@ -265,14 +271,20 @@ impl Slots {
         // What it has brought already lies aside, and has to be shown first.
         let has_brought = self.asides.keys().any(|(of, _)| *of == to);
         let slot = &mut self.slots[usize::from(slot)];
+        let is_younger = epoch > slot.epoch;
         slot.epoch = slot.epoch.max(epoch);
+        // What somebody else imports is on its way from this owner.
+        if is_younger && slot.importing == to {
+            slot.importing = NOBODY;
+        }
         if slot.owner == to {
             return false;
         }
         slot.owner = to;
-        slot.importing = NOBODY;
         if slot.holder == NOBODY && !has_brought {
             slot.holder = to;
+        } else {
+            slot.untidy = true;
         }
         true
     }
@@ -280,11 +292,16 @@ impl Slots {
     /// The shard takes over the slot key by key; answers whether that is new.
     pub(super) fn import(&mut self, slot: u16, by: ShardId) -> bool {
         let slot = &mut self.slots[usize::from(slot)];
-        let is_new = slot.owner != by && slot.importing != by;
-        if is_new {
-            slot.importing = by;
+        if slot.importing == by {
+            return false;
         }
-        is_new
+        // It has lost the slot since, to who imported it, and gets it back.
+        if slot.owner == by && slot.importing != NOBODY {
+            slot.owner = slot.importing;
+            slot.untidy = true;
+        }
+        slot.importing = by;
+        true
     }
 
     /// Nobody takes it over any more.
@@ -292,13 +309,9 @@ impl Slots {
         self.slots[usize::from(slot)].importing = NOBODY;
     }
 
-    /// Slots whose owner is not their holder.
+    /// Slots that have changed their owners.
     pub(super) fn moved(&self) -> HashSet<u16> {
-        let moved = |slot: &u16| {
-            let slot = self.slots[usize::from(*slot)];
-            slot.owner != slot.holder
-        };
-        (0..SLOTS).filter(moved).collect()
+        (0..SLOTS).filter(|slot| self.slots[usize::from(*slot)].untidy).collect()
     }
 
     /// Everything in the database is the owner's, of these slots with these owners.
@@ -307,11 +320,16 @@ impl Slots {
             let slot = &mut self.slots[usize::from(*at)];
             if slot.owner == *owner {
                 slot.holder = *owner;
+                slot.untidy = false;
             }
         }
         let all = &self.slots;
         for labels in self.labels.values_mut() {
-            labels.retain(|key, shard| all[usize::from(slot(key))].holder != *shard);
+            labels.retain(|key, shard| {
+                let at = slot(key);
+                let slot = all[usize::from(at)];
+                !slots.contains_key(&at) || slot.untidy || slot.importing == *shard
+            });
         }
         self.labels.retain(|_, labels| !labels.is_empty());
     }
@@ -322,6 +340,17 @@ impl Slots {
         self.asides.retain(|(of, _), _| *of != shard);
         self.imports.retain(|(of, _), _| *of != shard);
         places
+    }
+
+    /// Nothing in these slots is anybody's but the holder's.
+    pub(super) fn drop_labels(&mut self, ended: &HashSet<u16>) {
+        let all = &self.slots;
+        for labels in self.labels.values_mut() {
+            labels.retain(|key, _| {
+                let at = slot(key);
+                !ended.contains(&at) || !all[usize::from(at)].is_settled()
+            });
+        }
     }
 
     // ---- imports of whole ranges
@@ -406,6 +435,206 @@ impl Slots {
             (db, true)
         } else {
             (self.aside(shard, db), slot.is_settled())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::{Discard, Keyspace, ShardSet, Viewer, Writer};
+
+    use super::*;
+
+    const KEYS: usize = 6;
+
+    /// A generator of numbers that is the same everywhere.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, count: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            usize::try_from(self.0 % count as u64).unwrap()
+        }
+    }
+
+    fn key(n: usize) -> String {
+        format!("{{slot}}{n}")
+    }
+
+    enum Told {
+        Set(usize, u64),
+        /// It comes from the other node.
+        Restore(usize, u64),
+        Del(usize),
+    }
+
+    /// Two nodes that have one slot in turns, what they would say in their streams, and their claims with how long the
+    /// stream was when they were made.
+    #[derive(Default)]
+    struct Nodes {
+        keys: [std::collections::BTreeMap<usize, u64>; 2],
+        streams: [Vec<Told>; 2],
+        owner: usize,
+        migrates: bool,
+        claims: Vec<(usize, usize)>,
+        clock: u64,
+    }
+
+    impl Nodes {
+        /// `is_known`: all claims have been taken in. Nodes are asked often: a slot does not change its owner twice
+        /// between two rounds.
+        fn step(&mut self, random: &mut Random, is_known: bool) {
+            let (from, to) = (self.owner, 1 - self.owner);
+            match random.below(12) {
+                0 if !self.migrates && is_known => self.migrates = true,
+                0..3 if self.migrates && self.keys[from].is_empty() => {
+                    self.migrates = false;
+                    self.owner = to;
+                    self.claims.push((to, self.streams[to].len()));
+                }
+                0..5 if self.migrates => {
+                    let Some((key, value)) = self.keys[from].iter().next().map(|(k, v)| (*k, *v)) else {
+                        return;
+                    };
+                    self.keys[from].remove(&key);
+                    self.keys[to].insert(key, value);
+                    self.streams[to].push(Told::Restore(key, value));
+                    self.streams[from].push(Told::Del(key));
+                }
+                _ => {
+                    let key = random.below(KEYS);
+                    let at = if self.migrates && !self.keys[from].contains_key(&key) { to } else { from };
+                    if random.below(4) == 0 {
+                        if self.keys[at].remove(&key).is_some() {
+                            self.streams[at].push(Told::Del(key));
+                        }
+                    } else {
+                        self.clock += 1;
+                        self.keys[at].insert(key, self.clock);
+                        self.streams[at].push(Told::Set(key, self.clock));
+                    }
+                }
+            }
+        }
+    }
+
+    struct Copy {
+        writer: Writer,
+        keyspace: std::sync::Arc<Keyspace>,
+        slots: Slots,
+        seen: [u64; KEYS],
+    }
+
+    impl Copy {
+        fn deliver(&mut self, shard: ShardId, told: &Told) {
+            let words = match told {
+                Told::Set(n, value) | Told::Restore(n, value) => {
+                    vec!["SET".to_owned(), key(*n), value.to_string()]
+                }
+                Told::Del(n) => vec!["DEL".to_owned(), key(*n)],
+            };
+            let parts: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+            let args = Args::new(&parts);
+            let row = store::command::find(args).unwrap();
+            if matches!(told, Told::Restore(..)) {
+                self.slots.import(slot(args.at(1)), shard);
+            }
+            let mut set = ShardSet::none();
+            row.add_shards(&self.keyspace, 0, args, &mut set);
+            let mut txn = self.writer.begin(&set, Viewer::Stream, 0);
+            let run = |txn: &mut Txn<'_>| row.write(txn, args, &mut Discard).unwrap();
+            match self.slots.route(shard, row, args) {
+                Route::Shown => run(&mut txn),
+                Route::Aside => {
+                    let aside = self.slots.aside(shard, 0);
+                    txn.hold_in([aside], args.at(1));
+                    txn.in_db(aside, run);
+                }
+                Route::Motion => self.slots.in_motion(&mut txn, shard, row, args, run),
+            }
+        }
+
+        fn tidy(&mut self) {
+            let at = slot(key(0).as_bytes());
+            let owner = self.slots.owner(at);
+            let mut txn = self.writer.begin(&ShardSet::none(), Viewer::Stream, 0);
+            for n in 0..KEYS {
+                self.slots.settle(&mut txn, 0, key(n).as_bytes());
+            }
+            drop(txn);
+            self.slots.finish(&HashMap::from([(at, owner)]));
+        }
+
+        fn value(&self, n: usize) -> Option<u64> {
+            let blob = self.keyspace.blob(0, key(n).as_bytes()).unwrap()?;
+            Some(std::str::from_utf8(&blob).unwrap().parse().unwrap())
+        }
+
+        /// What is shown never goes back in time.
+        fn look(&mut self, seed: u64) {
+            for n in 0..KEYS {
+                if let Some(value) = self.value(n) {
+                    assert!(value >= self.seen[n], "seed {seed}: {n} went back to {value}");
+                    self.seen[n] = value;
+                }
+            }
+        }
+    }
+
+    /// Two streams in any order relative to each other, and claims when their time has come.
+    #[test]
+    fn whatever_the_order_of_streams_nothing_goes_back_and_all_is_there_in_the_end() {
+        let at = slot(key(0).as_bytes());
+        for seed in 1..=3000_u64 {
+            let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let (keyspace, writer) = Keyspace::new(1);
+            let mut copy = Copy { writer, keyspace, slots: Slots::default(), seen: [0; KEYS] };
+            copy.slots.give(at, 0, 1);
+            let mut nodes = Nodes::default();
+            let (mut read, mut claimed, mut epoch) = ([0_usize; 2], 0, 1);
+            let mut steps = 80;
+            loop {
+                match random.below(6) {
+                    0 | 1 if steps > 0 => {
+                        steps -= 1;
+                        nodes.step(&mut random, claimed == nodes.claims.len());
+                    }
+                    2 => copy.tidy(),
+                    3 => {
+                        if let Some((to, length)) = nodes.claims.get(claimed)
+                            && read[*to] >= *length
+                        {
+                            claimed += 1;
+                            epoch += 1;
+                            copy.slots.give(at, ShardId::try_from(*to).unwrap(), epoch);
+                        }
+                    }
+                    side => {
+                        let side = side % 2;
+                        if let Some(told) = nodes.streams[side].get(read[side]) {
+                            copy.deliver(ShardId::try_from(side).unwrap(), told);
+                            read[side] += 1;
+                        }
+                    }
+                }
+                copy.look(seed);
+                let all_read = (0..2).all(|side| read[side] == nodes.streams[side].len());
+                if steps == 0 && all_read && claimed == nodes.claims.len() {
+                    break;
+                }
+            }
+            // The nodes say of themselves what they import, too.
+            if nodes.migrates {
+                copy.slots.import(at, ShardId::try_from(1 - nodes.owner).unwrap());
+            }
+            copy.tidy();
+            for n in 0..KEYS {
+                let truth = nodes.keys.iter().find_map(|keys| keys.get(&n)).copied();
+                assert_eq!(copy.value(n), truth, "seed {seed}: key {n}");
+            }
+            assert!(copy.keyspace.counts().keys <= KEYS);
         }
     }
 }

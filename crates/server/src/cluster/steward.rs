@@ -306,9 +306,9 @@ impl Cluster {
                     none = false;
                 }
                 // The stream has told of it, and the node knows nothing of it any more, nor has it got the slot.
-                None if by != NOBODY && asked.contains(&by) => {
+                None if by != NOBODY => {
                     none = false;
-                    if self.is_level(by) {
+                    if asked.contains(&by) && self.is_level(by) || self.is_lost(by) {
                         ended.insert(slot);
                     }
                 }
@@ -335,6 +335,8 @@ impl Cluster {
                     super::keys_of(engine.keyspace(), db, |key| ended.contains(&crate::filter::slot(key)));
                 self.settle_all(engine, db, &keys);
             }
+            let _writing = engine.writing.lock();
+            self.slots.lock().drop_labels(&ended);
         }
         none
     }
@@ -349,6 +351,12 @@ impl Cluster {
                 status.phase.is_streaming() && status.buffered.bytes == 0
             })
         })
+    }
+
+    /// Whether nobody has claimed to be this shard for a while.
+    fn is_lost(&self, shard: ShardId) -> bool {
+        let shard = self.shards.lock().get(&shard).cloned();
+        shard.is_none_or(|shard| shard.missed.load(Ordering::Relaxed) >= MISSES)
     }
 
     /// Leaves shards that have no slots, and whose primary is none any more.
