@@ -29,9 +29,15 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 
 fn start(server: Server) -> Running {
     let settings =
-        [("cluster-enabled", "yes"), ("cluster-node-timeout", "1500"), ("repl-diskless-sync-delay", "0")];
+        [("cluster-enabled", "yes"), ("cluster-node-timeout", "5000"), ("repl-diskless-sync-delay", "0")];
     let builder = server.builder();
     settings.into_iter().fold(builder, |builder, (name, value)| builder.config(name, value)).start()
+}
+
+/// Says it again while it is refused: a Valkey wants its replicas to be there.
+#[track_caller]
+fn insist(client: &mut Client, words: &[&str]) {
+    eventually(&words.join(" "), || !client.call(words).is_error());
 }
 
 /// A node's name.
@@ -142,8 +148,8 @@ impl Cluster {
         let slot = slot.to_string();
         let (source, target) = (id_of(from), id_of(to));
         let (mut source_client, mut target_client) = (from.client(), to.client());
-        target_client.call(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]).ok();
-        source_client.call(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]).ok();
+        insist(&mut target_client, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source]);
+        insist(&mut source_client, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target]);
         loop {
             let keys = source_client.call(&["CLUSTER", "GETKEYSINSLOT", &slot, "10"]).strings();
             if keys.is_empty() {
@@ -157,12 +163,12 @@ impl Cluster {
             let reply = source_client.call(&words);
             assert!(!reply.is_error(), "MIGRATE: {reply:?}");
         }
-        let tell = |client: &mut Client| client.call(&["CLUSTER", "SETSLOT", &slot, "NODE", &target]);
-        tell(&mut target_client).ok();
-        tell(&mut source_client).ok();
+        let words = ["CLUSTER", "SETSLOT", &slot, "NODE", &target];
+        insist(&mut target_client, &words);
+        insist(&mut source_client, &words);
         for node in self.primaries() {
-            // One that has lost its slots to a replica's primary knows already.
-            let _ = tell(&mut node.client());
+            // The others hear of it anyway.
+            let _ = node.client().call(&words);
         }
     }
 
