@@ -234,6 +234,9 @@ impl Replica {
                 "Sentinels and clusters are named at the start, by Builder::master".to_owned(),
             ));
         }
+        if !self.shards().is_empty() {
+            return Err(Error::Config("a copy of a cluster follows its shards: promote it first".to_owned()));
+        }
         let followed = self.inner.engine.replicate(&address.host, address.port);
         followed.map_err(|source| Error::Io { what: "starting a thread", source })
     }

@@ -2,22 +2,50 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use replica::{Configuration, Replica, cmd};
+use replica::{Configuration, Replica, Status, cmd};
 use testkit::{Client, Cluster, Random, Running, Server, eventually};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+mod support;
+use support::{client_of, info, until};
 
 const KEYS: usize = 4000;
 
-/// Writes of all kinds to random keys, until told to stop. Answers how many were done.
-fn write(cluster: &Cluster, seed: u64, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
-    let (mut client, stop) = (cluster.client(), Arc::clone(stop));
-    std::thread::spawn(move || {
+/// Writes of all kinds to random keys, until it is told to stop.
+struct Writer {
+    stop: Arc<AtomicBool>,
+    done: watch::Receiver<u64>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Writer {
+    /// Waits for so many more writes.
+    async fn goes_on(&mut self, count: u64) {
+        let until = *self.done.borrow() + count;
+        let reached = self.done.wait_for(|done| *done >= until);
+        tokio::time::timeout(Duration::from_secs(60), reached).await.unwrap().unwrap();
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        println!("{} writes", *self.done.borrow());
+    }
+}
+
+fn write(cluster: &Cluster, seed: u64) -> Writer {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (mut client, stopped) = (cluster.client(), Arc::clone(&stop));
+    let (count, done) = watch::channel(0_u64);
+    let thread = std::thread::spawn(move || {
         let mut random = Random::new(seed);
-        let mut done = 0;
-        while !stop.load(Ordering::Relaxed) {
+        while !stopped.load(Ordering::Relaxed) {
             let n = random.below(KEYS);
             let (key, value) = (format!("k{n}"), random.below(1_000_000).to_string());
             let kind = ["s", "l", "h", "z", "n"][n % 5];
@@ -30,23 +58,34 @@ fn write(cluster: &Cluster, seed: u64, stop: &Arc<AtomicBool>) -> std::thread::J
                 ("z", _) => client.call(&["ZADD", &key, &value, &format!("m{}", random.below(20))]),
                 _ => client.call(&["INCR", &key]),
             };
-            done += u64::from(reply.is_some());
-            if reply.is_none() {
-                std::thread::sleep(Duration::from_millis(20));
+            match reply {
+                Some(_) => count.send_modify(|count| *count += 1),
+                // Nobody can be reached: others may want the processor.
+                None => std::thread::yield_now(),
             }
         }
-        done
-    })
+    });
+    Writer { stop, done, thread }
 }
 
 /// Id and offset of a primary's history.
 fn position(node: &Running) -> (String, u64) {
-    let info = node.client().call(&["INFO", "replication"]).text();
-    let field = |name: &str| {
-        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.unwrap().trim().to_owned()
-    };
-    (field("master_replid"), field("master_repl_offset").parse().unwrap())
+    let mut client = node.client();
+    let offset = info(&mut client, "replication", "master_repl_offset").parse().unwrap();
+    (info(&mut client, "replication", "master_replid"), offset)
+}
+
+/// The slots that a node says it has.
+fn slots_of(node: &Running) -> Vec<RangeInclusive<u16>> {
+    let nodes = node.client().call(&["CLUSTER", "NODES"]).text();
+    let line = nodes.lines().find(|line| line.contains("myself")).unwrap();
+    let ranges = line.split(' ').skip(8).filter(|word| !word.starts_with('['));
+    ranges
+        .map(|word| {
+            let (first, last) = word.split_once('-').unwrap_or((word, word));
+            first.parse().unwrap()..=last.parse().unwrap()
+        })
+        .collect()
 }
 
 /// Every key with its digest and its deadline.
@@ -79,14 +118,15 @@ fn contents(client: &mut Client) -> BTreeMap<Vec<u8>, (String, i64)> {
 /// Waits until ours has all that the primaries have, and compares key by key.
 async fn compare(cluster: &Cluster, replica: &Replica) {
     let primaries = cluster.primaries();
-    let positions: Vec<(u16, (String, u64))> =
-        primaries.iter().map(|node| (node.port(), position(node))).collect();
+    let wanted: Vec<_> = primaries.iter().map(|node| (node.port(), position(node), slots_of(node))).collect();
     let is_there = || {
         let shards = replica.shards();
-        positions.iter().all(|(port, (replid, offset))| {
+        wanted.iter().all(|(port, (replid, offset), slots)| {
             shards.iter().any(|shard| {
                 let held = shard.position;
                 shard.primary.1 == *port
+                    && shard.slots == *slots
+                    && shard.keys_aside == 0
                     && held.is_some_and(|held| held.replid.to_string() == *replid && held.offset.0 >= *offset)
             })
         })
@@ -99,16 +139,8 @@ async fn compare(cluster: &Cluster, replica: &Replica) {
                 assert!(wanted.insert(key.clone(), value).is_none(), "two shards have {key:?}");
             }
         }
-        let mut ours = Client::connect(replica.local_addr().unwrap()).unwrap();
-        // What has changed its owner settles within a round of questions.
-        let mut found = contents(&mut ours);
-        for _ in 0..100 {
-            if found == wanted {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-            found = contents(&mut ours);
-        }
+        let mut ours = client_of(replica);
+        let found = contents(&mut ours);
         let differing: Vec<_> = wanted
             .keys()
             .chain(found.keys())
@@ -139,26 +171,18 @@ async fn follow(cluster: &Cluster) -> Replica {
     replica
 }
 
-/// Hangs up on replicas again and again.
-fn cut_links(cluster: &Cluster, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<i64> {
-    let (stop, mut clients) =
-        (Arc::clone(stop), cluster.primaries().iter().map(|n| n.client()).collect::<Vec<_>>());
-    std::thread::spawn(move || {
-        let mut cut = 0;
-        for n in 0_usize.. {
-            if stop.load(Ordering::Relaxed) {
-                break;
-            }
-            let index = n % clients.len();
-            cut += clients[index].call(&["CLIENT", "KILL", "TYPE", "replica"]).as_int().unwrap_or(0);
-            std::thread::sleep(Duration::from_millis(150));
-        }
-        cut
-    })
+/// Hangs up on all replicas, and waits until ours has gone on.
+async fn cut_links(cluster: &Cluster, replica: &Replica) {
+    let syncs = |status: &Status| status.partial_syncs + status.full_syncs;
+    let before = syncs(&replica.status());
+    for node in cluster.primaries() {
+        node.client().call(&["CLIENT", "KILL", "TYPE", "replica"]);
+    }
+    until(replica, "three links that go on", |status| syncs(status) >= before + 3).await;
 }
 
 /// Seen by readers all the while: never anything but numbers that grow.
-fn watch(replica: &Replica, cluster: &Cluster, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
+fn look(replica: &Replica, cluster: &Cluster, stop: &Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
     let (db, stop, mut client) = (replica.db(0), Arc::clone(stop), cluster.client());
     let written = Arc::new(AtomicU64::new(0));
     let (counted, ended) = (Arc::clone(&written), Arc::clone(&stop));
@@ -200,21 +224,39 @@ async fn read_your_writes(replica: &Replica, seed: u64) {
     }
 }
 
+/// It follows its shards and nobody else, feeds nobody, and becomes a primary with what it shows.
+fn refuses_and_leaves(replica: &Replica) {
+    let mut client = client_of(replica);
+    let keys = client.call(&["DBSIZE"]).int();
+    let refused = client.call(&["REPLICAOF", "127.0.0.1", "1"]);
+    assert_eq!(refused.error(), "ERR REPLICAOF not allowed in cluster mode.");
+    assert!(client.call(&["PSYNC", "?", "-1"]).error().contains("copy of a cluster"));
+    assert!(replica.follow("127.0.0.1:1").is_err());
+    client.call(&["REPLICAOF", "NO", "ONE"]).ok();
+    assert!(replica.shards().is_empty());
+    assert_eq!(client.call(&["DBSIZE"]).int(), keys);
+    client.call(&["SET", "mine", "1"]).ok();
+}
+
+#[tokio::test]
+async fn a_server_without_a_cluster_is_no_cluster() {
+    let server = Server::V9_1.start();
+    let replica =
+        Replica::builder().master(format!("redis-cluster://{}", server.addr())).start().await.unwrap();
+    let error = tokio::time::timeout(Duration::from_secs(60), replica.ready()).await.unwrap().unwrap_err();
+    let text = "the primary refused CLUSTER NODES: ERR This instance has cluster support disabled";
+    assert!(error.to_string().contains(text) && !error.is_retryable(), "{error}");
+}
+
 async fn everything(server: Server, seed: u64) {
     println!("seed {seed}");
     let mut cluster = tokio::task::block_in_place(|| Cluster::start(server, 3, true));
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = write(&cluster, seed, &stop);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut writer = write(&cluster, seed);
+    writer.goes_on(500).await;
     let replica = follow(&cluster).await;
     let watched = Arc::new(AtomicBool::new(false));
-    let watcher = watch(&replica, &cluster, &watched);
+    let watcher = look(&replica, &cluster, &watched);
     let slots: u16 = std::env::var("REPLICA_SLOTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
-    let pause = |stop: &Arc<AtomicBool>, writer: std::thread::JoinHandle<u64>| {
-        stop.store(true, Ordering::Relaxed);
-        println!("{} writes", writer.join().unwrap());
-    };
-
     // Slots move, key by key, while all is written to.
     let [first, second, third] = [0, 1, 2].map(|n| &cluster.nodes[n]);
     tokio::task::block_in_place(|| {
@@ -227,34 +269,43 @@ async fn everything(server: Server, seed: u64) {
     });
     watched.store(true, Ordering::Relaxed);
     println!("{} values were seen to grow", watcher.join().unwrap());
-    pause(&stop, writer);
+    writer.end();
     compare(&cluster, &replica).await;
 
     read_your_writes(&replica, seed).await;
 
     // Valkey moves slots in one piece, too.
     if server == Server::V9_1 {
-        let stop = Arc::new(AtomicBool::new(false));
-        let writer = write(&cluster, seed + 3, &stop);
-        let cut = cut_links(&cluster, &stop);
-        tokio::task::block_in_place(|| {
-            cluster.migrate_slots(0, slots / 2 - 1, third, first);
-            cluster.migrate_slots(12_000, 14_000, third, second);
+        let writer = write(&cluster, seed + 3);
+        let cuts = std::thread::scope(|scope| {
+            let moves = scope.spawn(|| {
+                cluster.migrate_slots(0, slots / 2 - 1, third, first);
+                for n in 48..56 {
+                    cluster.migrate_slots(n * 250, n * 250 + 249, third, second);
+                }
+            });
+            let mut cuts = 0;
+            tokio::task::block_in_place(|| {
+                while !moves.is_finished() || cuts < 3 {
+                    Handle::current().block_on(cut_links(&cluster, &replica));
+                    cuts += 1;
+                }
+            });
+            cuts
         });
-        pause(&stop, writer);
-        println!("{} links cut", cut.join().unwrap());
+        println!("all links were cut {cuts} times");
+        writer.end();
         compare(&cluster, &replica).await;
     }
 
     // A primary dies, and its replica takes over.
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = write(&cluster, seed + 1, &stop);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut writer = write(&cluster, seed + 1);
+    writer.goes_on(500).await;
     let before = replica.status();
     cluster.nodes[0].kill();
     tokio::task::block_in_place(|| eventually("a new primary", || cluster.primaries().len() == 3));
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    pause(&stop, writer);
+    writer.goes_on(500).await;
+    writer.end();
     compare(&cluster, &replica).await;
     let after = replica.status();
     println!(
@@ -264,15 +315,14 @@ async fn everything(server: Server, seed: u64) {
     );
 
     // A shard is added, and another one drained.
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = write(&cluster, seed + 2, &stop);
+    let writer = write(&cluster, seed + 2);
     let added = tokio::task::block_in_place(|| cluster.add());
     tokio::task::block_in_place(|| {
         for slot in 8000..8000 + slots {
             cluster.move_slot(slot, &cluster.nodes[1], &cluster.nodes[added]);
         }
     });
-    pause(&stop, writer);
+    writer.end();
     compare(&cluster, &replica).await;
     let with_slots = || replica.shards().iter().filter(|shard| !shard.slots.is_empty()).count();
     tokio::task::block_in_place(|| eventually("four shards with slots", || with_slots() == 4));
@@ -284,7 +334,7 @@ async fn everything(server: Server, seed: u64) {
         eventually("three shards", || replica.shards().len() == 3 && with_slots() == 3);
     });
     compare(&cluster, &replica).await;
-    assert_eq!(replica.shards().iter().map(|shard| shard.keys_aside).sum::<usize>(), 0);
+    refuses_and_leaves(&replica);
     replica.shutdown().await.unwrap();
 }
 

@@ -1,31 +1,19 @@
 //! A replica of ours that asks real Sentinels whom to follow.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use replica::Replica;
-use testkit::{Client, Running, Server, assert_equal, random_writes};
+use testkit::{Client, Running, Server, assert_equal, eventually, random_writes};
+
+mod support;
+use support::{client_of, info};
 
 const NAME: &str = "service";
-
-/// Waits for something of a server's, which has no way to tell that it is there.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "not in a minute: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 fn primary_port(sentinel: &mut Client) -> u16 {
     let reply = sentinel.call(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]);
     reply.array()[1].text().parse().unwrap()
-}
-
-fn field(client: &mut Client, section: &str, name: &str) -> String {
-    let info = client.call(&["INFO", section]).text();
-    let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    line.unwrap_or_default().trim().to_owned()
 }
 
 struct Group {
@@ -76,11 +64,7 @@ fn settled(group: &Group, before: u16) {
             primary_port(&mut client) != before && !flags.contains("failover")
         });
     }
-    eventually("that it is one", || field(&mut group.primary(2).client(), "replication", "role") == "master");
-}
-
-fn client_of(replica: &Replica) -> Client {
-    Client::connect(replica.local_addr().unwrap()).unwrap()
+    eventually("that it is one", || info(&mut group.primary(2).client(), "replication", "role") == "master");
 }
 
 /// Does something with the primary, again if a connection was cut: Sentinels hang up on the clients of every server that
@@ -111,7 +95,7 @@ async fn caught_up(primary: &Running, replica: &Replica) {
     };
     let in_time = tokio::time::timeout(Duration::from_secs(60), follows).await;
     assert!(in_time.is_ok(), "{:?}", replica.status());
-    let offset = field(&mut client, "replication", "master_repl_offset").parse().unwrap();
+    let offset = info(&mut client, "replication", "master_repl_offset").parse().unwrap();
     replica.wait_for_offset(offset, Duration::from_secs(60)).await.unwrap();
 }
 

@@ -135,7 +135,8 @@ impl LinkError {
             Self::Refused { step, reply } => match Refusal::of(reply) {
                 Refusal::Transient => Recovery::Resume,
                 Refusal::Access => Recovery::GiveUp,
-                Refusal::Other if *step == Step::Auth => Recovery::GiveUp,
+                // A server without a cluster will not have one tomorrow.
+                Refusal::Other if matches!(step, Step::Auth | Step::ClusterNodes) => Recovery::GiveUp,
                 Refusal::Other => Recovery::Resume,
             },
             Self::UnexpectedReply { .. } | Self::LineTooLong { .. } => Recovery::Resume,

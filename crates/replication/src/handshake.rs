@@ -47,6 +47,8 @@ pub enum Step {
     DumpRequest,
     /// `REPLCONF set-rdb-client-id <id>`: ties the stream to the second connection.
     TieChannels,
+    /// `CLUSTER NODES`, of whoever looks for the primaries to follow.
+    ClusterNodes,
     /// Not a request: the wait for `$<length>` or `$EOF:<mark>` after a full resync was granted.
     Dump,
 }
@@ -65,6 +67,7 @@ impl fmt::Display for Step {
             Self::DumpChannel => "REPLCONF rdb-channel",
             Self::DumpRequest => "the second connection's request",
             Self::TieChannels => "REPLCONF set-rdb-client-id",
+            Self::ClusterNodes => "CLUSTER NODES",
             Self::Dump => "the dump",
         })
     }

@@ -200,7 +200,7 @@ pub struct Engine {
     pub(crate) following: crate::following::Following,
     pub(crate) upstream: crate::upstream::Upstream,
     /// The cluster that this is a copy of.
-    pub(crate) cluster: OnceLock<Arc<crate::cluster::Cluster>>,
+    pub(crate) cluster: RwLock<Option<Arc<crate::cluster::Cluster>>>,
     pub(crate) sieve: crate::filter::Sieve,
     pub(crate) serving: RwLock<crate::serving::Serving>,
     pub(crate) syncs: crate::syncing::Syncs,
@@ -269,7 +269,7 @@ impl Engine {
             link: RwLock::new(None),
             following: crate::following::Following::default(),
             upstream: crate::upstream::Upstream::default(),
-            cluster: OnceLock::new(),
+            cluster: RwLock::default(),
             sieve: crate::filter::Sieve::new(options.filter_with_types()),
             serving: RwLock::new(crate::serving::Serving::new(&options)),
             syncs: crate::syncing::Syncs::default(),
@@ -378,6 +378,11 @@ impl Engine {
     #[must_use]
     pub fn is_writable(&self) -> bool {
         *self.role.read() == Role::Primary
+    }
+
+    /// The cluster that this is a copy of, if it is one.
+    pub(crate) fn cluster(&self) -> Option<Arc<crate::cluster::Cluster>> {
+        self.cluster.read().clone()
     }
 
     /// Whether there is a data set to read.

@@ -182,15 +182,8 @@ impl Engine {
         self: &Arc<Self>,
         config: DriverConfig,
     ) -> io::Result<watch::Receiver<replication::LinkStatus>> {
-        {
-            let mut settings = self.following.settings.write();
-            if let Some(Credentials { user, password }) = &config.link.credentials {
-                settings.user.clone_from(user);
-                settings.password = Some(password.clone());
-            }
-        }
         let (host, port) = (config.host.clone(), config.port);
-        *self.following.template.lock() = Some(config);
+        self.take_pattern(config);
         self.replicate(&host, port)?;
         // Where it stood at the start is no place to go on from later.
         if let Some(template) = &mut *self.following.template.lock() {
@@ -208,7 +201,9 @@ impl Engine {
         config: DriverConfig,
     ) -> io::Result<watch::Receiver<replication::LinkStatus>> {
         let mut driver = self.following.driver.lock();
-        self.take_pattern(config.clone());
+        let mut pattern = config.clone();
+        pattern.resume = None;
+        self.take_pattern(pattern);
         let started = Driver::spawn_idle(config, EngineTarget::of_term(Arc::clone(self), self.next_term()))?;
         let link = started.watch();
         self.watch_link(link.clone());
@@ -217,13 +212,12 @@ impl Engine {
     }
 
     /// How to treat every primary that will be named.
-    pub(crate) fn take_pattern(&self, mut config: DriverConfig) {
+    pub(crate) fn take_pattern(&self, config: DriverConfig) {
         if let Some(Credentials { user, password }) = &config.link.credentials {
             let mut settings = self.following.settings.write();
             settings.user.clone_from(user);
             settings.password = Some(password.clone());
         }
-        config.resume = None;
         *self.following.template.lock() = Some(config);
     }
 
@@ -233,7 +227,6 @@ impl Engine {
     /// # Errors
     /// A thread that cannot be had.
     pub fn replicate(self: &Arc<Self>, host: &str, port: u16) -> io::Result<()> {
-        self.leave_cluster();
         let mut driver = self.following.driver.lock();
         let (term, held) = {
             let mut writing = self.writing.lock();
@@ -297,7 +290,7 @@ impl Engine {
         if let Some(driver) = driver {
             driver.shutdown().await;
         }
-        for link in self.cluster.get().map(|cluster| cluster.take_links()).unwrap_or_default() {
+        for link in self.cluster().map(|cluster| cluster.take_links()).unwrap_or_default() {
             link.shutdown().await;
         }
     }
@@ -305,11 +298,7 @@ impl Engine {
     /// As [`unfollow`](Self::unfollow), without waiting.
     pub fn stop_following(&self) {
         drop(self.following.driver.lock().take());
-        self.leave_cluster();
-    }
-
-    fn leave_cluster(&self) {
-        drop(self.cluster.get().map(|cluster| cluster.take_links()));
+        drop(self.cluster().map(|cluster| cluster.take_links()));
     }
 
     /// What this replica says of itself.

@@ -39,7 +39,7 @@ impl Engine {
     #[must_use]
     pub fn holds(&self, at: Position) -> Held {
         let Some(held) = self.position() else { return Held::NotYet };
-        if let Some(cluster) = self.cluster.get()
+        if let Some(cluster) = self.cluster()
             && at.replid != held.replid
         {
             return cluster.holds(at);

@@ -54,11 +54,7 @@ impl Target for EngineTarget {
     type Loader = rdb::Filter<Loader>;
 
     fn begin_full_sync(&mut self) -> Self::Loader {
-        let mut loader = Loader::new(&self.engine.keyspace);
-        if self.engine.options.unknown_types == UnknownTypes::Refuse {
-            loader = loader.refusing_modules();
-        }
-        self.engine.sieve.filter.before(loader)
+        self.engine.stream_loader()
     }
 
     fn finish_full_sync(&mut self, loader: Self::Loader, replid: ReplId, offset: Offset) {
@@ -105,24 +101,7 @@ impl Target for EngineTarget {
     fn apply(&mut self, batch: Batch<'_>) {
         let engine = &*self.engine;
         let sieve = &engine.sieve;
-        let mut set = ShardSet::none();
-        let mut db = batch.db;
-        let mut calls: SmallVec<[Call<'_>; 1]> = SmallVec::new();
-        for request in batch.commands {
-            let parts: SmallVec<[&[u8]; 8]> = request.iter().collect();
-            let args = Args::new(&parts);
-            let row = command::find(args);
-            if let Some(row) = row {
-                if sieve.is_idle() || sieve.concerns(db, Some(row), args) {
-                    row.add_shards(&engine.keyspace, db, args, &mut set);
-                }
-            } else if args.is(0, "select") {
-                db = selected(args).unwrap_or(db);
-            } else if scripts::is_of_stream(args) {
-                set.add_everything();
-            }
-            calls.push(Call { row, parts });
-        }
+        let (calls, set) = engine.take_apart(&batch);
         let mut overtaken = false;
         let mut writing = engine.writing.lock();
         if self.is_outdated() {
@@ -196,6 +175,40 @@ impl Target for EngineTarget {
             writing.primary.pass_on(raw, selected);
             self.engine.publish_offset_quietly(end);
         }
+    }
+}
+
+impl Engine {
+    /// Builds what a primary's dump holds, as far as it is wanted.
+    pub(crate) fn stream_loader(self: &Arc<Self>) -> rdb::Filter<Loader> {
+        let mut loader = Loader::new(&self.keyspace);
+        if self.options.unknown_types == UnknownTypes::Refuse {
+            loader = loader.refusing_modules();
+        }
+        self.sieve.filter.before(loader)
+    }
+
+    /// The commands of a batch with their rows, and the shards that they touch.
+    pub(crate) fn take_apart<'a>(&self, batch: &Batch<'a>) -> (SmallVec<[Call<'a>; 1]>, ShardSet) {
+        let mut set = ShardSet::none();
+        let mut db = batch.db;
+        let mut calls = SmallVec::new();
+        for request in batch.commands {
+            let parts: SmallVec<[&[u8]; 8]> = request.iter().collect();
+            let args = Args::new(&parts);
+            let row = command::find(args);
+            if let Some(row) = row {
+                if self.sieve.is_idle() || self.sieve.concerns(db, Some(row), args) {
+                    row.add_shards(&self.keyspace, db, args, &mut set);
+                }
+            } else if args.is(0, "select") {
+                db = selected(args).unwrap_or(db);
+            } else if scripts::is_of_stream(args) {
+                set.add_everything();
+            }
+            calls.push(Call { row, parts });
+        }
+        (calls, set)
     }
 }
 

@@ -1,12 +1,21 @@
 //! Moving entries between a database and its [asides](crate::ASIDES), and taking whole data sets in among others: what
 //! a copy of several primaries needs.
 
-use crate::entry::EntryRef;
+use crate::entry::{Entry, EntryRef};
 use crate::event::Class;
+use crate::graveyard::Gone;
 use crate::load::Loaded;
 use crate::lock::ShardSet;
 use crate::shard::SHARDS;
 use crate::txn::Txn;
+
+/// What was taken out, as it was.
+fn again(gone: Gone, key: &[u8]) -> Entry {
+    let (expire, access) = (gone.as_ref().expire(), gone.as_ref().access());
+    let entry = gone.renamed(key, expire);
+    entry.as_ref().set_access(access);
+    entry
+}
 
 impl Txn<'_> {
     /// Whether `key` is in database `db`, expired or not. Its shard must be held.
@@ -32,17 +41,13 @@ impl Txn<'_> {
     /// Moves a key with all that is known of it; whether it was there. What was in its place is gone.
     pub fn transfer(&mut self, key: &[u8], from: u32, to: u32) -> bool {
         let Some(gone) = self.in_db(from, |txn| txn.detach(key)) else { return false };
-        let expire = gone.as_ref().expire();
-        let access = gone.as_ref().access();
-        let entry = gone.renamed(key, expire);
-        entry.as_ref().set_access(access);
+        let entry = again(gone, key);
         // Where databases cannot exist nothing could have been moved to before.
         self.in_db(to, |txn| txn.attach(entry)).is_ok()
     }
 
-    /// Deletes the keys of a database that `keep` does not want; how many they were. The database must be held.
-    pub fn retain(&mut self, db: u32, mut keep: impl FnMut(&[u8]) -> bool) -> usize {
-        let mut gone = 0;
+    /// Deletes the keys of a database that `keep` does not want. The database must be held.
+    pub fn retain(&mut self, db: u32, mut keep: impl FnMut(&[u8]) -> bool) {
         for index in 0..SHARDS {
             let mut doomed: Vec<Box<[u8]>> = Vec::new();
             let collect = |entry: EntryRef<'_>| {
@@ -51,14 +56,12 @@ impl Txn<'_> {
                 }
             };
             self.with_shard(db, index, |shard| shard.iter().for_each(collect));
-            gone += doomed.len();
             self.in_db(db, |txn| {
                 for key in &doomed {
                     txn.remove(key);
                 }
             });
         }
-        gone
     }
 
     /// Takes in what a loader has built, each key to the database that `place` names. The function libraries are
@@ -75,9 +78,7 @@ impl Txn<'_> {
                 let keys: Vec<Box<[u8]>> = shard.iter().map(|entry| entry.key().into()).collect();
                 for key in keys {
                     let Some(gone) = shard.remove(hasher.hash(&key), &key, hasher) else { continue };
-                    let (expire, access) = (gone.as_ref().expire(), gone.as_ref().access());
-                    let entry = gone.renamed(&key, expire);
-                    entry.as_ref().set_access(access);
+                    let entry = again(gone, &key);
                     let _ = self.in_db(place(db, &key), |txn| txn.attach(entry));
                 }
             }

@@ -40,6 +40,10 @@ fn insist(client: &mut Client, words: &[&str]) {
     eventually(&words.join(" "), || !client.call(words).is_error());
 }
 
+fn is_primary(client: &mut Client) -> bool {
+    client.call(&["INFO", "replication"]).text().contains("role:master")
+}
+
 /// A node's name.
 ///
 /// # Panics
@@ -135,9 +139,7 @@ impl Cluster {
     /// The primaries that run, as they say themselves.
     #[must_use]
     pub fn primaries(&self) -> Vec<&Running> {
-        let is_primary =
-            |node: &&Running| node.client().call(&["INFO", "replication"]).text().contains("role:master");
-        self.running().filter(is_primary).collect()
+        self.running().filter(|node| is_primary(&mut node.client())).collect()
     }
 
     /// Moves a slot key by key, as `redis-cli --cluster reshard` does.
@@ -165,7 +167,9 @@ impl Cluster {
         }
         let words = ["CLUSTER", "SETSLOT", &slot, "NODE", &target];
         insist(&mut target_client, &words);
-        insist(&mut source_client, &words);
+        // A primary that has heard that its last slot is gone has become a replica, and takes no such order.
+        let mut is_told = || !source_client.call(&words).is_error() || !is_primary(&mut source_client);
+        eventually("the source knows", &mut is_told);
         for node in self.primaries() {
             // The others hear of it anyway.
             let _ = node.client().call(&words);

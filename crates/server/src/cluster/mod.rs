@@ -170,16 +170,24 @@ impl Engine {
         });
         let status = cluster.status.subscribe();
         self.watch_link(status.clone());
-        if self.cluster.set(Arc::clone(&cluster)).is_ok() {
-            tokio::spawn(steward::tend(Arc::downgrade(self), cluster, seeds));
-        }
+        *self.cluster.write() = Some(Arc::clone(&cluster));
+        tokio::spawn(steward::tend(Arc::downgrade(self), cluster, seeds));
         status
     }
 
     /// The shards of the cluster that is followed, in the order of their slots; empty for any other replica.
     #[must_use]
     pub fn shards(&self) -> Vec<ShardStatus> {
-        self.cluster.get().map(|cluster| cluster.shard_status(self)).unwrap_or_default()
+        self.cluster().map(|cluster| cluster.shard_status(self)).unwrap_or_default()
+    }
+
+    /// Leaves the cluster with the data as they are shown.
+    pub(crate) fn leave_cluster(&self) {
+        let Some(cluster) = self.cluster.write().take() else { return };
+        drop(cluster.take_links());
+        cluster.tidy(self);
+        let shards = cluster.all();
+        cluster.forget(self, shards.iter().map(|shard| shard.index));
     }
 }
 
@@ -213,6 +221,17 @@ impl Cluster {
         self.closed.store(true, Ordering::Release);
         self.all().iter().for_each(|shard| shard.gone.store(true, Ordering::Release));
         self.all().iter().filter_map(|shard| shard.link.lock().take()).collect()
+    }
+
+    /// Frees what is held of shards that are no more.
+    fn forget(&self, engine: &Engine, shards: impl Iterator<Item = ShardId>) {
+        let mut writing = engine.writing.lock();
+        let places: Vec<u32> = shards.flat_map(|shard| self.slots.lock().forget(shard)).collect();
+        let mut txn = writing.writer.begin(&ShardSet::none(), Viewer::Stream, 0);
+        for place in places {
+            txn.hold_all_of(place);
+            txn.flush(place);
+        }
     }
 
     /// The data set is there once every slot's shard is.

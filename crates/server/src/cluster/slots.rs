@@ -40,7 +40,7 @@ struct Slot {
     owner: ShardId,
     holder: ShardId,
     importing: ShardId,
-    /// It has changed its owner, and not everything in the database is the owner's for sure.
+    /// It has changed its owner, or an import has ended: not everything in the database is the owner's for sure.
     untidy: bool,
     /// Of the owner's claim: one with a higher epoch is the younger.
     epoch: u64,
@@ -141,9 +141,14 @@ impl Slots {
         }
     }
 
+    /// Whose copy of this key is in the database, if any is.
+    fn copy_of(&self, db: u32, key: &[u8]) -> ShardId {
+        self.label(db, key).unwrap_or_else(|| self.at(key).holder)
+    }
+
     /// Whose copy of this key is shown.
     fn shown(&self, txn: &Txn<'_>, db: u32, key: &[u8]) -> Option<ShardId> {
-        txn.has(db, key).then(|| self.label(db, key).unwrap_or_else(|| self.at(key).holder))
+        txn.has(db, key).then(|| self.copy_of(db, key))
     }
 
     /// Where this shard's copies of a database's keys lie that are not shown.
@@ -210,7 +215,7 @@ impl Slots {
         for key in &keys {
             self.settle(txn, db, key);
         }
-        txn.retell(aside, db, |key| self.shown_quietly(db, key) == Some(shard));
+        txn.retell(aside, db, |key| self.copy_of(db, key) == shard);
     }
 
     /// Takes every place where a copy of this key may be.
@@ -224,13 +229,8 @@ impl Slots {
         txn.hold_in(places, key);
     }
 
-    /// Whose copy of a key is the one in the database, if there is any.
-    fn shown_quietly(&self, db: u32, key: &[u8]) -> Option<ShardId> {
-        self.label(db, key).or_else(|| Some(self.at(key).holder))
-    }
-
-    /// Puts the copy that is to be shown where it is seen. Answers whether it was another.
-    pub(super) fn settle(&mut self, txn: &mut Txn<'_>, db: u32, key: &[u8]) -> bool {
+    /// Puts the copy that is to be shown where it is seen.
+    pub(super) fn settle(&mut self, txn: &mut Txn<'_>, db: u32, key: &[u8]) {
         let slot = self.at(key);
         self.hold(txn, db, key, db);
         let now = self.shown(txn, db, key);
@@ -247,7 +247,7 @@ impl Slots {
             None
         };
         if now == wanted {
-            return false;
+            return;
         }
         if let Some(now) = now.filter(|now| *now != NOBODY) {
             let aside = self.aside(now, db);
@@ -261,13 +261,12 @@ impl Slots {
         }
         self.set_label(db, key, label);
         txn.replaced(db, key);
-        true
     }
 
     // ---- changes of owners
 
-    /// The shard owns the slot by a claim of this epoch; answers whether another one did.
-    pub(super) fn give(&mut self, slot: u16, to: ShardId, epoch: u64) -> bool {
+    /// The shard owns the slot by a claim of this epoch.
+    pub(super) fn give(&mut self, slot: u16, to: ShardId, epoch: u64) {
         // What it has brought already lies aside, and has to be shown first.
         let has_brought = self.asides.keys().any(|(of, _)| *of == to);
         let slot = &mut self.slots[usize::from(slot)];
@@ -278,7 +277,7 @@ impl Slots {
             slot.importing = NOBODY;
         }
         if slot.owner == to {
-            return false;
+            return;
         }
         slot.owner = to;
         if slot.holder == NOBODY && !has_brought {
@@ -286,7 +285,6 @@ impl Slots {
         } else {
             slot.untidy = true;
         }
-        true
     }
 
     /// The shard takes over the slot key by key; answers whether that is new.
@@ -304,12 +302,14 @@ impl Slots {
         true
     }
 
-    /// Nobody takes it over any more.
+    /// Nobody takes it over any more, and what the importing shard has shown is its owner's again.
     pub(super) fn stop_import(&mut self, slot: u16) {
-        self.slots[usize::from(slot)].importing = NOBODY;
+        let slot = &mut self.slots[usize::from(slot)];
+        slot.importing = NOBODY;
+        slot.untidy = true;
     }
 
-    /// Slots that have changed their owners.
+    /// Slots in which not everything may be the owner's.
     pub(super) fn moved(&self) -> HashSet<u16> {
         (0..SLOTS).filter(|slot| self.slots[usize::from(*slot)].untidy).collect()
     }
@@ -340,17 +340,6 @@ impl Slots {
         self.asides.retain(|(of, _), _| *of != shard);
         self.imports.retain(|(of, _), _| *of != shard);
         places
-    }
-
-    /// Nothing in these slots is anybody's but the holder's.
-    pub(super) fn drop_labels(&mut self, ended: &HashSet<u16>) {
-        let all = &self.slots;
-        for labels in self.labels.values_mut() {
-            labels.retain(|key, _| {
-                let at = slot(key);
-                !ended.contains(&at) || !all[usize::from(at)].is_settled()
-            });
-        }
     }
 
     // ---- imports of whole ranges
@@ -386,9 +375,7 @@ impl Slots {
             txn.hold_all_of(db);
             let mut gone: Vec<Box<[u8]>> = Vec::new();
             txn.retain(db, |key| {
-                let at = slot(key);
-                let holder = self.slots[usize::from(at)].holder;
-                let keeps = !is_meant(at) || self.label(db, key).unwrap_or(holder) != shard;
+                let keeps = !is_meant(slot(key)) || self.copy_of(db, key) != shard;
                 if !keeps {
                     gone.push(key.into());
                 }
@@ -442,22 +429,11 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use store::{Discard, Keyspace, ShardSet, Viewer, Writer};
+    use testkit::Random;
 
     use super::*;
 
     const KEYS: usize = 6;
-
-    /// A generator of numbers that is the same everywhere.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, count: usize) -> usize {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            usize::try_from(self.0 % count as u64).unwrap()
-        }
-    }
 
     fn key(n: usize) -> String {
         format!("{{slot}}{n}")
@@ -588,7 +564,7 @@ mod tests {
     fn whatever_the_order_of_streams_nothing_goes_back_and_all_is_there_in_the_end() {
         let at = slot(key(0).as_bytes());
         for seed in 1..=3000_u64 {
-            let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+            let mut random = Random::new(seed);
             let (keyspace, writer) = Keyspace::new(1);
             let mut copy = Copy { writer, keyspace, slots: Slots::default(), seen: [0; KEYS] };
             copy.slots.give(at, 0, 1);

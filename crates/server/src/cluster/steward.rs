@@ -9,14 +9,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use replication::{Driver, Position};
+use replication::{Doing, Driver, LinkError, Position, Step};
 use resp::{Limits, Protocol, Value, ValueDecoder};
 use store::{ShardSet, Viewer};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::nodes::{self, Node, Place, SLOTS};
-use super::slots::{NOBODY, ShardId};
+use super::slots::{NOBODY, ShardId, Slots};
 use super::target::ShardTarget;
 use super::{Cluster, Shard};
 use crate::engine::Engine;
@@ -69,14 +69,13 @@ pub(super) async fn tend(engine: Weak<Engine>, cluster: Arc<Cluster>, seeds: Vec
         let mut pause = INTERVAL;
         if answers.is_empty() {
             known.extend(seeds.iter().cloned());
-            if let Some(UpstreamError::Unreachable(reason)) = error {
+            if let Some(reason) = error {
+                pause = if reason.is_retryable() { HASTE } else { INTERVAL };
+                // Later, the links tell themselves how they are.
                 if cluster.shards.lock().is_empty() {
-                    cluster.unreachable(reason, HASTE);
+                    cluster.unreachable(reason, pause);
                 }
-            } else if let Some(error) = error {
-                tracing::warn!(%error, "no node of the cluster answers");
             }
-            pause = HASTE;
         } else {
             known = answers.iter().flat_map(|answer| &answer.nodes).filter_map(|n| n.place.clone()).collect();
             let is_settled = cluster.learn(&strong, &answers).await;
@@ -103,46 +102,71 @@ async fn ask_all(
     engine: &Arc<Engine>,
     known: &HashSet<Place>,
     conns: &mut HashMap<Place, Conn>,
-) -> (Vec<Answer>, Option<UpstreamError>) {
+) -> (Vec<Answer>, Option<LinkError>) {
     let mut asked = JoinSet::new();
     for place in known {
         let (engine, place, conn) = (Arc::clone(engine), place.clone(), conns.remove(place));
         asked.spawn(async move {
             let answer = timeout(PATIENCE, ask(&engine, &place, conn)).await;
-            let answer = answer.unwrap_or_else(|_| Err(UpstreamError::Lost("no answer in time".to_owned())));
+            let answer = answer.unwrap_or_else(|_| Err(lost("no answer in time")));
             (place, answer)
         });
     }
-    let (mut answers, mut why) = (Vec::new(), None);
+    let (mut answers, mut why): (_, Option<LinkError>) = (Vec::new(), None);
     while let Some(done) = asked.join_next().await {
         match done {
             Ok((place, Ok((answer, conn)))) => {
                 conns.insert(place, conn);
                 answers.push(answer);
             }
-            Ok((_, Err(error))) => why = Some(error),
+            // What waiting will not cure is what somebody has to be told.
+            Ok((_, Err(error))) => {
+                if why.as_ref().is_none_or(LinkError::is_retryable) {
+                    why = Some(error);
+                }
+            }
             Err(_) => {}
         }
     }
     (answers, why)
 }
 
-async fn ask(engine: &Engine, place: &Place, conn: Option<Conn>) -> Result<(Answer, Conn), UpstreamError> {
+fn lost(reason: &str) -> LinkError {
+    LinkError::Lost { doing: Doing::Handshake(Step::ClusterNodes), reason: reason.into() }
+}
+
+/// What an error at this step is, as a link would tell it.
+fn failed(step: Step, error: UpstreamError) -> LinkError {
+    match error {
+        UpstreamError::Unreachable(reason) => reason,
+        UpstreamError::Refused(line) => {
+            LinkError::Refused { step, reply: line.trim_start_matches('-').into() }
+        }
+        other => lost(&other.to_string()),
+    }
+}
+
+async fn ask(engine: &Engine, place: &Place, conn: Option<Conn>) -> Result<(Answer, Conn), LinkError> {
     let mut conn = match conn {
         Some(conn) => conn,
-        None => Conn::open(&engine.link_config(&place.0, place.1), &engine.link_login(), 0).await?,
+        None => {
+            let opened = Conn::open(&engine.link_config(&place.0, place.1), &engine.link_login(), 0).await;
+            opened.map_err(|error| failed(Step::Auth, error))?
+        }
     };
     // The position is asked for after the claims: it has come at least as far as they were made.
     let requests: [&[&[u8]]; 2] = [&[b"CLUSTER", b"NODES"], &[b"INFO", b"replication"]];
-    let replies = conn.call(0, Protocol::Resp2, &requests).await?;
+    let replies = conn.call(0, Protocol::Resp2, &requests).await;
+    let replies = replies.map_err(|error| failed(Step::ClusterNodes, error))?;
     let mut decoder = ValueDecoder::new(Limits::replies());
     decoder.feed(&replies[0]);
     let text = match decoder.next().ok().flatten() {
         Some(Value::Error(line)) => {
-            return Err(UpstreamError::Refused(String::from_utf8_lossy(&line).into_owned()));
+            let reply = String::from_utf8_lossy(&line).into();
+            return Err(LinkError::Refused { step: Step::ClusterNodes, reply });
         }
         Some(value) => String::from_utf8_lossy(value.as_bytes().map_or(&[][..], |bytes| bytes)).into_owned(),
-        None => return Err(UpstreamError::Lost("half a reply".to_owned())),
+        None => return Err(lost("half a reply")),
     };
     Ok((Answer { nodes: nodes::parse(&text, place), position: position_of(&replies[1]) }, conn))
 }
@@ -259,28 +283,24 @@ impl Cluster {
         let mut all = true;
         for claim in claims {
             let Some(shard) = self.shards.lock().get(&claim.shard).cloned() else { continue };
-            let wanted: Vec<u16> = {
-                let slots = self.slots.lock();
-                let claimed = claim.node.slots.iter().cloned().flatten();
-                claimed.filter(|slot| slots.owner(*slot) != claim.shard).collect()
+            let claimed: Vec<u16> = claim.node.slots.iter().cloned().flatten().collect();
+            let takes_away = |slots: &Slots| {
+                let is_anothers = |slot: &u16| {
+                    let owner = slots.owner(*slot);
+                    owner != NOBODY && owner != claim.shard && slots.epoch(*slot) < claim.node.epoch
+                };
+                claimed.iter().any(is_anothers)
             };
-            let is_younger = |slot: &u16| {
-                let slots = self.slots.lock();
-                slots.owner(*slot) == NOBODY || slots.epoch(*slot) < claim.node.epoch
-            };
-            let taken: Vec<u16> = wanted.into_iter().filter(is_younger).collect();
-            let has_another = |slot: &u16| self.slots.lock().owner(*slot) != NOBODY;
-            if taken.iter().any(has_another) && !reaches(&shard, claim.position).await {
+            let is_younger = takes_away(&self.slots.lock());
+            if is_younger && !reaches(&shard, claim.position).await {
                 all = false;
                 continue;
             }
             let _writing = engine.writing.lock();
             let mut slots = self.slots.lock();
-            for slot in &taken {
-                slots.give(*slot, claim.shard, claim.node.epoch);
-            }
-            for slot in claim.node.slots.iter().cloned().flatten().filter(|s| *s < SLOTS) {
-                if slots.owner(slot) == claim.shard {
+            for slot in claimed {
+                let owner = slots.owner(slot);
+                if owner == claim.shard || owner == NOBODY || slots.epoch(slot) < claim.node.epoch {
                     slots.give(slot, claim.shard, claim.node.epoch);
                 }
             }
@@ -297,7 +317,7 @@ impl Cluster {
         let asked: HashSet<ShardId> = claims.iter().map(|claim| claim.shard).collect();
         let mut writing = engine.writing.lock();
         let mut slots = self.slots.lock();
-        let (mut is_new, mut none, mut ended) = (false, true, HashSet::new());
+        let (mut is_new, mut none) = (false, true);
         for slot in 0..SLOTS {
             let by = slots.importing(slot);
             match named.get(&slot) {
@@ -309,34 +329,15 @@ impl Cluster {
                 None if by != NOBODY => {
                     none = false;
                     if asked.contains(&by) && self.is_level(by) || self.is_lost(by) {
-                        ended.insert(slot);
+                        slots.stop_import(slot);
                     }
                 }
                 _ => {}
             }
         }
-        if !is_new && ended.is_empty() {
-            return none;
-        }
-        let mut txn = writing.writer.begin(&ShardSet::none(), Viewer::Stream, 0);
-        for slot in &ended {
-            slots.stop_import(*slot);
-        }
-        engine.observe(&mut txn, |txn| {
-            slots.show_imports(txn);
-        });
-        drop(txn);
-        drop(slots);
-        drop(writing);
-        if !ended.is_empty() {
-            let dbs: Vec<u32> = engine.keyspace().existing().map(|(db, _)| db).collect();
-            for db in dbs {
-                let keys =
-                    super::keys_of(engine.keyspace(), db, |key| ended.contains(&crate::filter::slot(key)));
-                self.settle_all(engine, db, &keys);
-            }
-            let _writing = engine.writing.lock();
-            self.slots.lock().drop_labels(&ended);
+        if is_new {
+            let mut txn = writing.writer.begin(&ShardSet::none(), Viewer::Stream, 0);
+            engine.observe(&mut txn, |txn| slots.show_imports(txn));
         }
         none
     }
@@ -368,16 +369,8 @@ impl Cluster {
                 continue;
             }
             tracing::info!(shard = shard.index, "a shard has left the cluster");
-            let mut writing = engine.writing.lock();
             shard.gone.store(true, Ordering::Release);
-            let places = self.slots.lock().forget(shard.index);
-            let mut txn = writing.writer.begin(&ShardSet::none(), Viewer::Stream, 0);
-            for place in places {
-                txn.hold_all_of(place);
-                txn.flush(place);
-            }
-            drop(txn);
-            drop(writing);
+            self.forget(engine, std::iter::once(shard.index));
             self.shards.lock().remove(&shard.index);
             drop(shard.link.lock().take());
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use replication::{Batch, Offset, Position, ReplId, Target};
-use smallvec::SmallVec;
 use store::command::{self, Command};
 use store::{Args, Discard, Loader, ShardSet, Txn, Viewer};
 
@@ -13,9 +12,9 @@ use super::nodes::SLOTS;
 use super::slots::{Route, Slots};
 use super::{Cluster, Shard};
 use crate::engine::Engine;
+use crate::events::kind_of;
 use crate::filter::slot;
-use crate::options::UnknownTypes;
-use crate::target::{Call, is_no_data, message, run_in, selected, sift};
+use crate::target::{is_no_data, message, run_in, selected, sift};
 use crate::{functions, scripts};
 
 /// Applies what a shard sends.
@@ -122,6 +121,16 @@ fn run_aside(engine: &Engine, txn: &mut Txn<'_>, row: &Command, args: Args<'_>) 
     if let Err(why) = row.check_arity(args).and_then(|()| row.write(txn, args, &mut Discard)) {
         engine.divergence.count(args.at(0), &why);
     }
+    // The filter looks at what is shown before a command runs: here it can only look at what has come of it.
+    let filter = &engine.sieve.filter;
+    if filter.looks_at_kinds() {
+        row.keys.each(args, |key| {
+            let db = txn.db();
+            if txn.entry_even_expired(db, key).is_some_and(|entry| !filter.keeps_kind(kind_of(entry))) {
+                txn.remove(key);
+            }
+        });
+    }
 }
 
 /// Every shard's primary has the libraries, and every stream tells of them.
@@ -144,11 +153,7 @@ impl Target for ShardTarget {
     type Loader = rdb::Filter<Loader>;
 
     fn begin_full_sync(&mut self) -> Self::Loader {
-        let mut loader = Loader::new(&self.engine.keyspace);
-        if self.engine.options.unknown_types == UnknownTypes::Refuse {
-            loader = loader.refusing_modules();
-        }
-        self.engine.sieve.filter.before(loader)
+        self.engine.stream_loader()
     }
 
     fn finish_full_sync(&mut self, loader: Self::Loader, replid: ReplId, offset: Offset) {
@@ -199,22 +204,7 @@ impl Target for ShardTarget {
 
     fn apply(&mut self, batch: Batch<'_>) {
         let engine = &*self.engine;
-        let mut set = ShardSet::none();
-        let mut db = batch.db;
-        let mut calls: SmallVec<[Call<'_>; 1]> = SmallVec::new();
-        for request in batch.commands {
-            let parts: SmallVec<[&[u8]; 8]> = request.iter().collect();
-            let args = Args::new(&parts);
-            let row = command::find(args);
-            if let Some(row) = row {
-                row.add_shards(&engine.keyspace, db, args, &mut set);
-            } else if args.is(0, "select") {
-                db = selected(args).unwrap_or(db);
-            } else if scripts::is_of_stream(args) && !args.is(0, "function") {
-                set.add_everything();
-            }
-            calls.push(Call { row, parts });
-        }
+        let (calls, set) = engine.take_apart(&batch);
         let mut overtaken = false;
         let mut writing = engine.writing.lock();
         if self.shard.gone.load(Ordering::Acquire) {

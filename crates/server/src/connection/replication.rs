@@ -42,7 +42,7 @@ fn replconf(
     if is_psync && !engine.is_writable() && !engine.sieve.is_idle() {
         return Err(CommandError::err("this replica keeps only a part of the data: attach to its primary"));
     }
-    if is_psync && !engine.is_writable() && engine.cluster.get().is_some() {
+    if is_psync && !engine.is_writable() && engine.cluster().is_some() {
         return Err(CommandError::err("this replica is a copy of a cluster: attach to its shards"));
     }
     if is_psync && !engine.is_writable() && !engine.link_is_up() {
@@ -82,6 +82,9 @@ fn replicaof(
         engine.promote();
         out.simple("OK");
         return Ok(());
+    }
+    if engine.cluster().is_some() {
+        return Err(CommandError::err("REPLICAOF not allowed in cluster mode."));
     }
     let port = std::str::from_utf8(args.at(2)).ok().and_then(|text| text.parse::<u16>().ok());
     let port = port.ok_or_else(|| CommandError::err("Invalid master port"))?;

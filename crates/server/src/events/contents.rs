@@ -25,7 +25,7 @@ pub enum Contents {
     Module(Bytes),
 }
 
-pub(super) fn kind_of(entry: EntryRef<'_>) -> Kind {
+pub(crate) fn kind_of(entry: EntryRef<'_>) -> Kind {
     match entry.value() {
         ValueRef::Inline(_) => Kind::String,
         ValueRef::Owned(value) => value.kind(),

@@ -28,6 +28,7 @@ use store::{Args, Class, Txn};
 use tokio::sync::watch;
 
 pub use contents::Contents;
+pub(crate) use contents::kind_of;
 pub use filter::EventFilter;
 pub use key::KeyWatch;
 pub use stream::Events;
@@ -213,7 +214,7 @@ impl Hub {
             let contents = filters.iter().any(|filter| filter.before && filter.names(db, key));
             let now = txn.keyspace().clock().now();
             let was = Was::Known(
-                entry.map(contents::kind_of),
+                entry.map(kind_of),
                 entry.filter(|_| contents).map(|entry| Arc::new(Contents::of(entry, now))),
             );
             pending.before.insert((db, Bytes::copy_from_slice(key)), was);
@@ -251,7 +252,7 @@ impl Hub {
                     let wanted =
                         filters.iter().any(|filter| filter.after && filter.names(change.db, &change.key));
                     let after = entry.filter(|_| wanted).map(|entry| Arc::new(Contents::of(entry, now)));
-                    (entry.map(contents::kind_of), after)
+                    (entry.map(kind_of), after)
                 }
             };
             let key = Bytes::copy_from_slice(&change.key);

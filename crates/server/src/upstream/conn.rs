@@ -9,7 +9,7 @@ use replication::{DriverConfig, Transport};
 use resp::{Limits, Protocol, ValueParser};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 
-use super::{Login, UpstreamError};
+use super::{Login, Place, UpstreamError};
 
 /// Bytes read at a time.
 const READ_SIZE: usize = 16 * 1024;
@@ -24,6 +24,7 @@ pub(crate) struct Conn {
     db: u32,
     protocol: Protocol,
     term: u64,
+    place: Place,
 }
 
 impl fmt::Debug for Conn {
@@ -42,6 +43,7 @@ impl Conn {
             db: 0,
             protocol: Protocol::Resp2,
             term,
+            place: (config.host.clone(), config.port),
         };
         if let Some(words) = login.words() {
             let request: Vec<&[u8]> =
@@ -54,9 +56,14 @@ impl Conn {
         Ok(conn)
     }
 
-    /// To which primary it leads.
+    /// In which term of the link it was opened.
     pub(super) fn term(&self) -> u64 {
         self.term
+    }
+
+    /// Where it leads.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Whether the primary has neither hung up nor said something that nobody asked for.

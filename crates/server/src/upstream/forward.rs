@@ -13,7 +13,7 @@ use resp::Protocol;
 use smallvec::SmallVec;
 use store::{Args, CommandError};
 
-use super::{Conn, Login, MOVES, Place, UpstreamError, Writes, WritesAs, count, in_time, moved};
+use super::{Conn, Login, Place, UpstreamError, Writes, WritesAs, count};
 use crate::connection;
 use crate::engine::Engine;
 use crate::scripts::{self, Which};
@@ -48,32 +48,13 @@ impl Errand {
         conn: Option<Conn>,
         requests: &[Owned],
         blocks: bool,
-    ) -> Result<(Vec<u8>, Conn, Place), UpstreamError> {
+    ) -> Result<(Vec<u8>, Conn), UpstreamError> {
         let requests: Vec<Vec<&[u8]>> =
             requests.iter().map(|request| request.iter().map(AsRef::as_ref).collect()).collect();
         let requests: Vec<&[&[u8]]> = requests.iter().map(Vec::as_slice).collect();
-        let mut place = self.engine.primary_of(&requests)?;
-        let (mut conn, mut asking) = (conn, false);
-        for moves in 0.. {
-            let mut there = match conn.take() {
-                Some(conn) => conn,
-                None => self.engine.reach_primary(&self.login, &place).await?,
-            };
-            let mut all: Vec<&[&[u8]]> = if asking { vec![&[b"ASKING"]] } else { Vec::new() };
-            all.extend(&requests);
-            let call = there.call(self.db, self.protocol, &all);
-            let mut replies = if blocks { call.await? } else { in_time(call).await? };
-            let reply = replies.pop().unwrap_or_default();
-            let may_move = self.engine.cluster.get().is_some() && requests.len() == 1 && moves < MOVES;
-            match moved(&reply).filter(|_| may_move) {
-                Some((to, asks)) => {
-                    self.engine.keep(self.login.clone(), std::mem::replace(&mut place, to), there);
-                    asking = asks;
-                }
-                None => return Ok((reply, there, place)),
-            }
-        }
-        Err(UpstreamError::NoPrimary)
+        let conversed = self.engine.converse(&self.login, conn, self.db, self.protocol, &requests, blocks);
+        let (mut replies, conn) = conversed.await?;
+        Ok((replies.pop().unwrap_or_default(), conn))
     }
 
     /// Waits until what has been done on the primary can be read here.
@@ -88,7 +69,7 @@ impl Errand {
     /// A write, or a whole transaction, with everything around it; the bytes of the reply.
     async fn write(self, conn: Option<Conn>, requests: Vec<Owned>, blocks: bool) -> Vec<u8> {
         let upstream = &self.engine.upstream;
-        let (reply, conn, place) = match self.run(conn, &requests, blocks).await {
+        let (reply, conn) = match self.run(conn, &requests, blocks).await {
             Ok(done) => done,
             Err(error) => {
                 count(&upstream.failed);
@@ -97,7 +78,8 @@ impl Errand {
             }
         };
         count(&upstream.forwarded);
-        self.engine.keep(self.login.clone(), place.clone(), conn);
+        let place = conn.place().clone();
+        self.engine.keep(self.login.clone(), conn);
         if self.writes == Writes::ForwardAndWait
             && !reply.starts_with(b"-")
             && let Err(error) = self.see_effect(&place).await
@@ -110,9 +92,9 @@ impl Errand {
 
     async fn watch(self, conn: Option<Conn>, request: Owned, pinned: Pinned) -> Vec<u8> {
         let watched = async {
-            let (reply, conn, place) = self.run(conn, &[request], false).await?;
+            let (reply, conn) = self.run(conn, &[request], false).await?;
             if !reply.starts_with(b"-") {
-                self.see_effect(&place).await?;
+                self.see_effect(conn.place()).await?;
             }
             Ok::<_, UpstreamError>((reply, conn))
         };

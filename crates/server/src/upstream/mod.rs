@@ -220,7 +220,7 @@ impl Engine {
     /// Whose keys these commands are about: of a cluster, the shard that has the first of them.
     fn primary_of(&self, requests: &[&[&[u8]]]) -> Result<Place, UpstreamError> {
         let Role::Replica { host, port } = self.role() else { return Err(UpstreamError::NoPrimary) };
-        let Some(cluster) = self.cluster.get() else { return Ok((host, port)) };
+        let Some(cluster) = self.cluster() else { return Ok((host, port)) };
         let mut first = None;
         for request in requests.iter().filter(|request| !request.is_empty()) {
             let args = store::Args::new(request);
@@ -256,12 +256,45 @@ impl Engine {
         Conn::open(&self.link_config(&place.0, place.1), login, term).await
     }
 
+    /// Runs commands, all sent at once, on this connection or one to the primary that has their keys; in a cluster, goes
+    /// where the reply to the first sends it.
+    async fn converse(
+        &self,
+        login: &Login,
+        conn: Option<Conn>,
+        db: u32,
+        protocol: Protocol,
+        requests: &[&[&[u8]]],
+        blocks: bool,
+    ) -> Result<(Vec<Vec<u8>>, Conn), UpstreamError> {
+        let mut conn = match conn {
+            Some(conn) => conn,
+            None => self.reach_primary(login, &self.primary_of(requests)?).await?,
+        };
+        let (mut asking, mut moves) = (None, if self.cluster().is_some() { MOVES } else { 0 });
+        loop {
+            let all: Vec<&[&[u8]]> = asking.into_iter().chain(requests.iter().copied()).collect();
+            let call = conn.call(db, protocol, &all);
+            let mut replies = if blocks { call.await? } else { in_time(call).await? };
+            replies.drain(..all.len() - requests.len());
+            match moved(&replies[0], conn.place()).filter(|_| moves > 0) {
+                Some((place, asks)) => {
+                    self.keep(login.clone(), conn);
+                    conn = self.reach_primary(login, &place).await?;
+                    asking = asks.then_some(ASKING);
+                    moves -= 1;
+                }
+                None => return Ok((replies, conn)),
+            }
+        }
+    }
+
     /// A connection that is in order is kept for the next.
-    fn keep(&self, login: Login, place: Place, conn: Conn) {
+    fn keep(&self, login: Login, conn: Conn) {
         let mut idle = self.upstream.idle.lock();
         idle.turn_to(self.following.term());
         if conn.term() == idle.term {
-            let kept = idle.conns.entry((login, place)).or_default();
+            let kept = idle.conns.entry((login, conn.place().clone())).or_default();
             if kept.len() < KEPT {
                 kept.push((conn, Instant::now()));
             }
@@ -275,7 +308,7 @@ impl Engine {
         let request: [&[u8]; 2] = [b"INFO", b"replication"];
         let reply = in_time(conn.call(0, Protocol::Resp2, &[&request])).await?;
         let position = position_of(&reply[0]);
-        self.keep(login, place.clone(), conn);
+        self.keep(login, conn);
         position.ok_or_else(|| {
             UpstreamError::NoPosition(
                 String::from_utf8_lossy(&reply[0]).trim_end().chars().take(200).collect(),
@@ -297,24 +330,13 @@ impl Engine {
         let login = self.link_login();
         let command: Vec<&[u8]> = command.iter().map(AsRef::as_ref).collect();
         let ask: [&[u8]; 2] = [b"INFO", b"replication"];
-        let mut place = self.primary_of(&[&command])?;
-        let (mut asking, mut moves) = (false, 0);
-        let (conn, replies) = loop {
-            let mut conn = self.reach_primary(&login, &place).await?;
-            let requests: [&[&[u8]]; 3] = [&[b"ASKING"], &command, &ask];
-            let requests = if asking { &requests[..] } else { &requests[1..] };
-            let replies = conn.call(db, Protocol::Resp3, requests).await;
-            let mut replies = replies.inspect_err(|_| count(&self.upstream.failed))?;
-            replies.drain(..usize::from(asking));
-            match moved(&replies[0]).filter(|_| self.cluster.get().is_some() && moves < MOVES) {
-                Some((to, asks)) => {
-                    self.keep(login.clone(), std::mem::replace(&mut place, to), conn);
-                    asking = asks;
-                    moves += 1;
-                }
-                None => break (conn, replies),
+        // It may be one that blocks.
+        let conversed = self.converse(&login, None, db, Protocol::Resp3, &[&command, &ask], true).await;
+        let (replies, conn) = conversed.inspect_err(|error| {
+            if !error.is_unsent() {
+                count(&self.upstream.failed);
             }
-        };
+        })?;
         count(&self.upstream.forwarded);
         let mut decoder = ValueDecoder::new(resp::Limits::replies());
         decoder.feed(&replies[0]);
@@ -325,7 +347,7 @@ impl Engine {
         // What the command has done to the connection (SELECT, CLIENT REPLY) is not for the next.
         let touches_data = store::command::find(store::Args::new(&command)).is_some();
         if touches_data {
-            self.keep(login, place, conn);
+            self.keep(login, conn);
         }
         Ok((reply, position))
     }
@@ -362,17 +384,21 @@ async fn in_time<T>(reply: impl Future<Output = Result<T, UpstreamError>>) -> Re
     }
 }
 
+/// What a node wants to hear that is about to get the key.
+const ASKING: &[&[u8]] = &[b"ASKING"];
 /// So often one goes where one is sent.
 const MOVES: u32 = 8;
 
-/// Where a reply sends the client, and whether it has to ask there first.
-fn moved(reply: &[u8]) -> Option<(Place, bool)> {
+/// Where a reply of this node sends the client, and whether it has to ask there first.
+fn moved(reply: &[u8], here: &Place) -> Option<(Place, bool)> {
     let line = std::str::from_utf8(reply).ok()?.trim_end();
     let (asks, rest) = match line.strip_prefix("-ASK ") {
         Some(rest) => (true, rest),
         None => (false, line.strip_prefix("-MOVED ")?),
     };
     let (host, port) = rest.split_once(' ')?.1.rsplit_once(':')?;
+    // A node that does not know its own address leaves it out.
+    let host = if host.is_empty() { &here.0 } else { host };
     Some(((host.to_owned(), port.parse().ok()?), asks))
 }
 
