@@ -65,7 +65,8 @@ struct Writing {
     stop: AtomicBool,
     /// Held during each batch.
     batch: Mutex<()>,
-    paused: AtomicBool,
+    /// Held by whoever wants the next batch not to begin.
+    turn: Mutex<()>,
     round: AtomicU64,
 }
 
@@ -73,10 +74,7 @@ impl Writing {
     fn run(&self, primary: &Running, seed: u64) {
         let mut client = primary.client();
         while !self.stop.load(Ordering::Acquire) {
-            if self.paused.load(Ordering::Acquire) {
-                std::thread::sleep(Duration::from_millis(1));
-                continue;
-            }
+            drop(self.turn.lock().unwrap());
             let _batch = self.batch.lock().unwrap();
             let round = self.round.fetch_add(1, Ordering::AcqRel) + 1;
             random_writes(&mut client, seed + round, 60);
@@ -91,12 +89,9 @@ impl Writing {
     }
 
     fn standing_still<R>(&self, f: impl FnOnce() -> R) -> R {
-        self.paused.store(true, Ordering::Release);
-        let batch = self.batch.lock().unwrap();
-        let result = f();
-        drop(batch);
-        self.paused.store(false, Ordering::Release);
-        result
+        let _turn = self.turn.lock().unwrap();
+        let _batch = self.batch.lock().unwrap();
+        f()
     }
 }
 
@@ -162,7 +157,7 @@ fn killed(server: Server, kills: u64, seed: u64) {
     let writing = Arc::new(Writing {
         stop: AtomicBool::new(false),
         batch: Mutex::new(()),
-        paused: AtomicBool::new(false),
+        turn: Mutex::default(),
         round: AtomicU64::new(0),
     });
     let mut random = Random::new(seed);

@@ -67,6 +67,9 @@ impl Library {
                         "--no-audit",
                         "--no-fund",
                         "--ignore-scripts",
+                        // By itself it tries for many minutes what it cannot reach.
+                        "--fetch-timeout=60000",
+                        "--fetch-retries=2",
                     ]);
                     command.arg("--prefix").arg(fresh).args(packages);
                     fetch::run_step(&mut command, "ioredis", || {

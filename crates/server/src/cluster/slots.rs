@@ -105,6 +105,12 @@ impl Slots {
         self.slots[usize::from(slot)].importing
     }
 
+    /// Slots that are taken over key by key, and by whom.
+    pub(super) fn all_imports(&self) -> HashMap<u16, ShardId> {
+        let imports = (0..SLOTS).map(|slot| (slot, self.importing(slot)));
+        imports.filter(|(_, by)| *by != NOBODY).collect()
+    }
+
     /// The ranges that a shard owns.
     pub(super) fn ranges(&self, shard: ShardId) -> Vec<RangeInclusive<u16>> {
         let mut ranges: Vec<RangeInclusive<u16>> = Vec::new();

@@ -54,6 +54,9 @@ struct Claim {
     position: Option<Position>,
 }
 
+/// Slots that are imported key by key, and by whom.
+type Imports = HashMap<u16, ShardId>;
+
 /// Asks and obeys until the engine is gone.
 pub(super) async fn tend(engine: Weak<Engine>, cluster: Arc<Cluster>, seeds: Vec<Place>) {
     let mut known: HashSet<Place> = seeds.iter().cloned().collect();
@@ -65,6 +68,7 @@ pub(super) async fn tend(engine: Weak<Engine>, cluster: Arc<Cluster>, seeds: Vec
             return;
         }
         let round = cluster.round.fetch_add(1, Ordering::AcqRel) + 1;
+        let imported = cluster.slots.lock().all_imports();
         let (answers, error) = ask_all(&strong, &known, &mut conns).await;
         let mut pause = INTERVAL;
         if answers.is_empty() {
@@ -78,7 +82,7 @@ pub(super) async fn tend(engine: Weak<Engine>, cluster: Arc<Cluster>, seeds: Vec
             }
         } else {
             known = answers.iter().flat_map(|answer| &answer.nodes).filter_map(|n| n.place.clone()).collect();
-            let is_settled = cluster.learn(&strong, &answers).await;
+            let is_settled = cluster.learn(&strong, &answers, &imported).await;
             if !is_settled {
                 pause = HASTE;
             }
@@ -172,11 +176,12 @@ async fn ask(engine: &Engine, place: &Place, conn: Option<Conn>) -> Result<(Answ
 }
 
 impl Cluster {
-    /// Takes in what the nodes say. Whether everything is as they say.
-    async fn learn(self: &Arc<Self>, engine: &Arc<Engine>, answers: &[Answer]) -> bool {
+    /// Takes in what the nodes say, when they were asked while these slots were imported. Whether everything is as they
+    /// say.
+    async fn learn(self: &Arc<Self>, engine: &Arc<Engine>, answers: &[Answer], imported: &Imports) -> bool {
         let claims = self.claims(engine, answers);
         let mut is_settled = self.take_owners(engine, &claims).await;
-        is_settled &= self.take_imports(engine, &claims);
+        is_settled &= self.take_imports(engine, &claims, imported);
         self.drop_shards(engine, &claims);
         // Every slot that anybody speaks of has its shard.
         let spoken: HashSet<u16> = answers
@@ -309,7 +314,7 @@ impl Cluster {
     }
 
     /// Which slots are taken over key by key. Whether none is.
-    fn take_imports(&self, engine: &Arc<Engine>, claims: &[Claim]) -> bool {
+    fn take_imports(&self, engine: &Arc<Engine>, claims: &[Claim], imported: &Imports) -> bool {
         let named: HashMap<u16, ShardId> = claims
             .iter()
             .flat_map(|claim| claim.node.importing.iter().map(|slot| (*slot, claim.shard)))
@@ -325,10 +330,13 @@ impl Cluster {
                     is_new |= slots.import(slot, *shard);
                     none = false;
                 }
-                // The stream has told of it, and the node knows nothing of it any more, nor has it got the slot.
                 None if by != NOBODY => {
                     none = false;
-                    if asked.contains(&by) && self.is_level(by) || self.is_lost(by) {
+                    // The stream had told of it before the node was asked, and the node knows nothing of it any more,
+                    // nor has it got the slot.
+                    let is_old = imported.get(&slot) == Some(&by);
+                    let is_over = asked.contains(&by) && self.is_level(by) || self.is_lost(by);
+                    if is_old && is_over {
                         slots.stop_import(slot);
                     }
                 }
