@@ -45,7 +45,8 @@ fn scripts(c: &mut Criterion) {
 /// A script of a server in this process: the whole way of EVALSHA but the socket.
 fn served(c: &mut Criterion) {
     let engine = server::Engine::new(server::Role::Primary, server::Options::default());
-    let call = |args: &[&[u8]]| engine.call(args).expect("answers");
+    let mut caller = server::Caller::new(&engine);
+    let mut call = |args: &[&[u8]]| caller.call(args).expect("answers");
     call(&[&b"SET"[..], b"key:000000001", &[b'v'; 64]]);
     let sha = Digest::of(GET).to_hex();
     call(&[&b"SCRIPT"[..], b"LOAD", GET]);
@@ -61,7 +62,10 @@ fn served(c: &mut Criterion) {
             b.iter(|| {
                 std::thread::scope(|scope| {
                     for _ in 0..threads {
-                        scope.spawn(|| (0..10_000).for_each(|_| drop(call(&args))));
+                        scope.spawn(|| {
+                            let mut caller = server::Caller::new(&engine);
+                            (0..10_000).for_each(|_| drop(caller.call(&args).expect("answers")));
+                        });
                     }
                 });
             });

@@ -17,6 +17,7 @@ use crate::limit::KillSwitch;
 use crate::options::Options;
 use crate::raw::{Failed, Frame, Kept, State};
 use crate::sandbox::{self, Sandbox, World};
+use crate::shebang::Flags;
 use crate::script::{Digest, DigestHasher, Origin, Script, Scripts, Stats};
 
 /// Runs scripts, one at a time. `Send`, so that a pool can hand it around.
@@ -114,9 +115,26 @@ impl Engine {
         call: &mut dyn Call,
         out: &mut dyn ScriptReply,
     ) -> Result<(), Error> {
-        let digest = Digest::from_hex(hex).ok_or(Error::NoScript)?;
+        self.eval_digest(Digest::from_hex(hex).ok_or(Error::NoScript)?, keys, args, call, out)
+    }
+
+    /// As [`Engine::eval_sha`], by the digest itself.
+    pub fn eval_digest(
+        &mut self,
+        digest: Digest,
+        keys: &[&[u8]],
+        args: &[&[u8]],
+        call: &mut dyn Call,
+        out: &mut dyn ScriptReply,
+    ) -> Result<(), Error> {
         self.ready(digest)?;
         self.run_compiled(digest, keys, args, call, out)
+    }
+
+    /// What the known script of this digest declares, for callers that look before they run it.
+    pub fn flags_of(&mut self, digest: Digest) -> Result<Flags, Error> {
+        self.ready(digest)?;
+        self.compiled.get(&digest).map(|compiled| compiled.script.flags()).ok_or(Error::NoScript)
     }
 
     /// The script of `source`, compiled; for callers that look at its [`Script::flags`] before they run it.

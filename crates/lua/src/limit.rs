@@ -18,7 +18,10 @@ pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 pub struct KillSwitch(Arc<State>);
 
 struct State {
-    killed: AtomicBool,
+    /// The run that is going on, or was the last.
+    run: AtomicU64,
+    /// The run that is to end.
+    killed: AtomicU64,
     marked: AtomicBool,
     deadline_nanos: AtomicU64,
 }
@@ -26,7 +29,8 @@ struct State {
 impl Default for State {
     fn default() -> Self {
         Self {
-            killed: AtomicBool::new(false),
+            run: AtomicU64::new(0),
+            killed: AtomicU64::new(NEVER),
             marked: AtomicBool::new(false),
             deadline_nanos: AtomicU64::new(NEVER),
         }
@@ -36,7 +40,17 @@ impl Default for State {
 impl KillSwitch {
     /// The running script ends at its next look, whatever it catches. Without one, nothing happens.
     pub fn kill(&self) {
-        self.0.killed.store(true, Ordering::Relaxed);
+        self.kill_run(self.run());
+    }
+
+    /// Which run is going on, or was the last: each has its own number.
+    pub fn run(&self) -> u64 {
+        self.0.run.load(Ordering::Relaxed)
+    }
+
+    /// As [`kill`](Self::kill), but nothing happens if another run has begun since.
+    pub fn kill_run(&self, run: u64) {
+        self.0.killed.store(run, Ordering::Relaxed);
     }
 
     /// The run that is going on has done what its caller wants to remember: that it has written, say.
@@ -51,7 +65,8 @@ impl KillSwitch {
 
     /// A new run begins: forgets an old request, and ends at `deadline`.
     pub(crate) fn arm(&self, deadline: Option<Duration>) {
-        self.0.killed.store(false, Ordering::Relaxed);
+        // Only the interpreter's owner begins runs.
+        self.0.run.store(self.run().wrapping_add(1), Ordering::Relaxed);
         self.0.marked.store(false, Ordering::Relaxed);
         let nanos = deadline.map_or(NEVER, |at| u64::try_from(at.as_nanos()).unwrap_or(NEVER));
         self.0.deadline_nanos.store(nanos, Ordering::Relaxed);
@@ -60,7 +75,7 @@ impl KillSwitch {
     /// Whether the script has to end, and why. The error that follows passes through the sandbox's pcall, xpcall and
     /// coroutine.resume, which raise it again: `while true do pcall(f) end` ends.
     pub(crate) fn verdict(&self, clock: Option<&Clock>) -> Option<Stop> {
-        if self.0.killed.load(Ordering::Relaxed) {
+        if self.0.killed.load(Ordering::Relaxed) == self.run() {
             return Some(Stop::Killed);
         }
         let deadline = self.0.deadline_nanos.load(Ordering::Relaxed);
@@ -76,6 +91,6 @@ impl KillSwitch {
 
 impl fmt::Debug for KillSwitch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("KillSwitch").field(&self.0.killed.load(Ordering::Relaxed)).finish()
+        f.debug_tuple("KillSwitch").field(&self.run()).finish()
     }
 }

@@ -57,12 +57,12 @@ impl Digest {
     /// Reads 40 hexadecimal digits of either case; anything else is no digest.
     pub fn from_hex(hex: &[u8]) -> Option<Self> {
         let mut bytes = [0; 20];
-        if hex.len() != 40 {
+        let (words, rest) = hex.as_chunks::<8>();
+        if words.len() != 5 || !rest.is_empty() {
             return None;
         }
-        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-            let [high, low] = pair else { return None };
-            *byte = nibble(*high)? << 4 | nibble(*low)?;
+        for (four, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *four = four_bytes(u64::from_be_bytes(*word))?.to_be_bytes();
         }
         Some(Self(bytes))
     }
@@ -79,13 +79,19 @@ impl Digest {
     }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
+/// What eight hexadecimal digits of either case spell, all at once.
+fn four_bytes(digits: u64) -> Option<u32> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let letters = digits >> 6 & EACH;
+    let values = (digits & EACH * 0x0f) + letters * 9;
+    // They are digits if spelling their values gives them again, letters in lower case.
+    let spelled = values + EACH * 0x30 + (values + EACH * 6 >> 4 & EACH) * 0x27;
+    if values & EACH * 0xf0 != 0 || spelled != digits | letters << 5 {
+        return None;
     }
+    let pairs = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
+    let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    Some((quads | quads >> 16) as u32)
 }
 
 /// A script's source and what its first line declares.
@@ -347,5 +353,12 @@ mod tests {
         assert_eq!(Digest::from_hex(digest.to_hex().to_uppercase().as_bytes()), Some(digest));
         assert_eq!(Digest::from_hex(b"e0e1"), None);
         assert_eq!(Digest::from_hex(&[b'g'; 40]), None);
+        for byte in 0..=u8::MAX {
+            for at in [0, 7, 39] {
+                let mut hex = [b'1'; 40];
+                hex[at] = byte;
+                assert_eq!(Digest::from_hex(&hex).is_some(), byte.is_ascii_hexdigit(), "{byte:#x} at {at}");
+            }
+        }
     }
 }

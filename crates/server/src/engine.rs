@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use replication::{LinkStatus, Offset, Position, Primary, ReplId};
-use resp::{Limits, Protocol, Value, ValueDecoder};
+use resp::Value;
 use store::command::{Command, Handler};
 use store::{
     Args, Cleanup, CommandError, CommandResult, Compat, Effect, Family, Keyspace, Removed, Reply, ShardSet,
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::acl::{Acl, UsersError};
 use crate::blocked::Blocked;
+use crate::caller::Caller;
 use crate::client_limits::ClientLimits;
 use crate::clients::Clients;
 use crate::events::Hub;
@@ -29,25 +30,12 @@ use crate::observed::Observed;
 use crate::options::Options;
 use crate::pausing::Pausing;
 use crate::pubsub::PubSub;
+use crate::role::{Role, Roles};
 use crate::scripts::Scripts;
-use crate::session::{Ground, Session};
+use crate::session::Ground;
 use crate::settings::Configured;
 use crate::tracking::Tracking;
 use crate::watch::Watchers;
-
-/// Who decides what is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Role {
-    /// This engine does: clients may write.
-    Primary,
-    /// The primary at this address does: clients may read.
-    Replica {
-        /// Its host, as configured.
-        host: String,
-        /// Its port.
-        port: u16,
-    },
-}
 
 /// The writer with what must move in step with it.
 #[derive(Debug)]
@@ -182,7 +170,7 @@ pub struct FilterStatus {
 pub struct Engine {
     pub(crate) keyspace: Arc<Keyspace>,
     pub(crate) writing: Mutex<Writing>,
-    pub(crate) role: RwLock<Role>,
+    pub(crate) role: Roles,
     pub(crate) options: Options,
     pub(crate) clients: Clients,
     pub(crate) client_limits: ClientLimits,
@@ -255,7 +243,7 @@ impl Engine {
         let engine = Self {
             keyspace,
             writing: Mutex::new(Writing { writer, primary }),
-            role: RwLock::new(role),
+            role: Roles::new(role),
             clients: Clients::default(),
             client_limits: ClientLimits::new(&options),
             listening: RwLock::default(),
@@ -371,13 +359,14 @@ impl Engine {
     /// Who decides.
     #[must_use]
     pub fn role(&self) -> Role {
-        self.role.read().clone()
+        self.role.get()
     }
 
     /// Whether clients may write.
     #[must_use]
+    #[inline]
     pub fn is_writable(&self) -> bool {
-        *self.role.read() == Role::Primary
+        self.role.is_primary()
     }
 
     /// The cluster that this is a copy of, if it is one.
@@ -540,25 +529,13 @@ impl Engine {
         self.run(row, db, args, out)
     }
 
-    /// Runs any command as a client without a connection would, scripts included; its reply in RESP3.
+    /// Runs any command as a client without a connection would, scripts included; its reply in RESP3. For many of
+    /// them, keep a [`Caller`].
     ///
     /// # Errors
     /// The command's own, or that it would wait.
     pub fn call(self: &Arc<Self>, args: &[&[u8]]) -> Result<Value, CommandError> {
-        if args.is_empty() {
-            return Err(CommandError::Syntax);
-        }
-        let mut session = Session::of_the_house(self);
-        session.protocol = Protocol::Resp3;
-        let mut bytes = Vec::new();
-        session.execute(args, &mut bytes);
-        let mut decoder = ValueDecoder::new(Limits::replies());
-        decoder.feed(&bytes);
-        match decoder.next() {
-            Ok(Some(Value::Error(line))) => Err(CommandError::Raw(line.as_ref().into())),
-            Ok(Some(value)) => Ok(value),
-            _ => Err(CommandError::err("a command that waits, or talks on, needs a connection")),
-        }
+        Caller::new(self).call(args)
     }
 
     /// Runs an admitted command on ground of its own.

@@ -12,14 +12,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use replication::{Credentials, Driver, DriverConfig, Handle, Offset, Position, Primary, ReplId};
 use store::{Family, SettingKind};
 use tokio::sync::watch;
 
-use crate::engine::{Engine, Role};
+use crate::engine::Engine;
+use crate::role::Role;
 use crate::settings::{INT, Row, any_text};
 use crate::target::EngineTarget;
 use crate::upstream::{Writes, WritesAs};
@@ -33,9 +34,17 @@ pub(crate) struct Following {
     /// Grows with each change of role or primary.
     term: AtomicU64,
     pub(crate) settings: RwLock<LinkSettings>,
+    /// Whether those ask more of a command than to run: every command looks.
+    is_particular: AtomicBool,
 }
 
 impl Following {
+    /// Whether the settings hide stale data, or send writes on.
+    #[inline]
+    pub(crate) fn is_particular(&self) -> bool {
+        self.is_particular.load(Ordering::Acquire)
+    }
+
     pub(crate) fn term(&self) -> u64 {
         self.term.load(Ordering::Acquire)
     }
@@ -231,7 +240,7 @@ impl Engine {
         let (term, held) = {
             let mut writing = self.writing.lock();
             let was_primary = self.is_writable();
-            *self.role.write() = Role::Replica { host: host.to_owned(), port };
+            self.role.set(Role::Replica { host: host.to_owned(), port });
             let held = if was_primary {
                 self.blocked.unblock_writes();
                 // What was written here is a history like any other: the new primary may know it.
@@ -276,7 +285,7 @@ impl Engine {
             writing.primary = Primary::new(held, self.options.backlog);
         }
         writing.primary.change_id(ReplId::random());
-        *self.role.write() = Role::Primary;
+        self.role.set(Role::Primary);
         self.publish_position(writing.primary.position());
         if let Some(driver) = &*driver {
             driver.pause();
@@ -309,7 +318,12 @@ impl Engine {
 
     /// Changes that. What is told to the primary is told at the next connection.
     pub fn change_link_settings(&self, change: impl FnOnce(&mut LinkSettings)) {
-        change(&mut self.following.settings.write());
+        {
+            let mut settings = self.following.settings.write();
+            change(&mut settings);
+            let is_particular = !settings.serve_stale || settings.writes != Writes::Reject;
+            self.following.is_particular.store(is_particular, Ordering::Release);
+        }
         let driver = self.following.driver.lock();
         if let (Some(driver), Role::Replica { host, port }) = (&*driver, self.role()) {
             driver.set_link_options(self.link_config(&host, port).link);
@@ -318,7 +332,7 @@ impl Engine {
 
     /// Whether clients must not read: the link is down, and stale data are not to be served.
     pub(crate) fn is_stale(&self) -> bool {
-        if self.is_writable() || self.following.settings.read().serve_stale {
+        if !self.following.is_particular() || self.is_writable() || self.following.settings.read().serve_stale {
             return false;
         }
         let link = self.link.read();

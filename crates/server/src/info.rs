@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use replication::Phase;
 use store::{Compat, Family};
 
-use crate::engine::{Engine, Role};
+use crate::engine::Engine;
 use crate::listener::Listening;
 use crate::memory::{Usage, of_the_machine, ratio};
 use crate::pubsub::Kind;
+use crate::role::Role;
 use crate::saving::WarmStart;
 
 /// What the sections tell of: the engine, and what had to be counted beforehand.

@@ -78,6 +78,8 @@ struct Waiting {
 pub(crate) struct Outbox {
     pub(crate) id: u64,
     waiting: Mutex<Waiting>,
+    /// Whether something may wait: each command of the connection looks.
+    is_filled: AtomicBool,
     /// Bytes that the connection has taken and not yet sent.
     unsent: AtomicUsize,
     is_resp3: AtomicBool,
@@ -94,6 +96,7 @@ impl Outbox {
         Arc::new(Self {
             id,
             waiting: Mutex::default(),
+            is_filled: AtomicBool::new(false),
             unsent: AtomicUsize::new(0),
             is_resp3: AtomicBool::new(false),
             listens: AtomicBool::new(false),
@@ -140,6 +143,7 @@ impl Outbox {
         let protocol = if self.is_resp3() { Protocol::Resp3 } else { Protocol::Resp2 };
         let mut waiting = self.waiting.lock();
         write(&mut Encoder::new(&mut waiting.bytes, protocol));
+        self.is_filled.store(true, Ordering::Release);
         // A client that is no listener, but gets messages (it monitors, or tracks), has no limit with the real
         // servers unless somebody sets one: here that of the listeners holds then.
         let limit = match self.limit() {
@@ -184,7 +188,11 @@ impl Outbox {
 
     /// Moves what waits to the end of `out`; whether there was anything.
     pub(crate) fn drain_into(&self, out: &mut Vec<u8>) -> bool {
+        if !self.is_filled.load(Ordering::Acquire) {
+            return false;
+        }
         let mut waiting = self.waiting.lock();
+        self.is_filled.store(false, Ordering::Relaxed);
         let any = !waiting.bytes.is_empty();
         out.append(&mut waiting.bytes);
         if waiting.bytes.capacity() > 64 * 1024 {

@@ -1,10 +1,11 @@
 //! The scripts that are running: who is alone, since when, and how to end them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use lua::KillSwitch;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use store::CommandError;
 
 /// All running scripts.
@@ -13,27 +14,26 @@ pub(crate) struct Running {
     /// How long others wait for a script that runs alone, before they are told that the server is busy.
     patience: Mutex<Duration>,
     alone: AtomicUsize,
-    turns: Mutex<Turns>,
+    alone_since: Mutex<Option<Instant>>,
     /// Somebody who was alone has finished.
     done: Condvar,
+    /// One for each interpreter: a script that begins or ends touches its own alone.
+    seats: RwLock<Vec<Arc<Seat>>>,
 }
 
-#[derive(Debug, Default)]
-struct Turns {
-    next: u64,
-    /// Few at any time, in no order.
-    all: Vec<Entry>,
-    alone_since: Option<Instant>,
-}
-
+/// What an interpreter is doing.
 #[derive(Debug)]
-struct Entry {
-    number: u64,
-    /// Marked when it has written.
+pub(crate) struct Seat {
+    state: AtomicU8,
+    /// Marked when the script has written.
     switch: KillSwitch,
-    /// Since when, and the whole command, of a function; none for a script.
-    function: Option<(Instant, Vec<Vec<u8>>)>,
+    /// Since when, and the whole command, of a function.
+    function: Mutex<Option<(Instant, Vec<Vec<u8>>)>>,
 }
+
+const IDLE: u8 = 0;
+const SCRIPT: u8 = 1;
+const FUNCTION: u8 = 2;
 
 /// A running function, as FUNCTION STATS shows it.
 #[derive(Debug)]
@@ -44,24 +44,47 @@ pub(crate) struct RunningFunction {
 
 /// The end of a running script, by whoever drops it.
 #[derive(Debug)]
-pub(crate) struct Turn<'r> {
-    running: &'r Running,
-    number: u64,
-    switch: KillSwitch,
-}
+pub(crate) struct Turn<'s>(&'s Seat);
 
 impl Turn<'_> {
     /// The script writes: it cannot be killed any more.
     pub(crate) fn writes(&self) {
-        self.switch.mark();
+        self.0.switch.mark();
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut turns = self.running.turns.lock();
-        if let Some(at) = turns.all.iter().position(|entry| entry.number == self.number) {
-            turns.all.swap_remove(at);
+        if self.0.state.swap(IDLE, Ordering::AcqRel) == FUNCTION {
+            *self.0.function.lock() = None;
+        }
+    }
+}
+
+impl Seat {
+    /// The interpreter runs a script from now on; a function if its command is given.
+    pub(crate) fn begin(&self, function: Option<&[&[u8]]>) -> Turn<'_> {
+        let kind = match function {
+            None => SCRIPT,
+            Some(command) => {
+                let words = command.iter().map(|word| word.to_vec()).collect();
+                *self.function.lock() = Some((Instant::now(), words));
+                FUNCTION
+            }
+        };
+        self.state.store(kind, Ordering::Release);
+        Turn(self)
+    }
+
+    fn state(&self) -> u8 {
+        self.state.load(Ordering::Acquire)
+    }
+
+    /// Ends what runs here, if that is of this kind; not what may begin in the meantime.
+    fn kill(&self, kind: u8) {
+        let run = self.switch.run();
+        if self.state() == kind {
+            self.switch.kill_run(run);
         }
     }
 }
@@ -73,9 +96,9 @@ pub(crate) struct Alone<'r>(&'r Running);
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
         // Counted under the lock: the next one's beginning must not be wiped out.
-        let mut turns = self.0.turns.lock();
+        let mut since = self.0.alone_since.lock();
         if self.0.alone.fetch_sub(1, Ordering::AcqRel) == 1 {
-            turns.alone_since = None;
+            *since = None;
             self.0.done.notify_all();
         }
     }
@@ -83,8 +106,13 @@ impl Drop for Alone<'_> {
 
 impl Running {
     pub(crate) fn new(patience: Duration) -> Self {
-        let turns = Mutex::default();
-        Self { patience: Mutex::new(patience), alone: AtomicUsize::new(0), turns, done: Condvar::new() }
+        Self {
+            patience: Mutex::new(patience),
+            alone: AtomicUsize::new(0),
+            alone_since: Mutex::default(),
+            done: Condvar::new(),
+            seats: RwLock::default(),
+        }
     }
 
     pub(crate) fn patience(&self) -> Duration {
@@ -95,25 +123,22 @@ impl Running {
         *self.patience.lock() = patience;
     }
 
-    pub(crate) fn begin(&self, switch: KillSwitch, function: Option<&[&[u8]]>) -> Turn<'_> {
-        let function = function.map(|command| {
-            let words = command.iter().map(|word| word.to_vec()).collect();
-            (Instant::now(), words)
-        });
-        let mut turns = self.turns.lock();
-        let number = turns.next;
-        turns.next += 1;
-        turns.all.push(Entry { number, switch: switch.clone(), function });
-        Turn { running: self, number, switch }
+    /// A new interpreter, which `switch` stops. It is known until nobody holds its seat.
+    pub(crate) fn enter(&self, switch: KillSwitch) -> Arc<Seat> {
+        let seat = Arc::new(Seat { state: AtomicU8::new(IDLE), switch, function: Mutex::default() });
+        let mut seats = self.seats.write();
+        seats.retain(|seat| Arc::strong_count(seat) > 1);
+        seats.push(Arc::clone(&seat));
+        seat
     }
 
     /// A script that may write begins to wait for the data.
     pub(crate) fn alone(&self) -> Alone<'_> {
-        let mut turns = self.turns.lock();
+        let mut since = self.alone_since.lock();
         if self.alone.fetch_add(1, Ordering::AcqRel) == 0 {
-            turns.alone_since = Some(Instant::now());
+            *since = Some(Instant::now());
         }
-        drop(turns);
+        drop(since);
         Alone(self)
     }
 
@@ -125,26 +150,28 @@ impl Running {
     /// Waits until no script has the data for itself, but not for ever; false if one still has.
     pub(crate) fn wait(&self) -> bool {
         let patience = self.patience();
-        let mut turns = self.turns.lock();
+        let mut alone_since = self.alone_since.lock();
         loop {
-            let Some(since) = turns.alone_since else { return true };
+            let Some(since) = *alone_since else { return true };
             let Some(left) = patience.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) else {
                 return false;
             };
-            self.done.wait_for(&mut turns, left);
+            self.done.wait_for(&mut alone_since, left);
         }
+    }
+
+    fn any(&self, kind: u8) -> bool {
+        self.seats.read().iter().any(|seat| seat.state() == kind)
     }
 
     /// Whether what has the data for itself is a script, and not a function.
     pub(crate) fn is_script_alone(&self) -> bool {
-        let script = || self.turns.lock().all.iter().any(|entry| entry.function.is_none());
-        self.is_somebody_alone() && script()
+        self.is_somebody_alone() && self.any(SCRIPT)
     }
 
     /// What a client is told whose command would have to wait for a script for long.
     pub(crate) fn busy(&self, server: &str) -> CommandError {
-        let function = self.turns.lock().all.iter().any(|entry| entry.function.is_some());
-        let kill = if function { "FUNCTION" } else { "SCRIPT" };
+        let kill = if self.any(FUNCTION) { "FUNCTION" } else { "SCRIPT" };
         let text = format!(
             "BUSY {server} is busy running a script. You can only call {kill} KILL or SHUTDOWN NOSAVE."
         );
@@ -153,31 +180,32 @@ impl Running {
 
     /// SCRIPT KILL and FUNCTION KILL: ends the running scripts, or functions.
     pub(crate) fn kill(&self, functions: bool, server: &str) -> Result<(), CommandError> {
-        let turns = self.turns.lock();
-        if turns.all.is_empty() {
+        let kind = if functions { FUNCTION } else { SCRIPT };
+        let seats = self.seats.read();
+        let of_kind = || seats.iter().filter(|seat| seat.state() == kind);
+        if of_kind().next().is_none() {
+            drop(seats);
+            if self.any(SCRIPT) || self.any(FUNCTION) {
+                return Err(self.busy(server));
+            }
             return Err(CommandError::coded("NOTBUSY No scripts in execution right now."));
         }
-        let of_kind = || turns.all.iter().filter(|entry| entry.function.is_some() == functions);
-        if of_kind().next().is_none() {
-            drop(turns);
-            return Err(self.busy(server));
-        }
-        if of_kind().all(|entry| entry.switch.is_marked()) {
+        if of_kind().all(|seat| seat.switch.is_marked()) {
             return Err(CommandError::coded(
                 "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.",
             ));
         }
-        for entry in of_kind().filter(|entry| !entry.switch.is_marked()) {
-            entry.switch.kill();
+        for seat in of_kind().filter(|seat| !seat.switch.is_marked()) {
+            seat.kill(kind);
         }
         Ok(())
     }
 
     /// The function that has been running for the longest.
     pub(crate) fn function(&self) -> Option<RunningFunction> {
-        let turns = self.turns.lock();
-        let (since, command) = turns.all.iter().filter_map(|e| e.function.as_ref()).min_by_key(|f| f.0)?;
+        let of = |seat: &Arc<Seat>| seat.function.lock().clone();
+        let (since, command) = self.seats.read().iter().filter_map(of).min_by_key(|f| f.0)?;
         let millis = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Some(RunningFunction { command: command.clone(), millis })
+        Some(RunningFunction { command, millis })
     }
 }

@@ -1,18 +1,19 @@
-//! Scripts on this engine's data: a pool of interpreters, and what `redis.call` reaches.
+//! Scripts on this engine's data: how they are run, and what `redis.call` reaches.
 
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use lua::{Call, Flavour, Refusal, ReplyBuilder, ScriptReply, StoreReply, Verdict};
-use parking_lot::{Mutex, RwLock};
+use lua::{Call, Refusal, ReplyBuilder, ScriptReply, StoreReply, Verdict};
 use store::command::{self, Command, Flags};
-use store::{Args, CommandError, CommandResult, Compat, Release, Reply, ShardSet, Txn};
+use store::{Args, CommandError, CommandResult, Compat, Reply, ShardSet, Txn};
 
 use crate::acl::User;
 use crate::connection;
 use crate::engine::Engine;
 use crate::evicting::OOM;
 use crate::functions;
+use crate::interpreters::{Interpreter, Interpreters};
 use crate::observed::{self, Teller};
 use crate::reply::RespReply;
 use crate::running::{Running, Turn};
@@ -20,114 +21,40 @@ use crate::scripted;
 use crate::session::{Found, Ground};
 use crate::yielding;
 
-/// Interpreters that wait for work, and the scripts and functions that they share.
+/// The interpreters, and what they are doing.
 #[derive(Debug)]
 pub(crate) struct Scripts {
-    known: Arc<lua::Scripts>,
-    functions: Arc<lua::Functions>,
-    idle: Mutex<Vec<lua::Engine>>,
+    interpreters: Interpreters,
     pub(crate) running: Running,
-    options: RwLock<lua::Options>,
 }
 
-/// Interpreters kept for the next script.
-const IDLE: usize = 16;
+impl Deref for Scripts {
+    type Target = Interpreters;
+
+    fn deref(&self) -> &Interpreters {
+        &self.interpreters
+    }
+}
 
 impl Scripts {
     pub(crate) fn new(patience: Duration, compat: Compat) -> Self {
-        let mut options = lua::Options::default();
-        describe(&mut options, compat);
-        let start = Instant::now();
-        options.clock = Some(Arc::new(move || start.elapsed()));
-        options.log = Some(Arc::new(|level, text| {
-            tracing::info!(?level, text = %String::from_utf8_lossy(text), "script log");
-        }));
-        options.pulse = Some(Arc::new(yielding::pulse));
-        Self {
-            known: Arc::default(),
-            functions: Arc::default(),
-            idle: Mutex::default(),
-            running: Running::new(patience),
-            options: RwLock::new(options),
-        }
+        Self { interpreters: Interpreters::new(compat), running: Running::new(patience) }
     }
 
-    /// Interpreters made from now on show this version; those made before go.
-    pub(crate) fn set_compat(&self, compat: Compat) {
-        describe(&mut self.options.write(), compat);
-        self.idle.lock().clear();
-    }
-
-    pub(crate) fn known(&self) -> &lua::Scripts {
-        &self.known
-    }
-
-    pub(crate) fn functions(&self) -> &lua::Functions {
-        &self.functions
-    }
-
-    /// SCRIPT FLUSH: the interpreters' memory goes too.
-    pub(crate) fn flush(&self) {
-        self.known.flush();
-        self.idle.lock().clear();
-    }
-
-    /// Whether few of the scripts that came by EVAL are kept.
-    pub(crate) fn evicts(&self) -> bool {
-        self.options.read().flavour.kept_evals.is_some()
-    }
-
-    /// Bytes that the waiting interpreters hold: those of scripts, and those of functions.
-    pub(crate) fn memory(&self) -> (usize, usize) {
-        let idle = self.idle.lock();
-        let sum = |used: fn(&lua::Engine) -> usize| idle.iter().map(used).sum();
-        (sum(lua::Engine::used_memory), sum(lua::Engine::used_by_functions))
-    }
-
-    /// FUNCTION FLUSH: the interpreters' memory goes too.
-    pub(crate) fn flush_functions(&self) {
-        self.functions.flush();
-        self.idle.lock().iter_mut().for_each(lua::Engine::release_functions);
-    }
-
-    /// What EVALSHA says to a digest that is not known.
-    pub(crate) fn no_script(&self) -> &'static str {
-        self.options.read().flavour.no_script
-    }
-
-    /// Runs `f` with an interpreter of the pool.
-    pub(crate) fn with<R>(
+    /// Runs `f` with an interpreter.
+    pub(crate) fn with<R, E: From<lua::Error>>(
         &self,
-        f: impl FnOnce(&mut lua::Engine) -> Result<R, lua::Error>,
-    ) -> Result<R, lua::Error> {
-        let idle = self.idle.lock().pop();
-        let mut engine = match idle {
-            Some(engine) => engine,
-            None => {
-                let options = self.options.read().clone();
-                lua::Engine::with_shared(options, Arc::clone(&self.known), Arc::clone(&self.functions))?
-            }
-        };
-        let result = f(&mut engine);
-        let mut idle = self.idle.lock();
-        if idle.len() < IDLE {
-            idle.push(engine);
-        }
-        result
+        f: impl FnOnce(&mut lua::Engine) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.with_interpreter(|interpreter| f(&mut interpreter.lua))
     }
-}
 
-/// What scripts can see of a personality.
-fn describe(options: &mut lua::Options, compat: Compat) {
-    options.flavour = match compat {
-        Compat::Redis70 => Flavour::REDIS_7_0,
-        Compat::Redis72 => Flavour::REDIS_7_2,
-        Compat::Redis74 => Flavour::REDIS_7_4,
-        Compat::Redis82 => Flavour::REDIS_8_2,
-        Compat::Valkey81 => Flavour::VALKEY_8_1,
-        Compat::Valkey91 => Flavour::VALKEY_9_1,
-    };
-    options.flavour.redis_version = Release::parse(compat.differences().redis_version).parts();
+    fn with_interpreter<R, E: From<lua::Error>>(
+        &self,
+        f: impl FnOnce(&mut Interpreter) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.interpreters.with(&self.running, f)
+    }
 }
 
 /// How a script was called.
@@ -143,7 +70,8 @@ pub(crate) enum Mode {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Which<'a> {
     Source(&'a [u8]),
-    Digest(&'a [u8]),
+    /// `None`: forty letters that no script has.
+    Digest(Option<lua::Digest>),
     Function(&'a [u8]),
 }
 
@@ -173,24 +101,27 @@ pub(crate) fn run(
     out: &mut RespReply<'_>,
     ground: &mut Ground<'_, '_>,
 ) -> Result<(), Refused> {
-    let flags = flags(engine, script.which)?;
-    let mode = admit(engine, flags, script.mode, ground)?;
-    let go = |out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>| {
-        let is_full = !flags.allow_oom && engine.is_writable() && engine.is_over_limit();
-        Ok(run_on(engine, Script { mode, ..script }, db, &mut Answer(out), ground, is_full)?)
-    };
-    match ground {
-        Ground::Free if engine.is_writable() && mode == Mode::May => {
-            // Others learn that they have to wait before they begin to.
-            let _alone = engine.scripts.running.alone();
-            engine.transact(&ShardSet::none(), db, |txn| go(out, &mut Ground::Txn(txn)))
+    engine.scripts.with_interpreter(|interpreter| {
+        let flags = flags_in(&mut interpreter.lua, script.which)?;
+        let mode = admit(engine, flags, script.mode, ground)?;
+        let go = |interpreter, out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>| {
+            let is_full = !flags.allow_oom && engine.is_writable() && engine.is_over_limit();
+            let script = Script { mode, ..script };
+            Ok(run_in(interpreter, engine, script, db, &mut Answer(out), ground, is_full)?)
+        };
+        match ground {
+            Ground::Free if engine.is_writable() && mode == Mode::May => {
+                // Others learn that they have to wait before they begin to.
+                let _alone = engine.scripts.running.alone();
+                engine.transact(&ShardSet::none(), db, |txn| go(interpreter, out, &mut Ground::Txn(txn)))
+            }
+            Ground::Free => {
+                let _still = engine.keyspace.still();
+                go(interpreter, out, &mut Ground::Still)
+            }
+            held => go(interpreter, out, held),
         }
-        Ground::Free => {
-            let _still = engine.keyspace.still();
-            go(out, &mut Ground::Still)
-        }
-        held => go(out, held),
-    }
+    })
 }
 
 /// Why a script was not run, or failed.
@@ -209,19 +140,19 @@ impl From<lua::Error> for Refused {
 
 /// What the script says about itself.
 pub(crate) fn flags(engine: &Engine, which: Which<'_>) -> Result<lua::Flags, lua::Error> {
-    let known = engine.scripts.known();
+    engine.scripts.with(|interpreter| flags_in(interpreter, which))
+}
+
+fn flags_in(interpreter: &mut lua::Engine, which: Which<'_>) -> Result<lua::Flags, lua::Error> {
     match which {
         Which::Function(name) => {
-            let (_, function) = engine.scripts.functions().find(name).ok_or(lua::Error::NoFunction)?;
+            let (_, function) = interpreter.functions().find(name).ok_or(lua::Error::NoFunction)?;
             Ok(function.flags)
         }
-        Which::Digest(hex) => {
-            let digest = lua::Digest::from_hex(hex).ok_or(lua::Error::NoScript)?;
-            Ok(known.find(digest).ok_or(lua::Error::NoScript)?.flags())
-        }
+        Which::Digest(digest) => interpreter.flags_of(digest.ok_or(lua::Error::NoScript)?),
         // Most scripts say nothing, and need not be looked at twice.
         Which::Source(source) if !source.starts_with(b"#!") => Ok(lua::Flags::default()),
-        Which::Source(source) => engine.scripts.with(|interpreter| Ok(interpreter.script(source)?.flags())),
+        Which::Source(source) => Ok(interpreter.script(source)?.flags()),
     }
 }
 
@@ -251,7 +182,8 @@ fn admit(engine: &Engine, flags: lua::Flags, mode: Mode, ground: &Ground<'_, '_>
 }
 
 /// Runs an admitted script on ground that is held. `is_full`: commands that need room are refused.
-pub(crate) fn run_on(
+fn run_in(
+    interpreter: &mut Interpreter,
     engine: &Arc<Engine>,
     script: Script<'_>,
     db: u32,
@@ -260,21 +192,20 @@ pub(crate) fn run_on(
     is_full: bool,
 ) -> Result<(), lua::Error> {
     let Script { which, keys, argv, mode, user, client, tracks, command } = script;
-    engine.scripts.with(|interpreter| {
-        let function = matches!(which, Which::Function(_)).then_some(command);
-        yielding::begin();
-        let turn = engine.scripts.running.begin(interpreter.kill_switch(), function);
-        let user = user.filter(|user| !user.is_unlimited());
-        let dirty = if let Ground::Txn(txn) = &ground { txn.dirty() } else { 0 };
-        let turn = &turn;
-        let mut call =
-            DataCall { engine, db, mode, user, client, tracks, ground, turn, told: true, is_full, dirty };
-        match which {
-            Which::Source(source) => interpreter.eval(source, keys, argv, &mut call, out),
-            Which::Digest(hex) => interpreter.eval_sha(hex, keys, argv, &mut call, out),
-            Which::Function(name) => interpreter.fcall(name, keys, argv, &mut call, out),
+    let Interpreter { lua, seat, .. } = interpreter;
+    let function = matches!(which, Which::Function(_)).then_some(command);
+    yielding::begin();
+    let turn = &seat.begin(function);
+    let user = user.filter(|user| !user.is_unlimited());
+    let dirty = if let Ground::Txn(txn) = &ground { txn.dirty() } else { 0 };
+    let mut call = DataCall { engine, db, mode, user, client, tracks, ground, turn, told: true, is_full, dirty };
+    match which {
+        Which::Source(source) => lua.eval(source, keys, argv, &mut call, out),
+        Which::Digest(digest) => {
+            lua.eval_digest(digest.ok_or(lua::Error::NoScript)?, keys, argv, &mut call, out)
         }
-    })
+        Which::Function(name) => lua.fcall(name, keys, argv, &mut call, out),
+    }
 }
 
 /// For scripts whose result nobody waits for: those of a primary's stream.
@@ -322,7 +253,7 @@ pub(crate) fn apply(engine: &Arc<Engine>, txn: &mut Txn<'_>, db: u32, args: Args
             engine.scripts.with(|interpreter| interpreter.load(args.at(1))).map_err(failed)?;
             Which::Source(args.at(1))
         }
-        () if args.is(0, "evalsha") => Which::Digest(args.at(1)),
+        () if args.is(0, "evalsha") => Which::Digest(lua::Digest::from_hex(args.at(1))),
         () => Which::Function(args.at(1)),
     };
     let script = Script {
@@ -335,7 +266,11 @@ pub(crate) fn apply(engine: &Arc<Engine>, txn: &mut Txn<'_>, db: u32, args: Args
         tracks: false,
         command: args.all(),
     };
-    match run_on(engine, script, db, &mut Nobody, &mut Ground::Txn(txn), false) {
+    let ground = &mut Ground::Txn(txn);
+    let run = |interpreter: &mut Interpreter| {
+        run_in(interpreter, engine, script, db, &mut Nobody, ground, false)
+    };
+    match engine.scripts.with_interpreter(run) {
         // It failed at the primary too, at the same place.
         Ok(()) | Err(lua::Error::Script(_)) => Ok(()),
         Err(error) => Err(failed(error)),

@@ -20,7 +20,8 @@ use resp::{Limits, Protocol, Value, ValueDecoder};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::engine::{Engine, Role};
+use crate::engine::Engine;
+use crate::role::Role;
 use crate::upstream::{Conn, Login, UpstreamError};
 
 /// How often each Sentinel is asked.

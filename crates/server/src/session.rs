@@ -87,7 +87,7 @@ pub(crate) struct Session {
     /// Its last command.
     last: &'static str,
     /// What it has counted and not handed over.
-    pub(crate) tally: Tally,
+    tally: Tally,
     /// When the command before this one ended, if it was of the same batch.
     mark: Option<Instant>,
     /// Whether it gets replies (CLIENT REPLY).
@@ -304,7 +304,7 @@ impl Session {
         if after != before {
             self.written = after;
         }
-        self.engine.stats.commands.fetch_add(1, Ordering::Relaxed);
+        self.tally.commands += 1;
     }
 
     /// Counts what has run, and keeps it if it was slow or large.
@@ -335,7 +335,27 @@ impl Session {
     /// A batch of requests begins, or has ended: what was counted is handed over.
     pub(crate) fn settle(&mut self) {
         self.mark = None;
+        self.hand_over();
+        self.tally.rest();
+    }
+
+    /// What was counted can be seen by all.
+    pub(crate) fn hand_over(&mut self) {
+        let commands = std::mem::take(&mut self.tally.commands);
+        if commands > 0 {
+            self.engine.stats.commands.fetch_add(commands, Ordering::Relaxed);
+        }
         self.tally.hand_over(&self.engine.observed.tallies);
+    }
+
+    /// What was counted is forgotten (CONFIG RESETSTAT).
+    pub(crate) fn forget_counts(&mut self) {
+        self.tally = Tally::default();
+    }
+
+    /// A request that comes by itself begins: no other has ended just now.
+    pub(crate) fn begin_alone(&mut self) {
+        self.mark = None;
     }
 
     /// The name of the command that ran; none if it was queued.

@@ -4,7 +4,6 @@ use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Reply};
 
 use super::{ADMIN, Out, container, help, rows};
-use crate::observed::Tally;
 use crate::session::{Ground, Session};
 use crate::settings::{self, Checked, Found};
 
@@ -94,7 +93,7 @@ fn set(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'
 fn resetstat(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     session.engine.stats.reset();
     session.engine.client_limits.reset_counts();
-    session.tally = Tally::default();
+    session.forget_counts();
     session.engine.observed.reset_counts();
     out.simple("OK");
     Ok(())

@@ -151,8 +151,8 @@ fn histogram(
     out: Out<'_, '_>,
     _: &mut Ground<'_, '_>,
 ) -> CommandResult {
+    session.hand_over();
     let tallies = &session.engine.observed.tallies;
-    session.tally.hand_over(tallies);
     let all = tallies.all();
     let wanted = |name: &str| {
         let container = name.split('|').next().unwrap_or_default();

@@ -8,7 +8,8 @@ use store::{Args, CommandError, CommandResult, Reply};
 
 use super::rows;
 use crate::connection::Out;
-use crate::engine::{Engine, Role};
+use crate::engine::Engine;
+use crate::role::Role;
 use crate::session::{After, Ground, Session, Wait};
 
 rows! { "server";

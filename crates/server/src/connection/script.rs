@@ -60,9 +60,6 @@ pub(super) fn run(
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
     let count = args.int(2);
-    if matches!(which, Which::Digest(digest) if digest.len() != 40) {
-        return Err(refuse(session, &lua::Error::NoScript));
-    }
     let keys = match which {
         Which::Function(name) => {
             // A function is looked for first, and has words of its own.
@@ -95,6 +92,14 @@ pub(super) fn run(
     })
 }
 
+/// The script that EVALSHA names.
+fn digest(session: &Session, args: Args<'_>) -> Result<Which<'static>, CommandError> {
+    if args.at(1).len() != 40 {
+        return Err(refuse(session, &lua::Error::NoScript));
+    }
+    Ok(Which::Digest(lua::Digest::from_hex(args.at(1))))
+}
+
 fn eval(
     session: &mut Session,
     args: Args<'_>,
@@ -119,7 +124,7 @@ fn evalsha(
     out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    run(session, Which::Digest(args.at(1)), args, Mode::May, out, ground)
+    run(session, digest(session, args)?, args, Mode::May, out, ground)
 }
 
 fn evalsha_ro(
@@ -128,7 +133,7 @@ fn evalsha_ro(
     out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    run(session, Which::Digest(args.at(1)), args, Mode::ReadOnly, out, ground)
+    run(session, digest(session, args)?, args, Mode::ReadOnly, out, ground)
 }
 
 fn load(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {

@@ -21,7 +21,7 @@ fn info(
     out: Out<'_, '_>,
     ground: &mut Ground<'_, '_>,
 ) -> CommandResult {
-    session.tally.hand_over(&session.engine.observed.tallies);
+    session.hand_over();
     let sections: Vec<String> =
         args.from(1).iter().map(|s| String::from_utf8_lossy(s).to_ascii_lowercase()).collect();
     out.verbatim("txt", info::text(&session.engine, &session.usage(ground), &sections).as_bytes());

@@ -6,9 +6,10 @@ use std::time::Duration;
 use replication::{LinkStatus, Phase};
 
 use super::{MetricKind, Metrics};
-use crate::engine::{Engine, Role, unix_ms};
+use crate::engine::{Engine, unix_ms};
 use crate::info::{cpu_seconds, resident_bytes};
 use crate::memory::Usage;
+use crate::role::Role;
 
 fn read(counter: &AtomicU64) -> f64 {
     counter.load(Ordering::Relaxed) as f64

@@ -4,6 +4,7 @@
 //! A session counts for itself and hands over now and then, so that a pipeline of one command touches what all share
 //! once in a while only.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dashmap::DashMap;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
-use smallvec::SmallVec;
 
 /// Times above this are counted as this long, in nanoseconds.
 const LONGEST: u64 = 1_000_000_000;
@@ -85,32 +85,60 @@ impl Tallies {
 /// What one session has counted and not handed over.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    name: &'static str,
-    nanos: SmallVec<[u64; HANDFUL]>,
+    /// Commands, whether or not they ran.
+    pub(crate) commands: u64,
+    /// Calls with their nanoseconds, at most [`HANDFUL`].
+    calls: Vec<(&'static str, u64)>,
+}
+
+thread_local! {
+    /// Sessions that rest hold no memory for this: the thread keeps it for the next one that runs here.
+    static LENT: Cell<Vec<(&'static str, u64)>> = const { Cell::new(Vec::new()) };
 }
 
 impl Tally {
     /// One more call.
+    #[inline]
     pub(crate) fn count(&mut self, tallies: &Tallies, name: &'static str, nanos: u64) {
-        if !std::ptr::eq(self.name, name) || self.nanos.len() == HANDFUL {
-            self.hand_over(tallies);
-            self.name = name;
+        if self.calls.len() == self.calls.capacity() {
+            self.make_room(tallies);
         }
-        self.nanos.push(nanos);
+        self.calls.push((name, nanos));
+    }
+
+    #[cold]
+    fn make_room(&mut self, tallies: &Tallies) {
+        if self.calls.is_empty() {
+            self.calls = LENT.take();
+            self.calls.reserve_exact(HANDFUL);
+        } else {
+            self.hand_over(tallies);
+        }
     }
 
     /// Adds what was counted to what all see.
     pub(crate) fn hand_over(&mut self, tallies: &Tallies) {
-        if self.nanos.is_empty() {
-            return;
+        // Names are where their rows are: one command has one.
+        let place = |call: &(&'static str, u64)| call.0.as_ptr();
+        if !self.calls.is_sorted_by_key(place) {
+            self.calls.sort_unstable_by_key(place);
         }
-        let counts = tallies.of(self.name);
-        counts.calls.fetch_add(self.nanos.len() as u64, Ordering::Relaxed);
-        counts.nanos.fetch_add(self.nanos.iter().sum(), Ordering::Relaxed);
-        if let Some(times) = counts.times.lock().as_mut() {
-            self.nanos.iter().for_each(|nanos| times.saturating_record((*nanos).clamp(1, LONGEST)));
+        for calls in self.calls.chunk_by(|a, b| std::ptr::eq(a.0, b.0)) {
+            let counts = tallies.of(calls[0].0);
+            counts.calls.fetch_add(calls.len() as u64, Ordering::Relaxed);
+            counts.nanos.fetch_add(calls.iter().map(|call| call.1).sum(), Ordering::Relaxed);
+            if let Some(times) = counts.times.lock().as_mut() {
+                calls.iter().for_each(|call| times.saturating_record(call.1.clamp(1, LONGEST)));
+            }
         }
-        self.nanos.clear();
+        self.calls.clear();
+    }
+
+    /// Gives its memory back, after it has handed over.
+    pub(crate) fn rest(&mut self) {
+        if self.calls.is_empty() && self.calls.capacity() > 0 {
+            LENT.set(std::mem::take(&mut self.calls));
+        }
     }
 }
 

@@ -135,7 +135,7 @@ impl Session {
         let which = match found.name() {
             "function|load" | "function|delete" | "function|flush" | "function|restore" => return true,
             "eval" => Which::Source(args.at(1)),
-            "evalsha" => Which::Digest(args.at(1)),
+            "evalsha" => Which::Digest(lua::Digest::from_hex(args.at(1))),
             "fcall" => Which::Function(args.at(1)),
             _ => return found.is_write(),
         };

@@ -24,8 +24,9 @@ use parking_lot::Mutex;
 use replication::{LinkError, Offset, Position, ReplId};
 use resp::{Protocol, Value, ValueDecoder};
 
-use crate::engine::{Engine, Role};
+use crate::engine::Engine;
 use crate::histories::Held;
+use crate::role::Role;
 pub(crate) use conn::Conn;
 pub(crate) use forward::Pinned;
 
@@ -202,7 +203,7 @@ impl Idle {
 impl Engine {
     /// What happens to a client's write: this is a replica that forwards it, or nobody does.
     pub(crate) fn forwards(&self) -> Option<Writes> {
-        if self.is_writable() {
+        if !self.following.is_particular() || self.is_writable() {
             return None;
         }
         let writes = self.following.settings.read().writes;
