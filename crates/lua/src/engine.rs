@@ -29,12 +29,15 @@ pub struct Engine {
     pub(crate) functions: Arc<Functions>,
     pub(crate) loaded: Option<Loaded>,
     compiled: HashMap<Digest, Compiled, DigestHasher>,
+    /// The one that was asked for last: most are asked for again.
+    recent: Option<Compiled>,
     generation: u64,
     switch: KillSwitch,
     sandbox: Sandbox,
     pub(crate) run: Run,
 }
 
+#[derive(Clone)]
 struct Compiled {
     script: Arc<Script>,
     function: Kept,
@@ -71,6 +74,7 @@ impl Engine {
             options,
             scripts,
             compiled: HashMap::default(),
+            recent: None,
             switch,
             sandbox,
             run: Run::default(),
@@ -127,14 +131,12 @@ impl Engine {
         call: &mut dyn Call,
         out: &mut dyn ScriptReply,
     ) -> Result<(), Error> {
-        self.ready(digest)?;
         self.run_compiled(digest, keys, args, call, out)
     }
 
     /// What the known script of this digest declares, for callers that look before they run it.
     pub fn flags_of(&mut self, digest: Digest) -> Result<Flags, Error> {
-        self.ready(digest)?;
-        self.compiled.get(&digest).map(|compiled| compiled.script.flags()).ok_or(Error::NoScript)
+        Ok(self.ready(digest)?.script.flags())
     }
 
     /// The script of `source`, compiled; for callers that look at its [`Script::flags`] before they run it.
@@ -197,14 +199,18 @@ impl Engine {
         Ok(digest)
     }
 
-    /// Makes sure that a known script is compiled here.
-    fn ready(&mut self, digest: Digest) -> Result<(), Error> {
+    /// A known script, compiled.
+    #[inline]
+    fn ready(&mut self, digest: Digest) -> Result<&Compiled, Error> {
         self.drop_dead_scripts();
-        if !self.compiled.contains_key(&digest) {
-            let script = self.scripts.find(digest).ok_or(Error::NoScript)?;
-            self.compile(script)?;
+        if self.recent.as_ref().is_none_or(|recent| recent.script.digest() != digest) {
+            if !self.compiled.contains_key(&digest) {
+                let script = self.scripts.find(digest).ok_or(Error::NoScript)?;
+                self.compile(script)?;
+            }
+            self.recent = self.compiled.get(&digest).cloned();
         }
-        Ok(())
+        self.recent.as_ref().ok_or(Error::NoScript)
     }
 
     fn compile(&mut self, script: Arc<Script>) -> Result<(), Error> {
@@ -225,6 +231,7 @@ impl Engine {
         let generation = self.scripts.generation();
         if generation != self.generation {
             self.generation = generation;
+            self.recent = None;
             let state = &mut self.sandbox.state;
             self.compiled.retain(|_, compiled| {
                 let alive = compiled.script.alive.load(Ordering::Relaxed);
@@ -244,17 +251,20 @@ impl Engine {
         call: &mut dyn Call,
         out: &mut dyn ScriptReply,
     ) -> Result<(), Error> {
-        let Some(compiled) = self.compiled.get(&digest) else { return Err(Error::NoScript) };
-        self.scripts.touch(&compiled.script);
-        let Sandbox { state, globals, .. } = &mut self.sandbox;
-        state.push_kept(*globals);
-        let mut frame = state.frame();
-        for (name, list) in [(&b"KEYS"[..], keys), (b"ARGV", args)] {
-            push_list(&mut frame, list);
-            frame.set_field(-2, name);
-        }
-        frame.cut(0);
+        let compiled = self.ready(digest)?;
         let function = compiled.function;
+        if let Some(recent) = &self.recent {
+            self.scripts.touch(&recent.script);
+        }
+        let Sandbox { state, globals, lists, .. } = &mut self.sandbox;
+        state.push_kept(*globals);
+        for (name, list) in lists.iter().zip([keys, args]) {
+            state.push_kept(*name);
+            let mut frame = state.frame();
+            push_list(&mut frame, list);
+            frame.set_pair(-3);
+        }
+        state.frame().cut(0);
         self.arm(None);
         let Sandbox { state, handler, .. } = &mut self.sandbox;
         state.push_kept(function);
@@ -355,6 +365,7 @@ impl Engine {
                     && let Ok(sandbox) = self.new_sandbox(World::Scripts)
                 {
                     self.compiled.clear();
+                    self.recent = None;
                     self.sandbox = sandbox;
                 }
             }

@@ -24,6 +24,8 @@ pub(crate) struct Sandbox {
     pub(crate) handler: Kept,
     /// Behind the globals that scripts see: only here can they change.
     pub(crate) globals: Kept,
+    /// `KEYS` and `ARGV`, the names.
+    pub(crate) lists: [Kept; 2],
     /// Called with true or false: libraries being loaded see next to nothing.
     pub(crate) loading: Kept,
 }
@@ -46,7 +48,11 @@ pub(crate) fn build(host: Host, world: World) -> Result<Sandbox, Error> {
     let handler = state.keep();
     let globals = state.keep();
     state.frame().set_globals();
-    Ok(Sandbox { state, handler, globals, loading })
+    let lists = [b"KEYS", b"ARGV"].map(|name| {
+        state.frame().push_bytes(name);
+        state.keep()
+    });
+    Ok(Sandbox { state, handler, globals, lists, loading })
 }
 
 /// What Rust adds to Lua's library.

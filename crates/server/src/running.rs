@@ -132,11 +132,11 @@ impl Running {
         seat
     }
 
-    /// A script that may write begins to wait for the data.
-    pub(crate) fn alone(&self) -> Alone<'_> {
+    /// A script that may write begins to wait for the data, now.
+    pub(crate) fn alone(&self, now: Instant) -> Alone<'_> {
         let mut since = self.alone_since.lock();
         if self.alone.fetch_add(1, Ordering::AcqRel) == 0 {
-            *since = Some(Instant::now());
+            *since = Some(now);
         }
         drop(since);
         Alone(self)

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lua::{Call, Refusal, ReplyBuilder, ScriptReply, StoreReply, Verdict};
 use store::command::{self, Command, Flags};
@@ -88,6 +88,8 @@ pub(crate) struct Script<'a> {
     pub(crate) client: u64,
     /// Whether that client is told of changes of what it reads.
     pub(crate) tracks: bool,
+    /// When its command began.
+    pub(crate) start: Instant,
     /// The whole command, as FUNCTION STATS shows it.
     pub(crate) command: &'a [&'a [u8]],
 }
@@ -112,7 +114,7 @@ pub(crate) fn run(
         match ground {
             Ground::Free if engine.is_writable() && mode == Mode::May => {
                 // Others learn that they have to wait before they begin to.
-                let _alone = engine.scripts.running.alone();
+                let _alone = engine.scripts.running.alone(script.start);
                 engine.transact(&ShardSet::none(), db, |txn| go(interpreter, out, &mut Ground::Txn(txn)))
             }
             Ground::Free => {
@@ -191,7 +193,7 @@ fn run_in(
     ground: &mut Ground<'_, '_>,
     is_full: bool,
 ) -> Result<(), lua::Error> {
-    let Script { which, keys, argv, mode, user, client, tracks, command } = script;
+    let Script { which, keys, argv, mode, user, client, tracks, command, start: _ } = script;
     let Interpreter { lua, seat, .. } = interpreter;
     let function = matches!(which, Which::Function(_)).then_some(command);
     yielding::begin();
@@ -264,6 +266,7 @@ pub(crate) fn apply(engine: &Arc<Engine>, txn: &mut Txn<'_>, db: u32, args: Args
         user: None,
         client: 0,
         tracks: false,
+        start: Instant::now(),
         command: args.all(),
     };
     let ground = &mut Ground::Txn(txn);

@@ -262,7 +262,7 @@ impl Session {
     pub(crate) fn execute(&mut self, request: &[&[u8]], out: &mut Vec<u8>) {
         let args = Args::new(request);
         let begin = out.len();
-        let start = self.mark.unwrap_or_else(Instant::now);
+        let start = *self.mark.get_or_insert_with(Instant::now);
         if self.replies == Replies::SkipNext {
             self.replies = Replies::Skip;
         }
@@ -351,6 +351,11 @@ impl Session {
     /// What was counted is forgotten (CONFIG RESETSTAT).
     pub(crate) fn forget_counts(&mut self) {
         self.tally = Tally::default();
+    }
+
+    /// When the command that runs began, or the one before it.
+    pub(crate) fn start(&self) -> Instant {
+        self.mark.unwrap_or_else(Instant::now)
     }
 
     /// A request that comes by itself begins: no other has ended just now.

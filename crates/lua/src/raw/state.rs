@@ -19,6 +19,10 @@ use crate::host::Host;
 /// Instructions between two looks at the clock: some 50 us of work.
 const STRIDE: c_int = 10_000;
 
+/// Garbage is looked for when so many hundredths are held of what was left the last time: an interpreter holds little,
+/// and scripts leave much.
+const PAUSE: c_int = 300;
+
 /// What belongs to an interpreter on Rust's side. The allocator finds the [`Memory`] at its front.
 #[repr(C)]
 pub(super) struct Ground {
@@ -59,6 +63,7 @@ impl State {
         // SAFETY: the allocator is one, and `data` is what it expects and outlives the interpreter.
         let lua = NonNull::new(unsafe { ffi::lua_newstate(memory::allocate, data) })?;
         let state = Self { lua, ground };
+        lua!(lua_gc(lua.as_ptr(), ffi::LUA_GCSETPAUSE, PAUSE));
         lua!(lua_sethook(lua.as_ptr(), Some(look), ffi::LUA_MASKCOUNT, STRIDE));
         Some(state)
     }

@@ -1,9 +1,8 @@
 //! Commands that concern the connection or the server, one row each, as the store has for data.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use store::command::{self as data, Flags, description};
+use store::command::{self as data, Flags, Names, description};
 use store::{Args, CommandError, CommandResult, Compat, Since};
 
 use crate::reply::RespReply;
@@ -110,7 +109,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
 }
 
 /// Rows by name: commands, and subcommands as `container|sub`.
-type Index = [HashMap<&'static str, Row>; 2];
+type Index = [Names<Row>; 2];
 
 /// The rows of a personality, as it has them.
 fn index(compat: Compat) -> &'static Index {
@@ -120,19 +119,17 @@ fn index(compat: Compat) -> &'static Index {
             let (arity, flags) = compat.differences().row(row.name, row.arity, row.flags);
             (row.name, Row { arity, flags, ..row.clone() })
         });
-        let (subcommands, commands) = rows.partition(|(name, _)| name.contains('|'));
-        [commands, subcommands]
+        let (subcommands, commands): (Vec<_>, Vec<_>) = rows.partition(|(name, _)| name.contains('|'));
+        [commands, subcommands].map(|rows| rows.into_iter().collect())
     })
 }
 
 /// The row that `args` names, its subcommand's if it has one, as this personality has it.
 pub(crate) fn find_for(compat: Compat, args: Args<'_>) -> Option<&'static Row> {
     let [commands, subcommands] = index(compat);
-    let name = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_ascii_lowercase);
-    let container = name(args.at(0))?;
-    let row = commands.get(container.as_str())?;
+    let row = commands.get(args.at(0))?;
     if row.flags.has(Flags::CONTAINER) && args.len() > 1 {
-        return name(args.at(1)).and_then(|sub| subcommands.get(format!("{container}|{sub}").as_str()));
+        return subcommands.get(&[args.at(0), b"|", args.at(1)].concat());
     }
     Some(row)
 }

@@ -84,6 +84,7 @@ pub(super) fn run(
         user: Some(&user),
         client: session.id,
         tracks: session.tracks_reads(),
+        start: session.start(),
         command: args.all(),
     };
     scripts::run(&session.engine, script, session.db, out, ground).map_err(|refused| match refused {

@@ -3,7 +3,6 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use hashbrown::HashMap;
 
 use crate::args::Args;
 use crate::compat::{Compat, Since};
@@ -24,6 +23,7 @@ mod hash;
 mod hyperloglog;
 mod keys;
 mod list;
+mod names;
 mod options;
 mod set;
 mod sort;
@@ -32,6 +32,7 @@ mod string;
 mod zset;
 
 pub(crate) use generic::refcount;
+pub use names::Names;
 pub use keys::Keys;
 
 /// A row of the table.
@@ -202,22 +203,19 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
     GROUPS.iter().copied().flatten()
 }
 
-/// Rows by name.
-type Rows = HashMap<&'static [u8], &'static Command, foldhash::fast::FixedState>;
-
 /// Rows by name: nobody calls a subcommand without its container.
 #[derive(Debug)]
 struct Index {
-    commands: Rows,
+    commands: Names<&'static Command>,
     /// As `container|sub`.
-    subcommands: Rows,
+    subcommands: Names<&'static Command>,
 }
 
 impl FromIterator<&'static Command> for Index {
     fn from_iter<I: IntoIterator<Item = &'static Command>>(rows: I) -> Self {
-        let named = rows.into_iter().map(|row| (row.name.as_bytes(), row));
-        let (subcommands, commands) = named.partition(|(name, _)| name.contains(&b'|'));
-        Self { commands, subcommands }
+        let (subcommands, commands): (Vec<_>, Vec<_>) =
+            rows.into_iter().map(|row| (row.name, row)).partition(|(name, _)| name.contains('|'));
+        Self { commands: commands.into_iter().collect(), subcommands: subcommands.into_iter().collect() }
     }
 }
 
@@ -230,9 +228,6 @@ fn index(compat: Compat) -> &'static Index {
     INDEXES[compat as usize]
         .get_or_init(|| all().filter(|row| row.since.includes(compat)).map(|row| row.as_in(compat)).collect())
 }
-
-/// The longest name, `container|sub` included.
-const LONGEST: usize = 40;
 
 /// The row that `args` names, its subcommand's if it has one, in whatever personality: for a primary's stream.
 #[must_use]
@@ -249,29 +244,11 @@ pub fn find_for(compat: Compat, args: Args<'_>) -> Option<&'static Command> {
 
 #[inline]
 fn look_up(index: &'static Index, args: Args<'_>) -> Option<&'static Command> {
-    let row = by_name(&index.commands, &[args.at(0)])?;
+    let row = *index.commands.get(args.at(0))?;
     if row.flags.has(Flags::CONTAINER) && args.len() > 1 {
-        return by_name(&index.subcommands, &[args.at(0), args.at(1)]);
+        return index.subcommands.get(&[args.at(0), b"|", args.at(1)].concat()).copied();
     }
     Some(row)
-}
-
-/// The row of a name in any case (or of a container and its subcommand).
-fn by_name(rows: &'static Rows, parts: &[&[u8]]) -> Option<&'static Command> {
-    let mut name = [0; LONGEST];
-    let mut length = 0;
-    for (i, part) in parts.iter().enumerate() {
-        let start = length + usize::from(i > 0);
-        let end = start + part.len();
-        let place = name.get_mut(length..end)?;
-        if i > 0 {
-            place[0] = b'|';
-        }
-        place[start - length..].copy_from_slice(part);
-        length = end;
-    }
-    name[..length].make_ascii_lowercase();
-    rows.get(&name[..length]).copied()
 }
 
 impl Command {
@@ -350,7 +327,7 @@ impl Command {
 #[must_use]
 pub fn unknown(args: Args<'_>) -> CommandError {
     if args.len() > 1
-        && let Some(row) = by_name(&EVERYTHING.commands, &[args.at(0)])
+        && let Some(row) = EVERYTHING.commands.get(args.at(0))
         && row.flags.has(Flags::CONTAINER)
     {
         return unknown_subcommand(row.name, args);
