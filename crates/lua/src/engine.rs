@@ -17,8 +17,8 @@ use crate::limit::KillSwitch;
 use crate::options::Options;
 use crate::raw::{Failed, Frame, Kept, State};
 use crate::sandbox::{self, Sandbox, World};
-use crate::shebang::Flags;
 use crate::script::{Digest, DigestHasher, Origin, Script, Scripts, Stats};
+use crate::shebang::Flags;
 
 /// Runs scripts, one at a time. `Send`, so that a pool can hand it around.
 ///

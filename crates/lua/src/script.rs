@@ -82,16 +82,16 @@ impl Digest {
 /// What eight hexadecimal digits of either case spell, all at once.
 fn four_bytes(digits: u64) -> Option<u32> {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    let letters = digits >> 6 & EACH;
-    let values = (digits & EACH * 0x0f) + letters * 9;
+    let letters = (digits >> 6) & EACH;
+    let values = (digits & (EACH * 0x0f)) + letters * 9;
     // They are digits if spelling their values gives them again, letters in lower case.
-    let spelled = values + EACH * 0x30 + (values + EACH * 6 >> 4 & EACH) * 0x27;
-    if values & EACH * 0xf0 != 0 || spelled != digits | letters << 5 {
+    let spelled = values + EACH * 0x30 + (((values + EACH * 6) >> 4) & EACH) * 0x27;
+    if values & (EACH * 0xf0) != 0 || spelled != digits | (letters << 5) {
         return None;
     }
-    let pairs = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
-    let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
-    Some((quads | quads >> 16) as u32)
+    let pairs = (values | (values >> 4)) & 0x00ff_00ff_00ff_00ff;
+    let quads = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
+    Some((quads | (quads >> 16)) as u32)
 }
 
 /// A script's source and what its first line declares.

@@ -332,7 +332,8 @@ impl Engine {
 
     /// Whether clients must not read: the link is down, and stale data are not to be served.
     pub(crate) fn is_stale(&self) -> bool {
-        if !self.following.is_particular() || self.is_writable() || self.following.settings.read().serve_stale {
+        if !self.following.is_particular() || self.is_writable() || self.following.settings.read().serve_stale
+        {
             return false;
         }
         let link = self.link.read();

@@ -200,7 +200,8 @@ fn run_in(
     let turn = &seat.begin(function);
     let user = user.filter(|user| !user.is_unlimited());
     let dirty = if let Ground::Txn(txn) = &ground { txn.dirty() } else { 0 };
-    let mut call = DataCall { engine, db, mode, user, client, tracks, ground, turn, told: true, is_full, dirty };
+    let mut call =
+        DataCall { engine, db, mode, user, client, tracks, ground, turn, told: true, is_full, dirty };
     match which {
         Which::Source(source) => lua.eval(source, keys, argv, &mut call, out),
         Which::Digest(digest) => {
@@ -270,9 +271,8 @@ pub(crate) fn apply(engine: &Arc<Engine>, txn: &mut Txn<'_>, db: u32, args: Args
         command: args.all(),
     };
     let ground = &mut Ground::Txn(txn);
-    let run = |interpreter: &mut Interpreter| {
-        run_in(interpreter, engine, script, db, &mut Nobody, ground, false)
-    };
+    let run =
+        |interpreter: &mut Interpreter| run_in(interpreter, engine, script, db, &mut Nobody, ground, false);
     match engine.scripts.with_interpreter(run) {
         // It failed at the primary too, at the same place.
         Ok(()) | Err(lua::Error::Script(_)) => Ok(()),

@@ -33,7 +33,8 @@ impl Short {
     #[inline]
     fn hash(self) -> usize {
         let [a, b] = self.words;
-        let mixed = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b.rotate_left(32) ^ 0xd1b5_4a32_d192_ed03);
+        let mixed =
+            u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b.rotate_left(32) ^ 0xd1b5_4a32_d192_ed03);
         ((mixed >> 64) as u64 ^ mixed as u64 ^ u64::from(self.length)) as usize
     }
 }
@@ -42,11 +43,11 @@ impl Short {
 #[inline]
 fn lower(word: u64) -> u64 {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    let seven = word & EACH * 0x7f;
+    let seven = word & (EACH * 0x7f);
     let from_a = seven + EACH * (0x80 - b'A' as u64);
     let beyond_z = seven + EACH * (0x7f - b'Z' as u64);
-    let upper = (from_a ^ beyond_z) & !word & EACH * 0x80;
-    word | upper >> 2
+    let upper = (from_a ^ beyond_z) & !word & (EACH * 0x80);
+    word | (upper >> 2)
 }
 
 /// A table of `T` by name. Finding one costs a few nanoseconds and allocates nothing.
