@@ -9,6 +9,7 @@
 
 use crate::driver::transport::{Incoming, Outgoing, Transport};
 use bytes::{Buf as _, BytesMut};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,8 +19,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-/// An emptied buffer larger than this is given back to the system.
-const KEPT: usize = 1 << 20;
+/// Emptied chunks that are kept to be filled again.
+const KEPT: usize = 16;
 
 /// What every connection of a driver shares.
 #[derive(Debug)]
@@ -78,7 +79,9 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Arrived {
-    bytes: BytesMut,
+    chunks: VecDeque<BytesMut>,
+    /// Emptied ones: memory that has been touched is cheaper than new memory.
+    spare: Vec<BytesMut>,
     end: Option<End>,
 }
 
@@ -93,7 +96,9 @@ pub(crate) enum End {
 pub(crate) struct Line {
     shared: Arc<Shared>,
     gauge: Arc<Gauge>,
-    current: BytesMut,
+    /// Chunks that were taken together, none of them empty.
+    current: VecDeque<BytesMut>,
+    emptied: Vec<BytesMut>,
     /// When `current` was taken: nothing that had arrived by then is left behind.
     taken: Instant,
     pub(crate) out: Outgoing,
@@ -109,7 +114,8 @@ impl Line {
         Self {
             shared,
             gauge: Arc::clone(gauge),
-            current: BytesMut::new(),
+            current: VecDeque::new(),
+            emptied: Vec::new(),
             taken: Instant::now(),
             out: outgoing,
             task,
@@ -132,7 +138,7 @@ impl Line {
             // Registered before looking, so that nothing that comes in between is missed.
             let news = self.shared.news.notified();
             if !self.current.is_empty()
-                || self.lock(|arrived| !arrived.bytes.is_empty() || arrived.end.is_some())
+                || self.lock(|arrived| !arrived.chunks.is_empty() || arrived.end.is_some())
             {
                 return;
             }
@@ -143,21 +149,27 @@ impl Line {
     /// The next bytes, `most` at most. Empty: look at [`end`](Self::end).
     pub(crate) fn bytes(&mut self, most: usize) -> &[u8] {
         if self.current.is_empty() {
-            let mut spare = std::mem::take(&mut self.current);
-            if spare.capacity() > KEPT {
-                spare = BytesMut::new();
-            }
             self.taken = Instant::now();
-            self.current = self.lock(|arrived| std::mem::replace(&mut arrived.bytes, spare));
+            let (current, emptied) = (&mut self.current, &mut self.emptied);
+            let mut arrived = self.shared.arrived.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(current, &mut arrived.chunks);
+            arrived.spare.append(emptied);
+            arrived.spare.truncate(KEPT);
         }
-        self.current.get(..self.current.len().min(most)).unwrap_or_default()
+        self.current.front().map(|chunk| chunk.get(..most).unwrap_or(chunk)).unwrap_or_default()
     }
 
-    /// `count` bytes are done with. Answers the moment by which everything received is, if that is so.
+    /// `count` of those bytes are done with. Answers the moment by which everything received is, if that is so.
     pub(crate) fn consume(&mut self, count: usize) -> Option<Instant> {
-        self.current.advance(count.min(self.current.len()));
-        if self.current.is_empty() {
-            self.current.clear();
+        if let Some(chunk) = self.current.front_mut() {
+            chunk.advance(count.min(chunk.len()));
+            if chunk.is_empty()
+                && let Some(mut chunk) = self.current.pop_front()
+                && self.emptied.len() < KEPT
+            {
+                chunk.clear();
+                self.emptied.push(chunk);
+            }
         }
         let before = self.shared.waiting.fetch_sub(count, Ordering::AcqRel);
         if before >= self.gauge.limit {
@@ -171,7 +183,7 @@ impl Line {
         if !self.current.is_empty() {
             return None;
         }
-        self.lock(|arrived| arrived.end.clone().filter(|_| arrived.bytes.is_empty()))
+        self.lock(|arrived| arrived.end.clone().filter(|_| arrived.chunks.is_empty()))
     }
 
     fn lock<R>(&self, f: impl FnOnce(&mut Arrived) -> R) -> R {
@@ -218,12 +230,15 @@ async fn drain(mut incoming: Incoming, shared: Arc<Shared>, gauge: Arc<Gauge>, c
         gauge.received(shared.waiting.fetch_add(read, Ordering::AcqRel) + read);
         {
             let mut arrived = shared.arrived.lock().unwrap_or_else(PoisonError::into_inner);
-            if arrived.bytes.is_empty() {
-                std::mem::swap(&mut arrived.bytes, &mut scratch);
-                scratch.clear();
-            } else {
-                arrived.bytes.extend_from_slice(&scratch);
-                scratch.clear();
+            match arrived.chunks.back_mut() {
+                Some(last) if last.capacity() - last.len() >= read => {
+                    last.extend_from_slice(&scratch);
+                    scratch.clear();
+                }
+                _ => {
+                    let next = arrived.spare.pop().unwrap_or_default();
+                    arrived.chunks.push_back(std::mem::replace(&mut scratch, next));
+                }
             }
         }
         shared.news.notify_one();
