@@ -181,10 +181,14 @@ mod tests {
         (0..100).for_each(|_| tally.count(&tallies, "get", 5_000));
         assert_eq!(tallies.of("get").calls.load(Ordering::Relaxed), 64);
         tally.count(&tallies, "set", 2_000_000_000_000);
+        tally.count(&tallies, "get", 5_000);
+        tally.hand_over(&tallies);
+        tally.rest();
+        tally.count(&tallies, "set", 1);
         let get = tallies.of("get");
-        assert_eq!(get.calls.load(Ordering::Relaxed), 100);
-        assert_eq!(get.nanos.load(Ordering::Relaxed), 500_000);
-        assert_eq!(get.histogram(), [(8, 100)]);
+        assert_eq!(get.calls.load(Ordering::Relaxed), 101);
+        assert_eq!(get.nanos.load(Ordering::Relaxed), 505_000);
+        assert_eq!(get.histogram(), [(8, 101)]);
         assert!((4.9..5.1).contains(&get.percentile(50.0)));
         tally.hand_over(&tallies);
         assert_eq!(tallies.all().keys().copied().collect::<Vec<_>>(), ["get", "set"]);
