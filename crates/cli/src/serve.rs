@@ -187,6 +187,9 @@ settings! {
     /// Under which name forwarded writes run on the primary: client (with what it gave to AUTH here), or link.
     /// [default: client]
     replica_writes_as "replica-writes-as" "NAME";
+    /// What clients of clusters are told: copy (this server is the one node and has every slot), or off (this is no
+    /// cluster). [default: off]
+    cluster_topology "cluster-topology" "CHOICE";
     /// How many databases SELECT offers; grows if the primary uses more. [default: 16]
     databases "databases" "N";
     /// Bytes that the data may take, as 512mb; 0: no limit. [default: 0]

@@ -419,8 +419,8 @@ impl Builder {
     /// ([`persist_every`](Self::persist_every)). A start loads it, serves it at once
     /// ([`Status::is_stale`](crate::Status::is_stale) until the primary is there) and asks the primary for what
     /// has come since; a file that is damaged, or of another filter, is refused and a full sync follows
-    /// ([`Status::warm_start`](crate::Status::warm_start)). It is a plain dump, which real servers load as well. One
-    /// replica a file.
+    /// ([`Status::warm_start`](crate::Status::warm_start)). It is a plain dump, which real servers load as well (that of
+    /// a cluster only while no slot is on its way). One replica a file. Of a cluster, every shard goes on where it was.
     #[must_use]
     pub fn persist(mut self, file: impl Into<PathBuf>) -> Self {
         self.persist = Some(file.into());
@@ -534,8 +534,8 @@ impl Builder {
         }
         let master = self.master.as_deref().ok_or_else(|| Error::Config("no primary given".to_owned()))?;
         let address = Address::parse(master)?;
-        if !address.cluster.is_empty() && (self.persist.is_some() || self.resume.is_some()) {
-            let what = "a copy of a cluster is not kept in a file, and begins nowhere but at the start";
+        if !address.cluster.is_empty() && self.resume.is_some() {
+            let what = "a copy of a cluster goes on from a file (persist), not from one position";
             return Err(Error::Config(what.to_owned()));
         }
         let mut options = Options::default();
@@ -606,9 +606,13 @@ impl Builder {
             config.credentials = Some(provider(asked, Arc::downgrade(&engine)));
         }
         config.link.client_name = config.link.client_name.or_else(|| self.name.clone());
-        let saved = Arc::clone(&engine);
-        let restored = tokio::task::spawn_blocking(move || saved.restore()).await;
-        config.resume = restored.map_err(|error| Error::Config(error.to_string()))?;
+        let (saved, is_cluster) = (Arc::clone(&engine), !address.cluster.is_empty());
+        let restored = tokio::task::spawn_blocking(move || match is_cluster {
+            true => (None, saved.restore_cluster()),
+            false => (saved.restore(), None),
+        });
+        let (resume, saved) = restored.await.map_err(|error| Error::Config(error.to_string()))?;
+        config.resume = resume;
         if let (None, Some((position, database))) = (config.resume, self.resume) {
             engine.begin_at(position, database);
             config.resume = self.resume;
@@ -634,7 +638,7 @@ impl Builder {
             return Err(Error::Config("this build has no TLS: feature `tls`".to_owned()));
         }
         let link = match address.service {
-            None if !address.cluster.is_empty() => Ok(engine.follow_cluster(address.cluster, config)),
+            None if !address.cluster.is_empty() => Ok(engine.follow_cluster(address.cluster, config, saved)),
             None => engine.follow(config),
             Some(service) => {
                 let mut sentinels = Sentinels::new(service.name, service.sentinels);

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use replica::Replica;
-use testkit::{Library, Running, Server, Tool};
+use replica::{Configuration, Replica, Writes};
+use testkit::{Cluster, Library, Running, Server, Tool, eventually};
 
 async fn both(server: Server) -> (Running, Replica) {
     let primary = server.start_with(&["--repl-diskless-sync-delay", "0"]);
@@ -20,9 +20,14 @@ async fn both(server: Server) -> (Running, Replica) {
 /// Runs a script, which must end well.
 async fn speak(library: Library, script: &str, server: Server) {
     let (primary, replica) = both(server).await;
+    run(library, script, primary.port(), &replica).await;
+    replica.shutdown().await.unwrap();
+}
+
+async fn run(library: Library, script: &str, primary: u16, replica: &Replica) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let mut command = library.run(&script).unwrap_or_else(|error| panic!("{error}"));
-    command.env("MASTER_PORT", primary.port().to_string());
+    command.env("MASTER_PORT", primary.to_string());
     command.env("REPLICA_PORT", replica.local_addr().unwrap().port().to_string());
     let output = tokio::task::spawn_blocking(move || command.stdin(Stdio::null()).output()).await.unwrap();
     let output = output.unwrap();
@@ -30,6 +35,77 @@ async fn speak(library: Library, script: &str, server: Server) {
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     println!("{said}");
+}
+
+/// A cluster, and a copy of it that shows itself to clients as one node with every slot.
+async fn cluster(server: Server) -> (Cluster, Replica) {
+    let cluster = tokio::task::block_in_place(|| Cluster::start(server, 3, false));
+    let mut configuration = Configuration::default();
+    configuration.push("cluster-topology", ["copy"]);
+    let url = format!("redis-cluster://{}", cluster.nodes[0].addr());
+    let builder = Replica::builder().master(url).listen("127.0.0.1:0").writes(Writes::Forward);
+    let replica = builder.configuration(configuration).start().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), replica.ready()).await.unwrap().unwrap();
+    (cluster, replica)
+}
+
+async fn speak_as_cluster(library: Library, script: &str, server: Server) {
+    let (cluster, replica) = cluster(server).await;
+    run(library, script, cluster.nodes[0].port(), &replica).await;
+    replica.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_py_reads_a_cluster_from_its_copy() {
+    speak_as_cluster(Library::RedisPy, "cluster_py.py", Server::R8_2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_py_reads_a_cluster_of_valkey_from_its_copy() {
+    speak_as_cluster(Library::RedisPy, "cluster_py.py", Server::V9_1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ioredis_and_node_redis_read_a_cluster_from_its_copy() {
+    speak_as_cluster(Library::Node, "cluster_node.js", Server::R7_0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_cli_reads_a_cluster_from_its_copy() {
+    let (cluster, replica) = cluster(Server::R7_0).await;
+    let port = replica.local_addr().unwrap().port();
+    let cli = Tool::Cli.fetch().unwrap_or_else(|error| panic!("{error}"));
+    let say = |port: u16, args: &[&str]| {
+        let output = Command::new(&cli)
+            .args(["-c", "-p", &port.to_string()])
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    };
+    let real = cluster.nodes[0].port();
+    tokio::task::block_in_place(|| {
+        for n in 0..20 {
+            assert_eq!(say(real, &["set", &format!("k{n}"), "v"]), "OK\n");
+            eventually("a read here", || say(port, &["get", &format!("k{n}")]) == "v\n");
+        }
+        assert_eq!(say(port, &["set", "mine", "1"]), "OK\n");
+        assert_eq!(say(real, &["get", "mine"]), "1\n");
+        assert_eq!(say(port, &["cluster", "keyslot", "mine"]), say(real, &["cluster", "keyslot", "mine"]));
+        // The tool that looks after clusters finds this one in order.
+        let output = Command::new(&cli)
+            .args(["--cluster", "check", &format!("127.0.0.1:{port}")])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("All 16384 slots covered"), "{said}");
+        let info = say(port, &["info", "cluster"]);
+        assert!(info.contains("cluster_enabled:1") && info.matches("link=streaming").count() == 3, "{info}");
+        assert_eq!(say(port, &["config", "set", "cluster-topology", "off"]), "OK\n");
+        assert!(say(port, &["cluster", "slots"]).contains("cluster support disabled"));
+    });
     replica.shutdown().await.unwrap();
 }
 

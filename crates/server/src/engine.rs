@@ -189,6 +189,8 @@ pub struct Engine {
     pub(crate) upstream: crate::upstream::Upstream,
     /// The cluster that this is a copy of.
     pub(crate) cluster: RwLock<Option<Arc<crate::cluster::Cluster>>>,
+    /// Clients are told that this is a cluster of one node (`cluster-topology`).
+    pub(crate) shows_topology: AtomicBool,
     pub(crate) sieve: crate::filter::Sieve,
     pub(crate) serving: RwLock<crate::serving::Serving>,
     pub(crate) syncs: crate::syncing::Syncs,
@@ -258,6 +260,7 @@ impl Engine {
             following: crate::following::Following::default(),
             upstream: crate::upstream::Upstream::default(),
             cluster: RwLock::default(),
+            shows_topology: AtomicBool::new(false),
             sieve: crate::filter::Sieve::new(options.filter_with_types()),
             serving: RwLock::new(crate::serving::Serving::new(&options)),
             syncs: crate::syncing::Syncs::default(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use replication::Phase;
 use store::{Compat, Family};
 
+use crate::cluster::phase_name;
 use crate::engine::Engine;
 use crate::listener::Listening;
 use crate::memory::{Usage, of_the_machine, ratio};
@@ -82,7 +83,7 @@ fn server(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     };
     // Ours: who is behind it.
     line!(out, "replica_version:{}", env!("CARGO_PKG_VERSION"));
-    line!(out, "{mode}:standalone");
+    line!(out, "{mode}:{}", if engine.is_alone_in_cluster() { "cluster" } else { "standalone" });
     line!(out, "os:{} {}", std::env::consts::OS, std::env::consts::ARCH);
     line!(out, "arch_bits:{}", usize::BITS);
     line!(out, "process_id:{}", std::process::id());
@@ -498,8 +499,23 @@ pub(crate) fn cpu_seconds() -> Option<(f64, f64)> {
     Some((seconds(12)?, seconds(11)?))
 }
 
-fn cluster(_: &Subject<'_>, out: &mut String) -> std::fmt::Result {
-    line!(out, "cluster_enabled:0");
+fn cluster(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    line!(out, "cluster_enabled:{}", u8::from(engine.is_alone_in_cluster()));
+    // Ours: the shards that are followed, each with its link.
+    for shard in engine.shards() {
+        let slots: usize = shard.slots.iter().map(ExactSizeIterator::len).sum();
+        let (host, port) = &shard.primary;
+        let (replid, offset) = match shard.position {
+            Some(held) => (held.replid.to_string(), held.offset.to_string()),
+            None => ("-".to_owned(), "-".to_owned()),
+        };
+        let (n, phase) = (shard.number, phase_name(&shard.link.phase));
+        write!(out, "shard{n}:host={host},port={port},slots={slots},link={phase}")?;
+        write!(out, ",id={replid},offset={offset},behind={}", shard.behind_bytes)?;
+        let counters = &shard.link.counters;
+        write!(out, ",full_syncs={},partial_syncs={}", counters.full_syncs, counters.partial_syncs)?;
+        line!(out, ",keys_aside={}", shard.keys_aside);
+    }
     Ok(())
 }
 

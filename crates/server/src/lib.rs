@@ -74,7 +74,7 @@ mod yielding;
 pub use acl::UsersError;
 pub use caller::Caller;
 pub use census::{BigKey, Census, OfType, SlowCommand};
-pub use cluster::ShardStatus;
+pub use cluster::{SavedCluster, ShardStatus};
 pub use engine::{Divergence, Engine, FilterStatus, Stats, unix_ms};
 pub use events::{Cause, Change, Contents, Event, EventFilter, Events, KeyWatch};
 pub use evicting::Limit;

@@ -59,7 +59,7 @@ pub(crate) struct Session {
     pub(crate) engine: Arc<Engine>,
     pub(crate) id: u64,
     /// What others see of it.
-    record: Arc<Record>,
+    pub(crate) record: Arc<Record>,
     pub(crate) db: u32,
     pub(crate) protocol: Protocol,
     pub(crate) authenticated: bool,

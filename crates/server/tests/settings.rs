@@ -147,8 +147,9 @@ async fn names_and_defaults_are_those_of_the_real_server() {
         "dir",
     ];
     // What no real server has.
-    const NO_OTHER: [&str; 5] = [
+    const NO_OTHER: [&str; 6] = [
         "active-expire-cleanup",
+        "cluster-topology",
         "replica-memory-limit",
         "replica-reclaim-expired",
         "replica-writes",

@@ -94,6 +94,11 @@ impl Keyspace {
         (0..).zip(self.dbs.iter()).take(MAX_DATABASES as usize).filter_map(|(i, db)| Some((i, db.get()?)))
     }
 
+    /// The same with [`ASIDES`].
+    pub(crate) fn all_existing(&self) -> impl Iterator<Item = (u32, &Db)> {
+        (0..).zip(self.dbs.iter()).filter_map(|(i, db)| Some((i, db.get()?)))
+    }
+
     /// Calls `f` with the entry of `key`, expired or not. A short string is read without a lock, and what `f` sees
     /// of it stays as it is; other values under their shard's lock. `f` must not come back to this keyspace.
     #[inline]
@@ -213,7 +218,7 @@ impl Keyspace {
         }
         let _gate = self.gate.write();
         let capture = self.snapshots.current();
-        let existing: Vec<_> = self.existing().collect();
+        let existing: Vec<_> = self.all_existing().collect();
         let mut guards: Vec<Vec<_>> =
             existing.iter().map(|(_, db)| db.shards().iter().map(Cell::write).collect()).collect();
         for ((index, _), guards) in existing.iter().zip(&mut guards) {

@@ -27,7 +27,7 @@ use rdb::{EncodeError, EncodeOptions, Encoder, KeyMeta, Version};
 
 use crate::access::Told;
 use crate::entry::{EntryRef, InlineStr, ValueRef};
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, MAX_DATABASES};
 use crate::save::{Aux, save_value};
 use crate::shard::{SHARD_BITS, SHARDS, Segment, Shard};
 use crate::txn::Writer;
@@ -55,6 +55,9 @@ pub struct SnapshotOptions {
     pub overflow: Overflow,
     /// Bytes that the sink gets at a time, about.
     pub piece: usize,
+    /// Whether [asides](crate::ASIDES) are a part of it. A dump that has some is loaded by a [`Loader`](crate::Loader)
+    /// [that takes them](crate::Loader::taking_asides), and by nobody else.
+    pub asides: bool,
 }
 
 impl SnapshotOptions {
@@ -62,7 +65,7 @@ impl SnapshotOptions {
     #[must_use]
     pub fn new(version: Version) -> Self {
         let encode = EncodeOptions::default();
-        Self { version, encode, limit: 64 << 20, overflow: Overflow::Wait, piece: 256 << 10 }
+        Self { version, encode, limit: 64 << 20, overflow: Overflow::Wait, piece: 256 << 10, asides: false }
     }
 
     /// The snapshot is given up when writes are `limit` bytes ahead of the sink.
@@ -386,7 +389,8 @@ impl Writer {
         }
         let epoch = snapshots.epoch.fetch_add(1, Ordering::AcqRel) + 1;
         let sizes: Vec<_> = keyspace
-            .existing()
+            .all_existing()
+            .filter(|(index, _)| options.asides || *index < MAX_DATABASES)
             .map(|(index, db)| (index, db.counts()))
             .filter(|(_, counts)| counts.keys > 0)
             .map(|(index, counts)| (index, counts.keys, counts.expires))

@@ -12,6 +12,7 @@
 //! brings is atomic as it was there; between shards there is no order, as there is none in the cluster.
 
 mod nodes;
+mod saved;
 mod slots;
 mod status;
 mod steward;
@@ -20,7 +21,7 @@ mod target;
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use replication::{DriverConfig, Handle, LinkStatus, Offset, Position, ReplId};
@@ -28,7 +29,9 @@ use store::{ShardSet, View, Viewer};
 use tokio::sync::{Notify, watch};
 
 use self::nodes::Place;
+pub use self::saved::SavedCluster;
 use self::slots::{NOBODY, ShardId, Slots};
+pub(crate) use self::status::phase_name;
 use self::target::ShardTarget;
 use crate::engine::Engine;
 use crate::histories::Held;
@@ -45,6 +48,10 @@ pub(crate) struct Shard {
     place: Mutex<Place>,
     replid: Mutex<Option<ReplId>>,
     offset: AtomicU64,
+    /// The database that its stream has selected there.
+    stream_db: AtomicU32,
+    /// Where its history was when its primary was asked last, and what that said had been taken in.
+    asked: Mutex<Option<Position>>,
     /// Histories that it has left, and how much of them is held.
     left: Mutex<Vec<Position>>,
     loaded: AtomicBool,
@@ -66,6 +73,8 @@ impl Shard {
             place: Mutex::new(place),
             replid: Mutex::default(),
             offset: AtomicU64::new(0),
+            stream_db: AtomicU32::new(0),
+            asked: Mutex::default(),
             left: Mutex::default(),
             loaded: AtomicBool::new(false),
             gone: AtomicBool::new(false),
@@ -126,12 +135,16 @@ pub(crate) struct Cluster {
     learned: AtomicU64,
     /// Something to do for the steward before its time.
     hurry: Arc<Notify>,
+    /// It goes on from a file, and whether that is of this cluster nobody has asked yet.
+    is_restored: AtomicBool,
 }
 
 /// A shard of a cluster that is copied.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ShardStatus {
+    /// What it is called here: a number that it keeps while it is followed, failovers and restarts from a file included.
+    pub number: u16,
     /// The slots whose keys are shown as this shard has them.
     pub slots: Vec<RangeInclusive<u16>>,
     /// Host and port of its primary.
@@ -148,26 +161,19 @@ pub struct ShardStatus {
 
 impl Engine {
     /// Follows every shard of a cluster from now on, in the caller's runtime. `config` tells how to reach a node; its
-    /// host and port mean nothing. Answers with the state of all links as one.
+    /// host and port mean nothing. `saved` is what [`restore_cluster`](Self::restore_cluster) has loaded: every shard goes
+    /// on from there. Answers with the state of all links as one.
     pub fn follow_cluster(
         self: &Arc<Self>,
         seeds: Vec<(String, u16)>,
         config: DriverConfig,
+        saved: Option<SavedCluster>,
     ) -> watch::Receiver<LinkStatus> {
         let (host, port) = seeds.first().cloned().unwrap_or_default();
         self.take_pattern(config);
-        let cluster = Arc::new(Cluster {
-            shards: Mutex::default(),
-            slots: Mutex::default(),
-            total: AtomicU64::new(0),
-            history: ReplId::random(),
-            covered: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            round: AtomicU64::new(0),
-            learned: AtomicU64::new(0),
-            status: watch::Sender::new(LinkStatus::new(&host, port)),
-            hurry: Arc::default(),
-        });
+        let mut cluster = Cluster::new(ReplId::random(), saved);
+        cluster.status = watch::Sender::new(LinkStatus::new(&host, port));
+        let cluster = Arc::new(cluster);
         let status = cluster.status.subscribe();
         self.watch_link(status.clone());
         *self.cluster.write() = Some(Arc::clone(&cluster));
@@ -192,6 +198,25 @@ impl Engine {
 }
 
 impl Cluster {
+    fn new(name: ReplId, saved: Option<SavedCluster>) -> Self {
+        let is_restored = saved.is_some();
+        let nothing = || SavedCluster::new(Position { replid: name, offset: Offset(0) });
+        let (whole, shards, slots) = saved.unwrap_or_else(nothing).into_parts();
+        Self {
+            shards: Mutex::new(shards),
+            slots: Mutex::new(slots),
+            total: AtomicU64::new(whole.offset.0),
+            history: whole.replid,
+            covered: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            round: AtomicU64::new(0),
+            learned: AtomicU64::new(0),
+            status: watch::Sender::new(LinkStatus::new("", 0)),
+            hurry: Arc::default(),
+            is_restored: AtomicBool::new(is_restored),
+        }
+    }
+
     fn all(&self) -> Vec<Arc<Shard>> {
         let mut all: Vec<_> = self.shards.lock().values().cloned().collect();
         all.sort_by_key(|shard| shard.index);

@@ -34,7 +34,7 @@ fn node(line: &str, asked: &Place) -> Option<Node> {
     // <id> <ip:port@cport[,hostname[,aux=..]]> <flags> <primary> <ping> <pong> <epoch> <state> <slot> ..
     let mut words = line.split(' ');
     let (id, address, flags, primary) = (words.next()?, words.next()?, words.next()?, words.next()?);
-    let (epoch, _state) = (words.nth(2)?.parse().ok()?, words.next()?);
+    let (epoch, _state) = (words.nth(2)?.parse::<u64>().ok()?, words.next()?);
     let has = |flag: &str| flags.split(',').any(|known| known == flag);
     let (mut slots, mut importing) = (Vec::new(), Vec::new());
     for word in words {
@@ -54,7 +54,8 @@ fn node(line: &str, asked: &Place) -> Option<Node> {
         is_me,
         is_primary: has("master"),
         primary: Some(primary.to_owned()).filter(|id| id != "-"),
-        epoch,
+        // 0 is below every claim.
+        epoch: epoch.max(1),
         slots,
         importing,
     })

@@ -36,14 +36,16 @@ pub(crate) type ShardId = u16;
 pub(super) const NOBODY: ShardId = ShardId::MAX;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Slot {
-    owner: ShardId,
-    holder: ShardId,
-    importing: ShardId,
+pub(super) struct Slot {
+    pub(super) owner: ShardId,
+    pub(super) holder: ShardId,
+    pub(super) importing: ShardId,
     /// It has changed its owner, or an import has ended: not everything in the database is the owner's for sure.
-    untidy: bool,
-    /// Of the owner's claim: one with a higher epoch is the younger.
-    epoch: u64,
+    pub(super) untidy: bool,
+    /// Of the last claim that a node has made: one with a higher epoch is the younger.
+    pub(super) epoch: u64,
+    /// In which round of questions a stream, and no node yet, has said who owns it. 0: a node has said it.
+    pub(super) since: u64,
 }
 
 impl Slot {
@@ -64,18 +66,19 @@ pub(super) enum Route {
 /// The slots, and the keys that are not where their slots say.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    slots: Box<[Slot]>,
+    pub(super) slots: Box<[Slot]>,
     /// Keys in the database that are not the holder's copy, by database.
-    labels: HashMap<u32, HashMap<Box<[u8]>, ShardId>>,
+    pub(super) labels: HashMap<u32, HashMap<Box<[u8]>, ShardId>>,
     /// Where a shard's copies lie aside, by shard and database.
-    asides: HashMap<(ShardId, u32), u32>,
+    pub(super) asides: HashMap<(ShardId, u32), u32>,
     /// Imports of whole ranges, by shard and name: nothing of them is shown before they are complete.
-    imports: HashMap<(ShardId, Vec<u8>), Vec<RangeInclusive<u16>>>,
+    pub(super) imports: HashMap<(ShardId, Vec<u8>), Vec<RangeInclusive<u16>>>,
 }
 
 impl Default for Slots {
     fn default() -> Self {
-        let unassigned = Slot { owner: NOBODY, holder: NOBODY, importing: NOBODY, untidy: false, epoch: 0 };
+        let unassigned =
+            Slot { owner: NOBODY, holder: NOBODY, importing: NOBODY, untidy: false, epoch: 0, since: 0 };
         Self {
             slots: vec![unassigned; SLOTS.into()].into(),
             labels: HashMap::new(),
@@ -92,13 +95,20 @@ impl Slots {
         self.slots[usize::from(slot)].owner
     }
 
-    pub(super) fn epoch(&self, slot: u16) -> u64 {
-        self.slots[usize::from(slot)].epoch
+    /// Whether a claim of this epoch, made when the nodes were asked in this round, is to be believed.
+    pub(super) fn is_open(&self, slot: u16, to: ShardId, epoch: u64, round: u64) -> bool {
+        let slot = self.slots[usize::from(slot)];
+        slot.owner == to
+            || slot.owner == NOBODY
+            || slot.epoch < epoch
+                && slot.since == 0
+            // What a stream has said may be newer than what was asked in the same round, and older than any later one.
+            || slot.epoch <= epoch && slot.since != 0 && slot.since < round
     }
 
-    /// The highest epoch of any claim that was accepted.
-    pub(super) fn newest_epoch(&self) -> u64 {
-        self.slots.iter().map(|slot| slot.epoch).max().unwrap_or(0)
+    /// Claims count anew: these slots were those of another cluster.
+    pub(super) fn doubt_all(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.epoch = 0);
     }
 
     pub(super) fn importing(&self, slot: u16) -> ShardId {
@@ -278,6 +288,7 @@ impl Slots {
         let slot = &mut self.slots[usize::from(slot)];
         let is_younger = epoch > slot.epoch;
         slot.epoch = slot.epoch.max(epoch);
+        slot.since = 0;
         // What somebody else imports is on its way from this owner.
         if is_younger && slot.importing == to {
             slot.importing = NOBODY;
@@ -290,6 +301,17 @@ impl Slots {
             slot.holder = to;
         } else {
             slot.untidy = true;
+        }
+    }
+
+    /// The shard owns the slot, its stream says, until a node is asked in a later round.
+    pub(super) fn give_for_now(&mut self, slot: u16, to: ShardId, round: u64) {
+        let known = self.slots[usize::from(slot)].epoch;
+        self.give(slot, to, known);
+        let slot = &mut self.slots[usize::from(slot)];
+        slot.since = round.max(1);
+        if slot.importing == to {
+            slot.importing = NOBODY;
         }
     }
 

@@ -8,15 +8,20 @@ use replication::{LinkError, LinkStatus, Offset, Phase, Recovery};
 use super::{Cluster, Shard, ShardStatus};
 use crate::engine::Engine;
 
-fn link_of(shard: &Shard) -> Option<LinkStatus> {
-    shard.link.lock().as_ref().map(replication::Handle::status)
+/// The state of its link, or of one that there will be.
+fn link_of(shard: &Shard) -> LinkStatus {
+    let status = shard.link.lock().as_ref().map(replication::Handle::status);
+    status.unwrap_or_else(|| {
+        let place = shard.place.lock();
+        LinkStatus::new(&place.0, place.1)
+    })
 }
 
 impl Cluster {
     pub(super) fn shard_status(&self, engine: &Engine) -> Vec<ShardStatus> {
         let status = |shard: &Arc<Shard>| {
             let (host, port) = shard.place.lock().clone();
-            let link = link_of(shard).unwrap_or_else(|| LinkStatus::new(&host, port));
+            let link = link_of(shard);
             let (slots, asides) = {
                 let slots = self.slots.lock();
                 (slots.ranges(shard.index), slots.asides_of(shard.index))
@@ -25,6 +30,7 @@ impl Cluster {
             let position = shard.position();
             let received = link.read_offset.map_or(0, |offset| offset.0);
             ShardStatus {
+                number: shard.index,
                 slots,
                 primary: (host, port),
                 behind_bytes: received.saturating_sub(position.map_or(0, |position| position.offset.0)),
@@ -40,7 +46,7 @@ impl Cluster {
 
     /// Tells how all links together are doing.
     pub(super) fn publish(&self) {
-        let links: Vec<LinkStatus> = self.all().iter().filter_map(|shard| link_of(shard)).collect();
+        let links: Vec<LinkStatus> = self.all().iter().map(|shard| link_of(shard)).collect();
         let total = self.total.load(Ordering::Acquire);
         self.status.send_modify(|all| merge(all, &links, total));
     }
@@ -114,4 +120,17 @@ fn phase(links: &[LinkStatus]) -> Phase {
         return Phase::Transfer { received, total };
     }
     worst.phase.clone()
+}
+
+/// What a link does, in a word.
+pub(crate) fn phase_name(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Connecting => "connecting",
+        Phase::Handshake => "handshake",
+        Phase::Transfer { .. } => "transfer",
+        Phase::Streaming => "streaming",
+        Phase::Down { .. } => "down",
+        Phase::Idle => "idle",
+        _ => "stopped",
+    }
 }

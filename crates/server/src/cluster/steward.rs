@@ -82,7 +82,7 @@ pub(super) async fn tend(engine: Weak<Engine>, cluster: Arc<Cluster>, seeds: Vec
             }
         } else {
             known = answers.iter().flat_map(|answer| &answer.nodes).filter_map(|n| n.place.clone()).collect();
-            let is_settled = cluster.learn(&strong, &answers, &imported).await;
+            let is_settled = cluster.learn(&strong, &answers, &imported, round).await;
             if !is_settled {
                 pause = HASTE;
             }
@@ -178,9 +178,18 @@ async fn ask(engine: &Engine, place: &Place, conn: Option<Conn>) -> Result<(Answ
 impl Cluster {
     /// Takes in what the nodes say, when they were asked while these slots were imported. Whether everything is as they
     /// say.
-    async fn learn(self: &Arc<Self>, engine: &Arc<Engine>, answers: &[Answer], imported: &Imports) -> bool {
+    async fn learn(
+        self: &Arc<Self>,
+        engine: &Arc<Engine>,
+        answers: &[Answer],
+        imported: &Imports,
+        round: u64,
+    ) -> bool {
+        if self.is_restored.swap(false, Ordering::AcqRel) {
+            self.recognise(engine, answers);
+        }
         let claims = self.claims(engine, answers);
-        let mut is_settled = self.take_owners(engine, &claims).await;
+        let mut is_settled = self.take_owners(engine, &claims, round).await;
         is_settled &= self.take_imports(engine, &claims, imported);
         self.drop_shards(engine, &claims);
         // Every slot that anybody speaks of has its shard.
@@ -199,6 +208,20 @@ impl Cluster {
             .iter()
             .all(|shard| shard.link.lock().as_ref().is_some_and(|link| link.status().phase.is_streaming()));
         is_settled && covered && streams
+    }
+
+    /// Whether the cluster is the one that was saved: some node of it is known. The data of another one go as soon as
+    /// there are others.
+    fn recognise(&self, engine: &Engine, answers: &[Answer]) {
+        let mut nodes = answers.iter().flat_map(|answer| &answer.nodes);
+        let shards = self.all();
+        if nodes.any(|node| shards.iter().any(|shard| shard.members.lock().contains(&node.id))) {
+            return;
+        }
+        let reason = "it is the copy of another cluster: none of its nodes is known here";
+        tracing::warn!(reason, "the saved data set is refused: a full sync has to follow");
+        engine.refuse_saved(reason);
+        self.slots.lock().doubt_all();
     }
 
     /// Finds the shard of each node that says it is a primary, and turns its link there.
@@ -261,7 +284,9 @@ impl Cluster {
             return;
         }
         tracing::info!(shard = shard.index, host = %place.0, port = place.1, "a shard");
-        let config = engine.link_config(&place.0, place.1);
+        let mut config = engine.link_config(&place.0, place.1);
+        // What was saved of this shard, if anything was.
+        config.resume = shard.position().map(|held| (held, shard.stream_db.load(Ordering::Acquire)));
         let target = ShardTarget::new(Arc::clone(engine), Arc::clone(self), Arc::clone(shard));
         match Driver::spawn(config, target) {
             Ok(started) => {
@@ -284,17 +309,26 @@ impl Cluster {
     }
 
     /// Gives slots to those who claim them, once their links have come so far. Whether all is given.
-    async fn take_owners(&self, engine: &Arc<Engine>, claims: &[Claim]) -> bool {
+    async fn take_owners(&self, engine: &Arc<Engine>, claims: &[Claim], round: u64) -> bool {
+        // Of several that claim a slot only the youngest counts, whether its link has come so far or not.
+        let mut youngest: HashMap<u16, (u64, ShardId)> = HashMap::new();
+        for claim in claims {
+            for slot in claim.node.slots.iter().cloned().flatten() {
+                let best = youngest.entry(slot).or_insert((claim.node.epoch, claim.shard));
+                *best = (*best).max((claim.node.epoch, claim.shard));
+            }
+        }
         let mut all = true;
         for claim in claims {
             let Some(shard) = self.shards.lock().get(&claim.shard).cloned() else { continue };
+            let (epoch, me) = (claim.node.epoch, claim.shard);
             let claimed: Vec<u16> = claim.node.slots.iter().cloned().flatten().collect();
+            let is_mine = |slot: &u16| youngest.get(slot) == Some(&(epoch, me));
             let takes_away = |slots: &Slots| {
                 let is_anothers = |slot: &u16| {
-                    let owner = slots.owner(*slot);
-                    owner != NOBODY && owner != claim.shard && slots.epoch(*slot) < claim.node.epoch
+                    ![NOBODY, me].contains(&slots.owner(*slot)) && slots.is_open(*slot, me, epoch, round)
                 };
-                claimed.iter().any(is_anothers)
+                claimed.iter().filter(|slot| is_mine(slot)).any(is_anothers)
             };
             let is_younger = takes_away(&self.slots.lock());
             if is_younger && !reaches(&shard, claim.position).await {
@@ -303,12 +337,14 @@ impl Cluster {
             }
             let _writing = engine.writing.lock();
             let mut slots = self.slots.lock();
-            for slot in claimed {
-                let owner = slots.owner(slot);
-                if owner == claim.shard || owner == NOBODY || slots.epoch(slot) < claim.node.epoch {
-                    slots.give(slot, claim.shard, claim.node.epoch);
+            for slot in claimed.into_iter().filter(is_mine) {
+                if slots.is_open(slot, me, epoch, round) {
+                    slots.give(slot, me, epoch);
+                } else {
+                    all = false;
                 }
             }
+            *shard.asked.lock() = claim.position;
         }
         all
     }

@@ -32,8 +32,9 @@ impl ShardTarget {
     }
 
     /// The stream has come to `end`, by so many bytes. To be called with the writer in hand.
-    fn advanced(&self, end: Offset, bytes: usize) {
+    fn advanced(&self, end: Offset, selected: u32, bytes: usize) {
         self.shard.offset.store(end.0, Ordering::Release);
+        self.shard.stream_db.store(selected, Ordering::Release);
         let total = self.cluster.total.fetch_add(bytes as u64, Ordering::AcqRel) + bytes as u64;
         if self.engine.is_loaded() {
             self.engine.publish_offset_quietly(Offset(total));
@@ -77,7 +78,7 @@ impl ShardTarget {
     }
 
     /// CLUSTER of a stream: what the shard does with slots.
-    fn cluster(&self, txn: &mut Txn<'_>, slots: &mut Slots, args: Args<'_>) {
+    fn cluster(&self, txn: &mut Txn<'_>, slots: &mut Slots, args: Args<'_>, at: Offset) {
         let me = self.shard.index;
         if args.is(1, "flushslot") {
             let ranges = ranges(&[args.at(2), args.at(2)]);
@@ -95,10 +96,13 @@ impl ShardTarget {
             } else if args.is(2, "finish") {
                 let done = slots.end_import(me, option("name").unwrap_or_default());
                 if option("state").is_some_and(|state| state.eq_ignore_ascii_case(b"success")) {
-                    // The claim has an epoch above all that were known when it was made.
-                    let epoch = slots.newest_epoch() + 1;
-                    for slot in done.into_iter().flatten() {
-                        slots.give(slot, me, epoch);
+                    // If the nodes were asked after this, they have said who owns it now.
+                    let is_news = self.shard.asked.lock().is_none_or(|asked| {
+                        Some(asked.replid) != *self.shard.replid.lock() || asked.offset < at
+                    });
+                    let round = self.cluster.round.load(Ordering::Acquire);
+                    for slot in done.into_iter().flatten().filter(|_| is_news) {
+                        slots.give_for_now(slot, me, round);
                     }
                     self.cluster.hurry.notify_one();
                 } else {
@@ -161,6 +165,7 @@ impl Target for ShardTarget {
         let me = self.shard.index;
         let loader = loader.into_inner();
         engine.follow_compat(loader.origin());
+        let stream_db = loader.stream_db().unwrap_or(0);
         let loaded = loader.finish();
         let mut writing = engine.writing.lock();
         if self.shard.gone.load(Ordering::Acquire) {
@@ -185,6 +190,7 @@ impl Target for ShardTarget {
         drop(slots);
         engine.everything_changed();
         self.shard.turn_to(Position { replid, offset }, false);
+        self.shard.stream_db.store(stream_db, Ordering::Release);
         self.shard.loaded.store(true, Ordering::Release);
         drop(txn);
         for code in libraries {
@@ -230,7 +236,7 @@ impl Target for ShardTarget {
                         engine.divergence.count(args.at(0), &why);
                     }
                 } else if args.is(0, "cluster") {
-                    self.cluster(txn, &mut slots, args);
+                    self.cluster(txn, &mut slots, args, batch.end);
                 } else if args.is(0, "trimslots") {
                     let words: Vec<&[u8]> = (3..args.len()).map(|at| args.at(at)).collect();
                     slots.clear(txn, self.shard.index, None, Some(&ranges(&words)));
@@ -240,7 +246,7 @@ impl Target for ShardTarget {
             }
         });
         drop(slots);
-        self.advanced(batch.end, batch.raw.len());
+        self.advanced(batch.end, batch.selected, batch.raw.len());
         engine.commit_events(Offset(self.cluster.total.load(Ordering::Acquire)));
         drop(txn);
         engine.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
@@ -257,10 +263,10 @@ impl Target for ShardTarget {
         std::mem::take(&mut self.overtaken)
     }
 
-    fn advance(&mut self, end: Offset, _: u32, raw: &[u8]) {
+    fn advance(&mut self, end: Offset, selected: u32, raw: &[u8]) {
         let _writing = self.engine.writing.lock();
         if !self.shard.gone.load(Ordering::Acquire) {
-            self.advanced(end, raw.len());
+            self.advanced(end, selected, raw.len());
         }
     }
 }

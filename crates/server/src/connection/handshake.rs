@@ -161,7 +161,8 @@ fn hello(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground
     out.integer(if protocol == Protocol::Resp3 { 3 } else { 2 });
     out.bulk(b"id");
     out.integer(i64::try_from(session.id).unwrap_or(i64::MAX));
-    for (field, value) in [("mode", "standalone"), ("role", role)] {
+    let mode = if session.engine.is_alone_in_cluster() { "cluster" } else { "standalone" };
+    for (field, value) in [("mode", mode), ("role", role)] {
         out.bulk(field.as_bytes());
         out.bulk(value.as_bytes());
     }

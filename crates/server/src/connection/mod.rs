@@ -25,6 +25,7 @@ mod replication;
 mod saving;
 mod script;
 mod server;
+mod topology;
 mod tracking;
 mod transaction;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use replication::{LinkStatus, Phase};
 
 use super::{MetricKind, Metrics};
+use crate::cluster::ShardStatus;
 use crate::engine::{Engine, unix_ms};
 use crate::info::{cpu_seconds, resident_bytes};
 use crate::memory::Usage;
@@ -27,6 +28,7 @@ impl Engine {
         self.about(&mut m);
         let link = self.link_status();
         self.following_figures(&mut m, link.as_ref());
+        self.shard_figures(&mut m);
         self.keyspace_figures(&mut m, &usage);
         self.memory_figures(&mut m, &usage);
         self.command_figures(&mut m);
@@ -138,6 +140,39 @@ impl Engine {
             m.gauge("replica_filter_lost_keys", "Keys that were made from what is not kept.")
                 .is(filter.keys_lost as f64);
         }
+    }
+
+    /// Of a cluster that is followed: each shard for itself, by the number that it has here.
+    fn shard_figures(&self, m: &mut Metrics) {
+        let shards = self.shards();
+        if shards.is_empty() {
+            return;
+        }
+        let mut each = |name, help, figure: fn(&ShardStatus) -> f64| {
+            let mut gauge = m.gauge(name, help);
+            shards.iter().for_each(|shard| gauge.with("shard", shard.number, figure(shard)));
+        };
+        each("replica_shard_up", "1: the stream of this shard's primary flows.", |shard| {
+            flag(shard.link.phase.is_streaming())
+        });
+        each("replica_shard_slots", "Slots whose keys are shown as this shard has them.", |shard| {
+            shard.slots.iter().map(ExactSizeIterator::len).sum::<usize>() as f64
+        });
+        each("replica_shard_offset_bytes", "How much of this shard's history is held.", |shard| {
+            shard.position.map_or(0.0, |held| held.offset.0 as f64)
+        });
+        each("replica_shard_lag_bytes", "Received of this shard and not applied yet.", |shard| {
+            shard.behind_bytes as f64
+        });
+        each("replica_shard_keys_aside", "Keys of this shard that are held and not shown.", |shard| {
+            shard.keys_aside as f64
+        });
+        let help = "Full syncs of this shard.";
+        let mut full = m.counter("replica_shard_full_syncs_total", help);
+        shards.iter().for_each(|s| full.with("shard", s.number, s.link.counters.full_syncs as f64));
+        let help = "Partial syncs of this shard.";
+        let mut partial = m.counter("replica_shard_partial_syncs_total", help);
+        shards.iter().for_each(|s| partial.with("shard", s.number, s.link.counters.partial_syncs as f64));
     }
 
     fn keyspace_figures(&self, m: &mut Metrics, usage: &Usage) {

@@ -305,10 +305,17 @@ impl Engine {
         let mut encode = EncodeOptions::default();
         encode.compress = settings.compression;
         encode.checksum = settings.checksum;
-        let options = SnapshotOptions { encode, ..SnapshotOptions::new(version_of(self.compat())) };
-        let cut = Cut::make(writing, options).ok_or(SaveError::Busy)?;
+        let cluster = self.cluster();
+        let asides = cluster.is_some();
+        let options = SnapshotOptions { encode, asides, ..SnapshotOptions::new(version_of(self.compat())) };
+        let mut cut = Cut::make(writing, options).ok_or(SaveError::Busy)?;
+        let mut notes = warm::notes(self, writing);
+        if let Some(cluster) = cluster {
+            cut.position = cluster.whole();
+            notes.extend(cluster.notes());
+        }
         let changes = self.saving.changes.load(Ordering::Relaxed);
-        Ok(Held { cut, notes: warm::notes(self, writing), changes })
+        Ok(Held { cut, notes, changes })
     }
 
     fn write_held(

@@ -17,10 +17,13 @@ use replication::{Offset, Position, Primary, ReplId};
 use store::{Loaded, Loader};
 
 use super::file::{self, LoadError};
+use crate::cluster::SavedCluster;
 use crate::engine::{Engine, Writing};
 use crate::functions;
 
 const FORMAT: &str = "1";
+/// With a position for each shard: see `cluster/saved.rs`.
+const FORMAT_OF_CLUSTER: &str = "cluster-1";
 
 /// How a replica began.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,7 +49,8 @@ pub(super) fn notes(engine: &Engine, writing: &Writing) -> Vec<(&'static str, St
         return Vec::new();
     }
     let sieve = &engine.sieve;
-    let mut notes = vec![("replica-format", FORMAT.to_owned()), ("replica-filter", sieve.filter.to_string())];
+    let format = if engine.cluster().is_some() { FORMAT_OF_CLUSTER } else { FORMAT };
+    let mut notes = vec![("replica-format", format.to_owned()), ("replica-filter", sieve.filter.to_string())];
     notes.extend(writing.primary.previous().map(|previous| ("replica-previous", previous.to_string())));
     let diverged = engine.divergence.total() + u64::from(sieve.is_overtaken());
     if diverged > 0 {
@@ -66,6 +70,8 @@ struct Told {
     previous: Option<Position>,
     filter: String,
     lost: Vec<(u32, Box<[u8]>)>,
+    /// It is the copy of a cluster.
+    of_cluster: bool,
 }
 
 impl Told {
@@ -78,6 +84,7 @@ impl Told {
             match &**name {
                 b"repl-id" => replid = Some(text.parse::<ReplId>().map_err(|_| wrong())?),
                 b"repl-offset" => offset = Some(text.parse::<u64>().map_err(|_| wrong())?),
+                b"replica-format" if text == FORMAT_OF_CLUSTER => told.of_cluster = true,
                 b"replica-format" if text != FORMAT => {
                     return Err(format!("its format is {text}, that of this version is {FORMAT}"));
                 }
@@ -109,28 +116,73 @@ fn lost(text: &str) -> Option<(u32, Box<[u8]>)> {
     Some((db.parse().ok()?, pairs.map(byte).collect::<Option<_>>()?))
 }
 
+/// A saved data set, looked at and not yet served.
+struct SavedFile {
+    loader: Loader,
+    told: Told,
+    position: Position,
+}
+
 impl Engine {
     /// Loads the data set that an earlier run of this replica has saved, to be served until the primary is there.
     /// Answers where it stands and which database the stream has selected there, for
     /// [`DriverConfig::resume`](replication::DriverConfig::resume). `None` if there is no such file, or it is
     /// refused: then a full sync has to follow.
     pub fn restore(self: &Arc<Self>) -> Option<(Position, u32)> {
+        self.restore_by(|file| {
+            if file.told.of_cluster {
+                return Err("it is the copy of a cluster, and this replica follows one primary".to_owned());
+            }
+            Ok(file.loader.stream_db().unwrap_or(0))
+        })
+    }
+
+    /// The same of the copy of a cluster, for [`follow_cluster`](Self::follow_cluster): it stands at a position of each
+    /// shard.
+    pub fn restore_cluster(self: &Arc<Self>) -> Option<SavedCluster> {
+        let (_, saved) = self.restore_by(|file| {
+            if !file.told.of_cluster {
+                return Err("it is the copy of one primary, and this replica follows a cluster".to_owned());
+            }
+            let mut saved = SavedCluster::new(file.position);
+            for (name, value) in file.loader.notes() {
+                let taken = saved.take(name, &String::from_utf8_lossy(value));
+                taken.ok_or_else(|| format!("its field {} makes no sense", String::from_utf8_lossy(name)))?;
+            }
+            let is_whole = saved.is_whole();
+            is_whole.then_some(saved).ok_or_else(|| "what it says of its shards makes no sense".to_owned())
+        })?;
+        Some(saved)
+    }
+
+    /// Loads what an earlier run has saved, if `check` finds in it what it needs.
+    fn restore_by<T>(&self, check: impl FnOnce(&SavedFile) -> Result<T, String>) -> Option<(Position, T)> {
         let path = self.saving.settings.read().path()?;
         if !path.exists() {
             return None;
         }
-        match self.restore_from(&path) {
-            Ok((position, db, keys)) => {
+        let restored = self.read_saved(&path).and_then(|file| {
+            let foreign = |reason| LoadError::Foreign { path: path.clone(), reason };
+            let found = check(&file).map_err(foreign)?;
+            Ok((self.take_saved(file), found))
+        });
+        match restored {
+            Ok(((position, keys), found)) => {
                 tracing::info!(%position, keys, path = %path.display(), "restored");
                 *self.saving.warm.write() = WarmStart::Restored { position, keys };
-                Some((position, db))
+                Some((position, found))
             }
             Err(error) => {
                 tracing::warn!(%error, "the saved data set is refused: a full sync has to follow");
-                *self.saving.warm.write() = WarmStart::Refused(error.to_string());
+                self.refuse_saved(&error.to_string());
                 None
             }
         }
+    }
+
+    /// What was saved is nothing to go on from.
+    pub(crate) fn refuse_saved(&self, reason: &str) {
+        *self.saving.warm.write() = WarmStart::Refused(reason.to_owned());
     }
 
     /// How this replica began.
@@ -139,9 +191,10 @@ impl Engine {
         self.saving.warm.read().clone()
     }
 
-    fn restore_from(&self, path: &std::path::Path) -> Result<(Position, u32, u64), LoadError> {
+    fn read_saved(&self, path: &std::path::Path) -> Result<SavedFile, LoadError> {
         let foreign = |reason: String| LoadError::Foreign { path: path.to_owned(), reason };
-        let mut loader = Loader::new(&self.keyspace).keeping_notes();
+        // Whose file it is is looked at afterwards.
+        let mut loader = Loader::new(&self.keyspace).keeping_notes().taking_asides();
         file::read(path, &mut loader, true)?;
         let told = Told::of(&loader).map_err(foreign)?;
         let position = told.position.ok_or_else(|| foreign("it does not say where it stands".to_owned()))?;
@@ -154,6 +207,12 @@ impl Engine {
                 named(&filter)
             )));
         }
+        Ok(SavedFile { loader, told, position })
+    }
+
+    /// Serves it. Answers where it stands, and how many keys there are.
+    fn take_saved(&self, file: SavedFile) -> (Position, u64) {
+        let SavedFile { loader, told, position } = file;
         let (db, keys) = (loader.stream_db().unwrap_or(0), loader.keys());
         self.follow_compat(loader.origin());
         let mut writing = self.writing.lock();
@@ -174,7 +233,7 @@ impl Engine {
         let mut state = self.saving.state.lock();
         state.keys_loaded = keys;
         state.saved = Some(position.replid);
-        Ok((position, db, keys))
+        (position, keys)
     }
 
     /// Loads a dump as the data set of a primary, at its start. The history goes on under a new id, and replicas

@@ -90,7 +90,18 @@ const SERVER: &[Row] = &[
         |engine, ms| engine.scripts.running.set_patience(Duration::from_millis(ms.unsigned_abs())),
     )
     .once("lua-time-limit"),
-    Row::immutable("cluster-enabled", |_| "no".to_owned()),
+    Row::immutable("cluster-enabled", |engine| {
+        if engine.is_alone_in_cluster() { "yes" } else { "no" }.to_owned()
+    }),
+    Row::text(
+        "cluster-topology",
+        |engine| if engine.is_alone_in_cluster() { "copy" } else { "off" }.to_owned(),
+        |text, _| match text {
+            "copy" | "off" => Ok(()),
+            _ => Err("argument(s) must be one of the following: off, copy".to_owned()),
+        },
+        |engine, text| engine.shows_topology.store(text == "copy", Ordering::Relaxed),
+    ),
     Row::immutable("databases", |engine| engine.keyspace.databases().to_string()),
     Row::immutable("enable-debug-command", |engine| engine.options.debug_command.name().to_owned()),
     Row::immutable("enable-protected-configs", |engine| engine.options.protected_configs.name().to_owned()),

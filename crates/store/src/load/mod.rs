@@ -11,7 +11,7 @@ use rdb::{EntryMeta, Kind, Part, Reject, Visitor, Want};
 use crate::access::Clock;
 use crate::compat::{Compat, Family};
 use crate::entry::{Entry, MAX_INLINE, MAX_KEY};
-use crate::keyspace::{Keyspace, MAX_DATABASES};
+use crate::keyspace::{ASIDES, Keyspace, MAX_DATABASES};
 use crate::limits::Limits;
 use crate::shard::Shard;
 use crate::value::stream::StreamLoader;
@@ -144,6 +144,8 @@ pub struct Loader {
     notes: Option<Vec<Note>>,
     merging: bool,
     refuses_modules: bool,
+    /// Databases that there may be.
+    databases: u32,
 }
 
 /// An AUX field: its name and its value.
@@ -167,6 +169,7 @@ impl Loader {
             notes: None,
             merging: false,
             refuses_modules: false,
+            databases: MAX_DATABASES,
         }
     }
 
@@ -186,6 +189,12 @@ impl Loader {
     #[must_use]
     pub fn refusing_modules(self) -> Self {
         Self { refuses_modules: true, ..self }
+    }
+
+    /// Takes [asides](crate::ASIDES), too.
+    #[must_use]
+    pub fn taking_asides(self) -> Self {
+        Self { databases: MAX_DATABASES + ASIDES, ..self }
     }
 
     /// The AUX fields, if they were to be kept.
@@ -248,7 +257,7 @@ impl Visitor for Loader {
     }
 
     fn resize_db(&mut self, keys: u64, _: u64) {
-        if self.db < MAX_DATABASES {
+        if self.db < self.databases {
             self.inserter.expect(self.db as usize, keys);
         }
     }
@@ -261,7 +270,7 @@ impl Visitor for Loader {
     }
 
     fn entry(&mut self, key: &[u8], meta: &EntryMeta) -> Result<Want, Reject> {
-        if self.db >= MAX_DATABASES {
+        if self.db >= self.databases {
             return Err(Reject("a database number beyond what this keyspace holds"));
         }
         if key.len() > MAX_KEY {
