@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::address::Address;
 use crate::builder::Builder;
+use crate::caller::Caller;
 use crate::cmd::Cmd;
 use crate::db::Db;
 use crate::error::Error;
@@ -403,6 +404,12 @@ impl Replica {
     pub fn call(&self, args: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
         let parts: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
         self.inner.engine.call(&parts).map_err(Error::of_command)
+    }
+
+    /// A conversation for many such calls.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        Caller::new(server::Caller::new(&self.inner.engine))
     }
 
     /// The shards of a cluster that is followed, by their slots, each with its position; empty for any other replica.

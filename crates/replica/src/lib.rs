@@ -31,6 +31,7 @@ mod address;
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
+mod caller;
 mod cmd;
 mod consistency;
 mod convert;
@@ -51,6 +52,7 @@ pub use ::store::value::stream::StreamId;
 pub use ::store::{Blob, Cleanup, Compat, Matching, Recorded};
 pub use address::{Address, Service};
 pub use builder::Builder;
+pub use caller::Caller;
 pub use cmd::{Cmd, ToArg};
 pub use consistency::{Bound, Fresh, Freshness};
 #[cfg(feature = "serde")]

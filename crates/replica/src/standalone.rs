@@ -7,6 +7,7 @@ use ::store::{Args, CommandError, Recorded, Recorder};
 use resp::Value;
 use server::{Endpoint, Engine, Listener, Options, Role, housekeeper};
 
+use crate::caller::Caller;
 use crate::db::Db;
 use crate::error::Error;
 
@@ -83,6 +84,12 @@ impl Standalone {
     pub fn call(&self, args: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
         let parts: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
         self.engine.call(&parts).map_err(Error::Command)
+    }
+
+    /// A conversation for many such calls.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        Caller::new(server::Caller::new(&self.engine))
     }
 
     /// A read handle for a database.

@@ -6,6 +6,7 @@ use ::store::{Args, Cleanup, CommandError, Keyspace, Recorded, Recorder};
 use resp::Value;
 use server::Engine;
 
+use crate::caller::Caller;
 use crate::db::Db;
 use crate::error::Error;
 
@@ -74,6 +75,12 @@ impl Store {
     pub fn call(&self, args: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
         let parts: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
         self.engine.call(&parts).map_err(Error::of_command)
+    }
+
+    /// A conversation for many such calls.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        Caller::new(server::Caller::new(&self.engine))
     }
 
     /// How eagerly expired keys are removed, where nobody else does that.
