@@ -43,6 +43,8 @@ pub(super) struct Table<T> {
     bits: u8,
     directory: Vec<u32>,
     segments: Vec<Segment<T>>,
+    /// Whether a segment may be larger than others: it is as deep as segments get.
+    is_uneven: bool,
     len: usize,
     expiring: usize,
     /// No later than the soonest deadline of a member.
@@ -81,6 +83,7 @@ impl<T: Named> Table<T> {
             bits: 0,
             directory: vec![0],
             segments: vec![first],
+            is_uneven: false,
             len: 0,
             expiring: 0,
             soonest: i64::MAX,
@@ -181,7 +184,7 @@ impl<T: Named> Table<T> {
         }
         // A bucket of a segment, drawn again if it is empty or if the segment is smaller than others are.
         let buckets = if self.segments.len() == 1 { self.segments[0].table.num_buckets() } else { BUCKETS };
-        if self.segments.iter().all(|s| s.table.num_buckets() <= buckets) {
+        if !self.is_uneven {
             for _ in 0..64 {
                 let segment = &self.segments[below(self.segments.len())];
                 let bucket = below(buckets);
@@ -244,7 +247,9 @@ impl<T: Named> Table<T> {
     fn make_room(&mut self, hash: u64) -> usize {
         loop {
             let at = self.segment_of(hash);
-            if self.segments[at].table.len() < FULL || self.segments[at].depth >= DEEPEST {
+            let is_deepest = self.segments[at].depth >= DEEPEST;
+            if self.segments[at].table.len() < FULL || is_deepest {
+                self.is_uneven |= is_deepest;
                 return at;
             }
             self.split(at, hash);
