@@ -43,8 +43,9 @@ pub(super) struct Table<T> {
     bits: u8,
     directory: Vec<u32>,
     segments: Vec<Segment<T>>,
-    /// Whether a segment may be larger than others: it is as deep as segments get.
-    is_uneven: bool,
+    /// No fewer than the buckets of the largest segment: of one that has seen many come and go, or is as deep as
+    /// segments get.
+    widest: usize,
     len: usize,
     expiring: usize,
     /// No later than the soonest deadline of a member.
@@ -83,7 +84,7 @@ impl<T: Named> Table<T> {
             bits: 0,
             directory: vec![0],
             segments: vec![first],
-            is_uneven: false,
+            widest: 0,
             len: 0,
             expiring: 0,
             soonest: i64::MAX,
@@ -145,7 +146,9 @@ impl<T: Named> Table<T> {
             }
             Slot::Vacant(place) => {
                 place.insert(member);
-                self.slots += self.segments[at].table.allocation_size() - before;
+                let table = &self.segments[at].table;
+                self.slots += table.allocation_size() - before;
+                self.widest = self.widest.max(table.num_buckets());
                 self.len += 1;
                 None
             }
@@ -183,16 +186,13 @@ impl<T: Named> Table<T> {
             return None;
         }
         // A bucket of a segment, drawn again if it is empty or if the segment is smaller than others are.
-        let buckets = if self.segments.len() == 1 { self.segments[0].table.num_buckets() } else { BUCKETS };
-        if !self.is_uneven {
-            for _ in 0..64 {
-                let segment = &self.segments[below(self.segments.len())];
-                let bucket = below(buckets);
-                if bucket < segment.table.num_buckets()
-                    && let Some(member) = segment.table.get_bucket(bucket)
-                {
-                    return Some(member);
-                }
+        for _ in 0..64 {
+            let segment = &self.segments[below(self.segments.len())];
+            let bucket = below(self.widest);
+            if bucket < segment.table.num_buckets()
+                && let Some(member) = segment.table.get_bucket(bucket)
+            {
+                return Some(member);
             }
         }
         // Thinly populated: count.
@@ -247,9 +247,7 @@ impl<T: Named> Table<T> {
     fn make_room(&mut self, hash: u64) -> usize {
         loop {
             let at = self.segment_of(hash);
-            let is_deepest = self.segments[at].depth >= DEEPEST;
-            if self.segments[at].table.len() < FULL || is_deepest {
-                self.is_uneven |= is_deepest;
+            if self.segments[at].table.len() < FULL || self.segments[at].depth >= DEEPEST {
                 return at;
             }
             self.split(at, hash);
@@ -274,6 +272,7 @@ impl<T: Named> Table<T> {
             table.insert_unique(turned(hash), member, turned_hash_of);
         }
         self.slots += upper.allocation_size() + lower.allocation_size();
+        self.widest = self.widest.max(upper.num_buckets()).max(lower.num_buckets());
         *old = Segment { depth: depth + 1, table: lower };
         let new = self.segments.len() as u32;
         self.segments.push(Segment { depth: depth + 1, table: upper });
@@ -300,7 +299,6 @@ const CURSOR_BITS: u32 = 48;
 const DROPPED: u32 = 64 - CURSOR_BITS;
 /// A fuller segment splits: 7/8 of its buckets.
 const FULL: usize = 448;
-const BUCKETS: usize = 512;
 /// Segments stop splitting at this depth and simply grow: equal hashes would split for ever.
 const DEEPEST: u8 = 24;
 
