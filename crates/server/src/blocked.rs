@@ -326,3 +326,23 @@ pub(crate) fn settled(engine: &Engine, row: &Command, db: u32, args: Args<'_>) -
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Role;
+    use crate::options::Options;
+    use crate::session::{After, Session};
+
+    #[test]
+    fn a_wait_that_never_begins_leaves_no_queue_behind() {
+        let engine = Engine::new(Role::Primary, Options::default());
+        let mut session = Session::of_the_house(&engine);
+        session.execute(&[b"BLPOP", b"list", b"other", b"0"], &mut Vec::new());
+        assert!(matches!(session.after, After::Wait(_)));
+        assert_eq!(engine.blocked.counts(), (1, 2));
+        // As when its client is found to be gone while replies before this one are sent.
+        drop(session);
+        assert_eq!(engine.blocked.counts(), (0, 0));
+    }
+}

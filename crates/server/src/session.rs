@@ -602,8 +602,9 @@ impl Session {
             }
             self.wait_for_keys(row, args, &nothing)
         };
+        // Held by the wait whether it ever begins or not: a client may be gone before.
+        let ticket = blocked::Ticket::new(engine, number);
         self.after = After::Wait(Wait(Box::pin(async move {
-            let ticket = blocked::Ticket::new(engine, number);
             let mut answer = answer;
             let in_time = match patience {
                 None => (&mut answer).await.ok(),

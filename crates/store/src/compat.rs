@@ -151,8 +151,8 @@ pub struct Differences {
     pub consumers_exist_when_named: bool,
     /// XSETID minds the highest id that was deleted.
     pub setid_minds_deleted: bool,
-    /// ZADD makes a large set of a small one if it brings too many pairs for that, even if no member is new.
-    pub zadd_guesses_by_number: bool,
+    /// ZADD and SADD make a large set of a small one if they bring too many for that, even if no member is new.
+    pub guesses_by_number: bool,
     /// The same if a member is too long, even if it is not added.
     pub zadd_guesses_by_length: bool,
     /// A negative offset behind LIMIT counts from the other end of a range, in sorted sets that are no listpacks.
@@ -349,7 +349,7 @@ const REDIS_70: Differences = Differences {
     trim_references: false,
     consumers_exist_when_named: false,
     setid_minds_deleted: false,
-    zadd_guesses_by_number: false,
+    guesses_by_number: false,
     zadd_guesses_by_length: false,
     offsets_from_end: false,
     lag: Lag::Redis70,
@@ -422,7 +422,7 @@ const REDIS_72: Differences = Differences {
         "Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.",
     ],
     rank_withscore: true,
-    zadd_guesses_by_number: true,
+    guesses_by_number: true,
     consumers_exist_when_named: true,
     setid_minds_deleted: true,
     acl_sanitizing: Sanitizing::Told,

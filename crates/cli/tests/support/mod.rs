@@ -1,4 +1,5 @@
 //! The binary as a process, and an HTTP client that is none of ours.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses its part, and fails by panicking")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -33,6 +34,11 @@ impl Ours {
         };
         let (addr, http) = (after("serving on "), after("http on "));
         Self { child, addr, http }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -70,6 +70,14 @@ impl Engine {
             cpu.with("mode", "system", system);
             cpu.with("mode", "user", user);
         }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let tasks = runtime.metrics().num_alive_tasks();
+            m.gauge(
+                "replica_tasks",
+                "Tasks of the runtime that asks: some of the server's own, and one a client.",
+            )
+            .is(tasks as f64);
+        }
     }
 
     fn following_figures(&self, m: &mut Metrics, link: Option<&LinkStatus>) {

@@ -106,7 +106,8 @@ fn restore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
     let deadline = match ttl {
         0 => None,
         _ if options.absolute => Some(ttl),
-        _ => Some(txn.now().saturating_add(ttl)),
+        // What lies beyond the end of time has come around, as in the real servers: it is over already.
+        _ => Some(txn.now().wrapping_add(ttl)),
     };
     if deadline.is_some_and(|at| at <= txn.now()) && txn.viewer() == Viewer::Client {
         if txn.remove(key) {

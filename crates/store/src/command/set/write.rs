@@ -12,8 +12,12 @@ use crate::value::Set;
 
 pub(super) fn sadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let (key, limits) = (args.at(1), txn.limits());
+    let guess = txn.differences().guesses_by_number;
     let mut guard = txn.typed_or_new::<Set>(key)?;
     let set = &mut *guard;
+    if guess {
+        set.make_room_for(args.from(2), limits);
+    }
     let added = args.from(2).iter().filter(|member| set.insert(member, limits)).count();
     drop(guard);
     if added > 0 {

@@ -72,7 +72,7 @@ pub(super) fn zincrby(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) ->
 fn guessed_large(view: &View<'_>, pairs: &[&[u8]]) -> bool {
     let (guess, limits) = (view.differences(), view.limits());
     let is_above = |n: usize, most: i64| i64::try_from(n).is_ok_and(|n| n > most);
-    guess.zadd_guesses_by_number && is_above(pairs.len() / 2, limits.zset_entries())
+    guess.guesses_by_number && is_above(pairs.len() / 2, limits.zset_entries())
         || guess.zadd_guesses_by_length
             && pairs.iter().skip(1).step_by(2).any(|member| is_above(member.len(), limits.zset_value()))
 }

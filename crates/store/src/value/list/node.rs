@@ -128,22 +128,20 @@ impl Node {
         done
     }
 
-    /// Replaces an element if the bound allows the new one.
+    /// Replaces an element unless the new one, or the old one alone, has a node for itself. A node may grow beyond its
+    /// bound so.
     pub(super) fn set(&mut self, index: usize, element: &[u8], bound: Bound) -> bool {
+        let large = bound.is_large(element);
         match self {
             Self::Plain(old) => {
-                let large = bound.is_large(element);
                 if large {
                     *old = element.into();
                 }
                 large
             }
-            Self::Packed(list, count) => {
+            Self::Packed(list, _) => {
                 let at = list.as_listpack().seek(index as i64);
-                at.is_some_and(|at| {
-                    bound.admits(list.bytes_len(), (*count as usize).saturating_sub(1), element)
-                        && list.replace(at, element).is_ok()
-                })
+                !large && at.is_some_and(|at| list.replace(at, element).is_ok())
             }
         }
     }

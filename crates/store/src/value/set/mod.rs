@@ -115,6 +115,24 @@ impl Set {
         }
     }
 
+    /// Gets ready for so many members, of which some may be here already: what could not take them all, were they new
+    /// and alone, becomes a table.
+    pub fn make_room_for(&mut self, members: &[&[u8]], limits: &Limits) {
+        let count = members.len() as i64;
+        let is_new = self.is_empty();
+        let starts_with_integer = members.first().is_some_and(|first| parse_canonical_i64(first).is_some());
+        match &self.0 {
+            Repr::Ints(_) if count <= limits.set_intset_entries() && (starts_with_integer || !is_new) => {}
+            Repr::Ints(_) if is_new && count <= limits.set_entries() => {
+                if starts_with_integer {
+                    self.make_packed();
+                }
+            }
+            Repr::Packed(_) if count <= limits.set_entries() => {}
+            _ => self.make_table(),
+        }
+    }
+
     /// Adds a member; whether it is new.
     pub fn insert(&mut self, member: &[u8], limits: &Limits) -> bool {
         let integer = parse_canonical_i64(member);

@@ -1,0 +1,244 @@
+//! Clients at the edges, of a copy of a real primary and of a writable server: with all of them gone, nothing is left.
+//!
+//! ```text
+//! a round:  edges run side by side  ->  all leave  ->  quiet: one client, the tasks of the beginning, equal data
+//!           a probe is answered throughout             the resident memory of quiet moments stays flat
+//! ```
+//!
+//! A few short rounds; `REPLICA_SOAK=3600` makes it an hour of long ones, and `SEED` other ones. `REPLICA_SOAK_LOG` is
+//! a file that the figures of every round are appended to, too; `REPLICA_SOAK_EDGES` names the edges to run alone, with
+//! commas between them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod edges;
+mod figures;
+#[path = "../support/mod.rs"]
+mod support;
+mod writer;
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use edges::{EDGES, Place};
+use figures::{Figures, peak_of};
+use support::Ours;
+use testkit::{Client, Random, Server, wait_until_caught_up};
+
+/// Rounds of a long run are at most so long, so that there are many quiet moments.
+const ROUND: Duration = Duration::from_secs(90);
+/// Fewer would not show whether anything grows.
+const ROUNDS: u32 = 3;
+/// Ends a wait for something that never comes; nothing is measured by it.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// With fewer quiet moments nothing can be said of the memory.
+const LONG: usize = 9;
+/// Resident memory may differ by so much between quiet moments, and by a part of all.
+const SLACK: u64 = 8 << 20;
+
+/// A server under test, and what was seen of it.
+struct Side {
+    name: &'static str,
+    ours: Ours,
+    place: Place,
+    baseline: Figures,
+    /// Resident memory in quiet moments.
+    quiet: Vec<u64>,
+}
+
+/// What happened in an edge.
+#[derive(Default)]
+struct Tally {
+    /// To its end.
+    done: AtomicU64,
+    /// The server hung up, which it may.
+    ended: AtomicU64,
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+/// Prints a line of the report, and keeps it where it was asked for.
+fn tell(line: &str) {
+    eprintln!("{line}");
+    let file =
+        std::env::var_os("REPLICA_SOAK_LOG").map(|path| File::options().create(true).append(true).open(path));
+    if let Some(Ok(mut file)) = file {
+        let _ = writeln!(file, "{line}");
+    }
+}
+
+impl Side {
+    fn new(name: &'static str, ours: Ours, primary: Option<String>) -> Self {
+        let place = Place { addr: ours.addr.clone(), primary };
+        let baseline = Figures::of(&ours);
+        Self { name, ours, place, baseline, quiet: Vec::new() }
+    }
+
+    /// Waits until all clients are gone, and their tasks.
+    fn wait_until_quiet(&self) -> Figures {
+        let began = Instant::now();
+        loop {
+            let now = Figures::of(&self.ours);
+            if now.clients == self.baseline.clients
+                && now.others == self.baseline.others
+                && now.tasks <= self.baseline.tasks
+            {
+                return now;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{}: never quiet again: {now:?}, at the beginning {:?}\n{}",
+                self.name,
+                self.baseline,
+                self.ours.client().line("CLIENT LIST").text()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Runs one edge over and over.
+fn run(edge: edges::Edge, name: &str, place: &Place, mut random: Random, stop: &AtomicBool, tally: &Tally) {
+    while !stop.load(Ordering::Relaxed) {
+        match edge(place, &mut random) {
+            Ok(()) => tally.done.fetch_add(1, Ordering::Relaxed),
+            Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
+                let clients =
+                    Client::connect(place.addr.as_str()).and_then(|mut c| c.try_call(&["CLIENT", "LIST"]));
+                panic!("{name}: {} does not answer: {error}\n{clients:?}", place.addr)
+            }
+            Err(_) => tally.ended.fetch_add(1, Ordering::Relaxed),
+        };
+        // Some rest, so that every edge has its turn on a small machine.
+        thread::sleep(Duration::from_millis(random.below(20) as u64));
+    }
+}
+
+/// Asks again and again, on a connection that stays and on new ones; answers how often, and the slowest.
+fn probe(addr: &str, kept: &mut Client, stop: &AtomicBool) -> (u64, Duration) {
+    let (mut count, mut slowest) = (0, Duration::ZERO);
+    kept.set_timeout(PATIENCE).unwrap();
+    while !stop.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        assert_eq!(kept.line("PING").text(), "PONG");
+        let mut fresh = Client::connect(addr).unwrap();
+        fresh.set_timeout(PATIENCE).unwrap();
+        assert_eq!(fresh.line("ECHO x").text(), "x");
+        slowest = slowest.max(began.elapsed());
+        count += 1;
+        thread::sleep(Duration::from_millis(25));
+    }
+    (count, slowest)
+}
+
+#[test]
+fn clients_at_the_edges_leave_nothing_behind() {
+    let total = Duration::from_secs(number("REPLICA_SOAK").unwrap_or(6));
+    let seed = number("SEED").unwrap_or(1);
+    let round_length = ROUND.min(total / ROUNDS);
+    let primary = Server::V9_1.start_with(&["--databases", "16"]);
+    // Who asks for a dump gets it at once.
+    let at_once = ["--set", "repl-diskless-sync-delay 0"];
+    let following = Ours::serve(&["--master", &primary.url(), at_once[0], at_once[1]]);
+    following.until("/readyz", 200);
+    let standalone = Ours::serve(&["--standalone", at_once[0], at_once[1]]);
+    let (mut probe_following, mut probe_standalone) = (following.client(), standalone.client());
+    for probe in [&mut probe_following, &mut probe_standalone] {
+        assert_eq!(probe.line("PING").text(), "PONG");
+    }
+    let mut sides =
+        [Side::new("following", following, Some(primary.addr())), Side::new("standalone", standalone, None)];
+    let chosen = std::env::var("REPLICA_SOAK_EDGES").ok();
+    let is_chosen = |name: &str| chosen.as_ref().is_none_or(|names| names.split(',').any(|one| one == name));
+    let edges: Vec<_> = EDGES.iter().filter(|(name, _)| is_chosen(name)).collect();
+    for side in &sides {
+        writer::fill(&side.place);
+    }
+    wait_until_caught_up(&mut primary.client(), &mut sides[0].ours.client());
+    let tallies: Vec<[Tally; 2]> = edges.iter().map(|_| Default::default()).collect();
+    let began = Instant::now();
+    tell(&format!("# seed {seed}, {} s in rounds of {} s", total.as_secs(), round_length.as_secs()));
+    for side in &sides {
+        tell(&format!("{}: {:?}", side.name, side.baseline));
+    }
+    let mut round = 0_u64;
+    while began.elapsed() < total {
+        round += 1;
+        let (stop, all_left) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (stop, all_left) = (&stop, &all_left);
+        let (probed, peaks) = thread::scope(|scope| {
+            let probes = [(&sides[0], &mut probe_following), (&sides[1], &mut probe_standalone)]
+                .map(|(side, kept)| scope.spawn(move || probe(&side.place.addr, kept, all_left)));
+            let mut others = Vec::new();
+            for (n, side) in sides.iter().enumerate() {
+                let place = &side.place;
+                for (edge_number, (name, edge)) in edges.iter().enumerate() {
+                    let random = Random::new(seed ^ round << 32 ^ (edge_number as u64) << 8 ^ n as u64);
+                    let tally = &tallies[edge_number][n];
+                    others.push(scope.spawn(move || run(*edge, name, place, random, stop, tally)));
+                }
+                let random = Random::new(seed ^ round << 32 ^ 77);
+                others.push(scope.spawn(move || writer::write(place, random, stop)));
+            }
+            let peaks: Vec<_> =
+                sides.iter().map(|side| scope.spawn(move || peak_of(side.ours.pid(), all_left))).collect();
+            thread::sleep(round_length);
+            stop.store(true, Ordering::Relaxed);
+            let failed = others.into_iter().filter_map(|edge| edge.join().err()).next();
+            all_left.store(true, Ordering::Relaxed);
+            if let Some(failure) = failed {
+                std::panic::resume_unwind(failure);
+            }
+            (
+                probes.map(|probe| probe.join().unwrap()),
+                peaks.into_iter().map(|peak| peak.join().unwrap()).collect::<Vec<u64>>(),
+            )
+        });
+        for (n, side) in sides.iter_mut().enumerate() {
+            let quiet = side.wait_until_quiet();
+            side.quiet.push(quiet.resident);
+            let (count, slowest) = probed[n];
+            tell(&format!(
+                "{:>5} s, round {round}, {}: resident {:.1} MB quiet, {:.1} MB at most; tasks {}, clients {}; probe {count} times, slowest {} ms",
+                began.elapsed().as_secs(),
+                side.name,
+                quiet.resident as f64 / 1e6,
+                peaks[n] as f64 / 1e6,
+                quiet.tasks,
+                quiet.clients,
+                slowest.as_millis()
+            ));
+        }
+        let (mut real, mut mine) = (primary.client(), sides[0].ours.client());
+        wait_until_caught_up(&mut real, &mut mine);
+        assert_eq!(mine.line("DBSIZE"), real.line("DBSIZE"), "keys of the copy and of the primary");
+    }
+    for ((name, _), tallies) in edges.iter().zip(&tallies) {
+        let [following, standalone] = tallies
+            .each_ref()
+            .map(|tally| (tally.done.load(Ordering::Relaxed), tally.ended.load(Ordering::Relaxed)));
+        tell(&format!("{name}: {following:?} following, {standalone:?} standalone (done, hung up on)"));
+        assert!(following.0 > 0 && standalone.0 > 0, "{name} never came to its end");
+    }
+    for side in &sides {
+        assert!(
+            side.quiet.len() < LONG || is_flat(&side.quiet),
+            "{}: resident memory of quiet moments grows: {:?}",
+            side.name,
+            side.quiet
+        );
+    }
+}
+
+/// Whether the last third of the quiet moments has no more than the second; the first warms up. What the largest values
+/// leave with the allocator for a while comes and goes: so the least of them count.
+fn is_flat(quiet: &[u64]) -> bool {
+    let third = quiet.len() / 3;
+    let least = |part: &[u64]| part.iter().copied().min().unwrap_or_default();
+    let (middle, last) = (least(&quiet[third..2 * third]), least(&quiet[2 * third..]));
+    last <= middle + middle / 10 + SLACK
+}
