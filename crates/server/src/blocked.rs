@@ -330,8 +330,8 @@ pub(crate) fn settled(engine: &Engine, row: &Command, db: u32, args: Args<'_>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Role;
     use crate::options::Options;
+    use crate::role::Role;
     use crate::session::{After, Session};
 
     #[test]
