@@ -14,8 +14,9 @@ use crate::error::Error;
 /// ```
 /// use replica::Standalone;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let primary = Standalone::new();
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let primary = Standalone::start("127.0.0.1:0").await?;
 /// let mut caller = primary.caller();
 /// caller.call(&["SET", "n", "40"])?;
 /// let sum = caller.call(&["EVAL_RO", "return redis.call('GET', KEYS[1]) + ARGV[1]", "1", "n", "2"])?;
