@@ -25,17 +25,23 @@ pub struct Connection {
 impl Connection {
     /// Connects and logs in.
     pub fn open(url: &str, tls: &crate::tls::Args) -> Result<Self, Failure> {
-        let Address { host, port, user, password, tls: secure, service, cluster } = Address::parse(url)?;
-        if service.is_some() || !cluster.is_empty() {
+        let address = Address::parse(url)?;
+        if address.service.is_some() || !address.cluster.is_empty() {
             return Err("a server's own address is needed here, not that of Sentinels or a cluster".into());
         }
+        Self::to(&address, tls)
+    }
+
+    /// The same of an address that was read already: to its host and port.
+    pub fn to(address: &Address, tls: &crate::tls::Args) -> Result<Self, Failure> {
+        let Address { host, port, user, password, tls: secure, .. } = address;
         let stream =
-            TcpStream::connect((host.as_str(), port)).map_err(|error| format!("{host}:{port}: {error}"))?;
+            TcpStream::connect((host.as_str(), *port)).map_err(|error| format!("{host}:{port}: {error}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        let stream: Box<dyn Stream> = if secure {
+        let stream: Box<dyn Stream> = if *secure {
             let tls = tls.build()?;
-            let session = rustls::ClientConnection::new(tls.client_config(), tls.server_name(&host)?)?;
+            let session = rustls::ClientConnection::new(tls.client_config(), tls.server_name(host)?)?;
             Box::new(rustls::StreamOwned::new(session, stream))
         } else {
             Box::new(stream)
@@ -43,7 +49,7 @@ impl Connection {
         let decoder = ValueDecoder::new(Limits::replies());
         let mut connection =
             Self { stream, decoder, out: Vec::new(), pending: 0, buffer: vec![0; 256 * 1024] };
-        if let Some(password) = &password {
+        if let Some(password) = password {
             let words: Vec<&str> =
                 ["AUTH"].into_iter().chain(user.as_deref()).chain([password.as_str()]).collect();
             connection.ask(&words)?;

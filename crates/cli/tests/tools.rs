@@ -6,7 +6,7 @@ mod support;
 use std::process::{Command, Output};
 
 use support::Ours;
-use testkit::{Server, fill_every_type};
+use testkit::{Cluster, Server, eventually, fill_every_type};
 
 fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_replica")).args(args).output().unwrap()
@@ -85,4 +85,37 @@ fn bench_measures_the_three_ways_to_read() {
     }
     let told = text(&[&["bench", "--master", &primary.url(), "--db", "3"][..], &short].concat(), 2);
     assert!(told.contains("database 3 has no strings"), "{told}");
+}
+
+#[test]
+fn verify_compares_with_all_primaries_of_a_cluster() {
+    let cluster = Cluster::start(Server::V9_1, 3, false);
+    let mut client = cluster.client();
+    for n in 0..300 {
+        assert!(client.call(&["SET", &format!("k{n}"), &n.to_string()]).is_some());
+    }
+    let url = format!("redis-cluster://{}", cluster.nodes[1].addr());
+    let ours = Ours::serve(&["--master", &url, "--replica-writes", "forward"]);
+    let copy = format!("redis://{}", ours.addr);
+    eventually("all keys", || {
+        let reply = ours.client().call(&["DBSIZE"]);
+        // It is loading at first.
+        !reply.is_error() && reply.int() == 300
+    });
+    let told = text(&["verify", "--master", &url, "--replica", &copy], 0);
+    assert!(told.contains("300 keys in 1 databases compared: 0 differences"), "{told}");
+    cluster.move_slot(0, &cluster.nodes[0], &cluster.nodes[2]);
+    let told = text(&["verify", "--master", &url, "--replica", &copy], 0);
+    assert!(told.contains("0 differences"), "{told}");
+    let other = Server::V9_1.start();
+    other.client().call(&["SET", "k1", "other"]).ok();
+    other.client().call(&["SET", "more", "1"]).ok();
+    let told = text(&["verify", "--retries", "0", "--master", &url, "--replica", &other.url()], 1);
+    assert!(told.contains("301 keys in 1 databases compared: 301 differences"), "{told}");
+    // Each shard is told of by itself.
+    let (_, metrics) = ours.get("/metrics");
+    let of_shards = |name: &str| metrics.lines().filter(|line| line.starts_with(name)).count();
+    assert_eq!(of_shards("replica_shard_up{shard="), 3, "{metrics}");
+    let info = ours.client().call(&["INFO", "cluster"]).text();
+    assert_eq!(info.matches("link=streaming").count(), 3, "{info}");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use replica::{Configuration, Replica, Status, cmd};
+use replica::{Configuration, Phase, Replica, Status, cmd};
 use testkit::{Client, Cluster, Random, Running, Server, eventually};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -236,6 +236,45 @@ fn refuses_and_leaves(replica: &Replica) {
     assert!(replica.shards().is_empty());
     assert_eq!(client.call(&["DBSIZE"]).int(), keys);
     client.call(&["SET", "mine", "1"]).ok();
+    assert!(matches!(replica.status().phase, Phase::Idle), "{:?}", replica.status());
+}
+
+/// Whoever watched the links is told of the one that comes.
+async fn follows_another(server: Server, replica: &Replica) {
+    let primary = server.start();
+    primary.client().call(&["SET", "other", "1"]).ok();
+    replica.follow(&primary.url()).unwrap();
+    let status = until(replica, "the other's data", |status| {
+        status.is_connected() && status.primary.1 == primary.port()
+    });
+    assert_eq!(status.await.keys, 1);
+    assert_eq!(replica.db(0).get_as::<u64>("other").unwrap(), Some(1));
+}
+
+/// Commands in one transaction go to the shard of their keys, also when our knowledge of it is old.
+fn forwards_transactions(cluster: &Cluster, replica: &Replica) {
+    let mut client = client_of(replica);
+    client.call(&["CONFIG", "SET", "replica-writes", "forward-and-wait"]).ok();
+    for slot in 0..3 {
+        cluster.move_slot(16_000 + slot, &cluster.nodes[2], &cluster.nodes[1]);
+    }
+    for n in 0..2000 {
+        let key = format!("multi{n}");
+        let at = client.call(&["CLUSTER", "KEYSLOT", &key]);
+        if !at.is_error() && !(16_000..16_003).contains(&at.int()) {
+            continue;
+        }
+        client.call(&["MULTI"]).ok();
+        client.call(&["SET", &key, "1"]);
+        client.call(&["INCR", &key]);
+        let reply = client.call(&["EXEC"]);
+        assert_eq!(reply.array()[1].int(), 2, "{reply:?}");
+        assert_eq!(client.call(&["GET", &key]).text(), "2");
+    }
+    client.call(&["CONFIG", "SET", "replica-writes", "reject"]).ok();
+    for slot in 0..3 {
+        cluster.move_slot(16_000 + slot, &cluster.nodes[1], &cluster.nodes[2]);
+    }
 }
 
 #[tokio::test]
@@ -273,6 +312,7 @@ async fn everything(server: Server, seed: u64) {
     compare(&cluster, &replica).await;
 
     read_your_writes(&replica, seed).await;
+    tokio::task::block_in_place(|| forwards_transactions(&cluster, &replica));
 
     // Valkey moves slots in one piece, too.
     if server == Server::V9_1 {
@@ -335,6 +375,7 @@ async fn everything(server: Server, seed: u64) {
     });
     compare(&cluster, &replica).await;
     refuses_and_leaves(&replica);
+    follows_another(server, &replica).await;
     replica.shutdown().await.unwrap();
 }
 

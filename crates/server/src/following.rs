@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use replication::{Credentials, Driver, DriverConfig, Handle, Offset, Position, Primary, ReplId};
+use replication::{Credentials, Driver, DriverConfig, Handle, LinkStatus, Offset, Position, Primary, ReplId};
 use store::{Family, SettingKind};
 use tokio::sync::watch;
 
@@ -29,6 +29,8 @@ use crate::upstream::{Writes, WritesAs};
 #[derive(Debug, Default)]
 pub(crate) struct Following {
     driver: Mutex<Option<Handle<EngineTarget>>>,
+    /// Who watches the links of a cluster that was left: he is told of the next one.
+    told: Mutex<Option<Arc<watch::Sender<LinkStatus>>>>,
     /// How to treat whatever primary there will be.
     template: Mutex<Option<DriverConfig>>,
     /// Grows with each change of role or primary.
@@ -47,6 +49,24 @@ impl Following {
 
     pub(crate) fn term(&self) -> u64 {
         self.term.load(Ordering::Acquire)
+    }
+
+    /// The state of the next link goes there, too.
+    pub(crate) fn tell(&self, told: Arc<watch::Sender<LinkStatus>>) {
+        *self.told.lock() = Some(told);
+    }
+
+    fn pass_on(&self, mut link: watch::Receiver<LinkStatus>) {
+        let Some(told) = self.told.lock().take() else { return };
+        told.send_replace(link.borrow_and_update().clone());
+        // Whoever says REPLICAOF does it in a runtime.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                while link.changed().await.is_ok() {
+                    told.send_replace(link.borrow_and_update().clone());
+                }
+            });
+        }
     }
 }
 
@@ -187,10 +207,7 @@ impl Engine {
     ///
     /// # Errors
     /// A thread that cannot be had.
-    pub fn follow(
-        self: &Arc<Self>,
-        config: DriverConfig,
-    ) -> io::Result<watch::Receiver<replication::LinkStatus>> {
+    pub fn follow(self: &Arc<Self>, config: DriverConfig) -> io::Result<watch::Receiver<LinkStatus>> {
         let (host, port) = (config.host.clone(), config.port);
         self.take_pattern(config);
         self.replicate(&host, port)?;
@@ -205,10 +222,7 @@ impl Engine {
     ///
     /// # Errors
     /// A thread that cannot be had.
-    pub fn follow_later(
-        self: &Arc<Self>,
-        config: DriverConfig,
-    ) -> io::Result<watch::Receiver<replication::LinkStatus>> {
+    pub fn follow_later(self: &Arc<Self>, config: DriverConfig) -> io::Result<watch::Receiver<LinkStatus>> {
         let mut driver = self.following.driver.lock();
         let mut pattern = config.clone();
         pattern.resume = None;
@@ -263,6 +277,7 @@ impl Engine {
                 }
                 let started = Driver::spawn(config, EngineTarget::of_term(Arc::clone(self), term))?;
                 self.watch_link(started.watch());
+                self.following.pass_on(started.watch());
                 *driver = Some(started);
             }
         }

@@ -78,7 +78,7 @@ pub use cluster::{SavedCluster, ShardStatus};
 pub use engine::{Divergence, Engine, FilterStatus, Stats, unix_ms};
 pub use events::{Cause, Change, Contents, Event, EventFilter, Events, KeyWatch};
 pub use evicting::Limit;
-pub use filter::{Filter, InvalidFilter};
+pub use filter::{Filter, InvalidFilter, slot as cluster_slot};
 pub use following::LinkSettings;
 pub use histories::Held;
 pub use info::resident_bytes;

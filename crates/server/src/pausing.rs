@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// Until when who has to wait.
@@ -36,8 +36,14 @@ impl Pausing {
 
     /// Ends it.
     pub(crate) fn end(&self) {
-        *self.pause.lock() = None;
+        self.finish(self.pause.lock());
+    }
+
+    /// Both facts change under the lock: another pause may be about to begin.
+    fn finish(&self, mut pause: MutexGuard<'_, Option<Pause>>) {
+        *pause = None;
         self.holds.store(false, Ordering::Release);
+        drop(pause);
         self.ended.notify_waiters();
     }
 
@@ -47,11 +53,13 @@ impl Pausing {
         if !self.holds.load(Ordering::Acquire) {
             return None;
         }
-        let pause = (*self.pause.lock())?;
+        let held = self.pause.lock();
+        let pause = (*held)?;
         if pause.end <= Instant::now() {
-            self.end();
+            self.finish(held);
             return None;
         }
+        drop(held);
         (pause.all || writes()).then_some(pause.end)
     }
 

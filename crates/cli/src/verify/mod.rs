@@ -7,14 +7,17 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Failure;
-use crate::connection::Connection;
 
 mod read;
+mod source;
+
+use source::Source;
 
 /// Arguments of `replica verify`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The primary: redis://user:password@host:port, or host:port.
+    /// The primary: redis://user:password@host:port, or host:port; or redis-cluster://user:password@host:port,host:port
+    /// for all primaries of a cluster together.
     #[arg(long, value_name = "URL")]
     master: String,
     /// The copy: the same forms.
@@ -104,12 +107,12 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
 /// Compares every key of every database.
 pub fn compare(args: &Args) -> Result<Report, Failure> {
     let &Args { ref master, ref replica, show, retries, ref tls, .. } = args;
-    let (mut a, mut b) = (Connection::open(master, tls)?, Connection::open(replica, tls)?);
+    let (mut a, mut b) = (Source::open(master, tls)?, Source::open(replica, tls)?);
     let mut filter = args.filter.build()?;
     if filter.is_empty() {
-        filter = read::filter(&mut b)?;
+        filter = b.filter()?;
     }
-    let (sizes_a, sizes_b) = (read::databases(&mut a)?, read::databases(&mut b)?);
+    let (sizes_a, sizes_b) = (a.databases()?, b.databases()?);
     let total = sizes_a.values().sum::<u64>();
     let bar = if std::io::stderr().is_terminal() {
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len} keys {per_sec} {eta}")?;
@@ -124,12 +127,12 @@ pub fn compare(args: &Args) -> Result<Report, Failure> {
     databases.retain(|db| filter.keeps_database(*db));
     for db in databases {
         report.databases += 1;
-        read::select(&mut a, db)?;
-        read::select(&mut b, db)?;
-        let mut keys_a = read::keys(&mut a)?;
+        a.select(db)?;
+        b.select(db)?;
+        let mut keys_a = a.keys()?;
         keys_a.retain(|key| filter.keeps_key(db, key));
         let seen: HashSet<&[u8]> = keys_a.iter().map(Vec::as_slice).collect();
-        let keys_b = read::keys(&mut b)?;
+        let keys_b = b.keys()?;
         let extra: Vec<Vec<u8>> = keys_b.into_iter().filter(|key| !seen.contains(key.as_slice())).collect();
         for batch in keys_a.chunks(BATCH).chain(extra.chunks(BATCH)) {
             let mut suspects = differing(&mut a, &mut b, batch, &filter)?;
@@ -138,6 +141,9 @@ pub fn compare(args: &Args) -> Result<Report, Failure> {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(200));
+                // Slots may have moved.
+                a.learn()?;
+                b.learn()?;
                 let again: Vec<Vec<u8>> = suspects.iter().map(|(key, _)| key.clone()).collect();
                 suspects = differing(&mut a, &mut b, &again, &filter)?;
             }
@@ -154,12 +160,12 @@ pub fn compare(args: &Args) -> Result<Report, Failure> {
 
 /// The keys of a batch that differ now, with what differs.
 fn differing(
-    a: &mut Connection,
-    b: &mut Connection,
+    a: &mut Source<'_>,
+    b: &mut Source<'_>,
     keys: &[Vec<u8>],
     filter: &replica::Filter,
 ) -> Result<Vec<(Vec<u8>, &'static str)>, Failure> {
-    let (first, second) = (read::values(a, keys)?, read::values(b, keys)?);
+    let (first, second) = (a.values(keys)?, b.values(keys)?);
     let pairs = keys.iter().zip(first.into_iter().zip(second));
     let expected = |x: &read::Key, y: &read::Key| !filter.keeps_type(x.kind()) && y.kind() == "none";
     let differing = pairs.filter(|(_, (x, y))| !expected(x, y));

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use replication::{DriverConfig, Handle, LinkStatus, Offset, Position, ReplId};
+use replication::{DriverConfig, Handle, LinkStatus, Offset, Phase, Position, ReplId};
 use store::{ShardSet, View, Viewer};
 use tokio::sync::{Notify, watch};
 
@@ -127,7 +127,7 @@ pub(crate) struct Cluster {
     history: ReplId,
     /// Every slot that the cluster serves has its shard here.
     covered: AtomicBool,
-    status: watch::Sender<LinkStatus>,
+    status: Arc<watch::Sender<LinkStatus>>,
     /// Nobody is to be followed any more.
     closed: AtomicBool,
     /// Rounds of questions begun, and the last one after which all was as the nodes had said.
@@ -172,7 +172,7 @@ impl Engine {
         let (host, port) = seeds.first().cloned().unwrap_or_default();
         self.take_pattern(config);
         let mut cluster = Cluster::new(ReplId::random(), saved);
-        cluster.status = watch::Sender::new(LinkStatus::new(&host, port));
+        cluster.status = Arc::new(watch::Sender::new(LinkStatus::new(&host, port)));
         let cluster = Arc::new(cluster);
         let status = cluster.status.subscribe();
         self.watch_link(status.clone());
@@ -191,6 +191,9 @@ impl Engine {
     pub(crate) fn leave_cluster(&self) {
         let Some(cluster) = self.cluster.write().take() else { return };
         drop(cluster.take_links());
+        // Who watches the links is told of whoever is followed next.
+        cluster.status.send_modify(|all| all.set_phase(Phase::Idle));
+        self.following.tell(Arc::clone(&cluster.status));
         cluster.tidy(self);
         let shards = cluster.all();
         cluster.forget(self, shards.iter().map(|shard| shard.index));
@@ -211,7 +214,7 @@ impl Cluster {
             closed: AtomicBool::new(false),
             round: AtomicU64::new(0),
             learned: AtomicU64::new(0),
-            status: watch::Sender::new(LinkStatus::new("", 0)),
+            status: Arc::new(watch::Sender::new(LinkStatus::new("", 0))),
             hurry: Arc::default(),
             is_restored: AtomicBool::new(is_restored),
         }

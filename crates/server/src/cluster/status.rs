@@ -48,6 +48,9 @@ impl Cluster {
     pub(super) fn publish(&self) {
         let links: Vec<LinkStatus> = self.all().iter().map(|shard| link_of(shard)).collect();
         let total = self.total.load(Ordering::Acquire);
+        if self.closed.load(Ordering::Acquire) {
+            return;
+        }
         self.status.send_modify(|all| merge(all, &links, total));
     }
 

@@ -175,7 +175,8 @@ impl Filter {
 }
 
 /// The cluster slot of a key: of the part between the first `{` and the next `}`, if there is any.
-pub(crate) fn slot(key: &[u8]) -> u16 {
+#[must_use]
+pub fn slot(key: &[u8]) -> u16 {
     let tag = key.iter().position(|b| *b == b'{').and_then(|open| {
         let rest = key.get(open + 1..)?;
         rest.get(..rest.iter().position(|b| *b == b'}')?).filter(|tag| !tag.is_empty())

@@ -268,6 +268,8 @@ impl Engine {
         requests: &[&[&[u8]]],
         blocks: bool,
     ) -> Result<(Vec<Vec<u8>>, Conn), UpstreamError> {
+        // Somebody who watches keys there stays there.
+        let may_turn = conn.is_none();
         let mut conn = match conn {
             Some(conn) => conn,
             None => self.reach_primary(login, &self.primary_of(requests)?).await?,
@@ -278,7 +280,11 @@ impl Engine {
             let call = conn.call(db, protocol, &all);
             let mut replies = if blocks { call.await? } else { in_time(call).await? };
             replies.drain(..all.len() - requests.len());
-            match moved(&replies[0], conn.place()).filter(|_| moves > 0) {
+            let elsewhere = moved(&replies[0], conn.place()).or_else(|| {
+                let of_transaction = may_turn.then(|| moved_as_a_whole(&replies, conn.place()))?;
+                of_transaction.map(|place| (place, false))
+            });
+            match elsewhere.filter(|_| moves > 0) {
                 Some((place, asks)) => {
                     self.keep(login.clone(), conn);
                     conn = self.reach_primary(login, &place).await?;
@@ -401,6 +407,16 @@ fn moved(reply: &[u8], here: &Place) -> Option<(Place, bool)> {
     // A node that does not know its own address leaves it out.
     let host = if host.is_empty() { &here.0 } else { host };
     Some(((host.to_owned(), port.parse().ok()?), asks))
+}
+
+/// Where the replies to a transaction send the whole of it: a command was refused for its slot, and so nothing has run.
+/// A slot on its way takes no transactions: they are refused until it is there.
+fn moved_as_a_whole(replies: &[Vec<u8>], here: &Place) -> Option<Place> {
+    let (last, queued) = replies.split_last()?;
+    if !last.starts_with(b"-EXECABORT ") {
+        return None;
+    }
+    queued.iter().find_map(|reply| moved(reply, here)).filter(|(_, asks)| !asks).map(|(place, _)| place)
 }
 
 /// The id and the offset in the reply to INFO replication.
