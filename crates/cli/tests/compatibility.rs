@@ -8,11 +8,10 @@ mod support;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use rdb::{Decoder, EncodeOptions, Transcoder, Version};
 use support::Ours;
-use testkit::{Server, differences, fill_every_type, random_writes, wait_until_caught_up};
+use testkit::{Server, differences, eventually, fill_every_type, random_writes, wait_until_caught_up};
 
 const HEAD: &str = "\
 # What goes with what
@@ -72,19 +71,17 @@ fn follows_us(server: Server) -> bool {
     let replica = server.start_with(&["--replicaof", host, port]);
     let mut at_replica = replica.client();
     // One that cannot read our dump says so in its log again and again.
-    for _ in 0..200 {
-        let info = at_replica.call(&["INFO", "replication"]).text();
-        if info.contains("master_link_status:up") {
-            random_writes(&mut client, 23, 300);
-            wait_until_caught_up(&mut client, &mut at_replica);
-            return differences(&mut client, &mut at_replica).is_empty();
-        }
-        if replica.log().contains("Can't handle RDB format version") {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(50));
+    let mut is_up = false;
+    eventually("it follows, or says why not", || {
+        is_up = at_replica.call(&["INFO", "replication"]).text().contains("master_link_status:up");
+        is_up || replica.log().contains("Can't handle RDB format version")
+    });
+    if !is_up {
+        return false;
     }
-    panic!("{server:?}: {}", replica.log_tail());
+    random_writes(&mut client, 23, 300);
+    wait_until_caught_up(&mut client, &mut at_replica);
+    differences(&mut client, &mut at_replica).is_empty()
 }
 
 /// A data set of every type, without what some versions have no word for.

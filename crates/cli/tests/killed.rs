@@ -4,60 +4,27 @@
 //! `KILLS=50` for so many under each of three primaries, `SEED=random` or `SEED=n` for others.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use testkit::{Client, Random, Running, Server, fill_every_type, random_writes, wait_until_caught_up};
+use support::Ours;
+use testkit::{
+    Client, Random, Running, Server, TempDir, fill_every_type, random_writes, wait_until_caught_up,
+};
 
-/// A process of ours, killed with its handle.
-struct Ours {
-    child: Child,
-    addr: String,
+/// Copies a primary, and keeps the copy.
+fn keeping(url: &str, file: &Path, interval: &str, log: &Path) -> Ours {
+    let file = file.to_str().unwrap();
+    serve(&["--master", url, "--persist-interval", interval, "--persist", file], log)
 }
 
-impl Ours {
-    /// Saves all the time.
-    fn start(primary: &Running, file: &Path, log: &Path) -> Self {
-        Self::start_with(&primary.url(), file, "0.01", log)
-    }
-
-    fn start_with(url: &str, file: &Path, interval: &str, log: &Path) -> Self {
-        let file = file.to_str().unwrap();
-        Self::run(&["--master", url, "--persist-interval", interval, "--persist", file], log)
-    }
-
-    fn run(args: &[&str], log: &Path) -> Self {
-        let log = File::options().create(true).append(true).open(log).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let addr = line.strip_prefix("serving on ").unwrap_or_else(|| panic!("it said {line:?}"));
-        let addr = addr.trim().to_owned();
-        Self { child, addr }
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.addr.as_str()).unwrap()
-    }
-}
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn serve(args: &[&str], log: &Path) -> Ours {
+    Ours::serve_logging(args, File::options().create(true).append(true).open(log).unwrap())
 }
 
 /// Writes until it is told to stop, and stands still while somebody compares.
@@ -146,10 +113,8 @@ struct Counts {
 
 fn killed(server: Server, kills: u64, seed: u64) {
     println!("{server:?}, seed {seed}");
-    let dir = std::env::temp_dir().join(format!("replica-killed-{}-{server:?}", std::process::id()));
-    let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&dir).unwrap();
-    let (file, log) = (dir.join("copy.rdb"), dir.join("log"));
+    let dir = TempDir::new(&format!("killed-{server:?}"));
+    let (file, log) = (dir.file("copy.rdb"), dir.file("log"));
     let temporary = PathBuf::from(format!("{}.tmp", file.display()));
     let primary = server.start_with(&["--repl-backlog-size", "256mb"]);
     let mut real = primary.client();
@@ -174,7 +139,7 @@ fn killed(server: Server, kills: u64, seed: u64) {
             let reached = saved_offset(&file).is_some_and(|offset| offset + 1 >= first);
             counts.beyond_the_backlog += u64::from(warm && !reached);
             allowed += u64::from(!reached);
-            let ours = Ours::start(&primary, &file, &log);
+            let ours = keeping(&primary.url(), &file, "0.01", &log);
             let mut client = ours.client();
             if warm {
                 // Served at once, whether the primary is there or not.
@@ -215,7 +180,6 @@ fn killed(server: Server, kills: u64, seed: u64) {
         assert!(full <= allowed);
         assert!(partial > 0 && counts.compared > 0);
     });
-    let _ = fs::remove_dir_all(&dir);
 }
 
 /// Ends the writing, also when a check fails.
@@ -249,14 +213,9 @@ fn seed() -> u64 {
 }
 
 /// Ends a process of ours by a signal, or otherwise, and waits for it.
-fn ended(mut ours: Ours, how: impl FnOnce(&mut Ours)) -> bool {
-    how(&mut ours);
-    ours.child.wait().unwrap().success()
-}
-
-fn terminate(ours: &mut Ours) {
-    let pid = ours.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+fn ended(ours: Ours, how: impl FnOnce(&Ours)) -> bool {
+    how(&ours);
+    ours.has_ended_well()
 }
 
 /// SHUTDOWN by a client: the connection ends without a reply.
@@ -268,21 +227,19 @@ fn shut_down(ours: &Ours, how: &[&str]) {
 
 #[test]
 fn signals_and_shutdown_save_the_copy_and_nosave_does_not() {
-    let dir = std::env::temp_dir().join(format!("replica-ended-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&dir).unwrap();
-    let (file, log) = (dir.join("copy.rdb"), dir.join("log"));
+    let dir = TempDir::new("ended");
+    let (file, log) = (dir.file("copy.rdb"), dir.file("log"));
     let primary = Server::R8_2.start();
     let mut real = primary.client();
     let start = |real: &mut Client, key: &str| {
         real.call(&["SET", key, "v"]).ok();
-        let ours = Ours::start_with(&primary.url(), &file, "0", &log);
+        let ours = keeping(&primary.url(), &file, "0", &log);
         wait_until_caught_up(real, &mut ours.client());
         ours
     };
     assert!(ended(start(&mut real, "a"), |ours| shut_down(ours, &["NOSAVE"])));
     assert!(!file.exists());
-    assert!(ended(start(&mut real, "b"), terminate));
+    assert!(ended(start(&mut real, "b"), Ours::terminate));
     let after_signal = saved_offset(&file).unwrap();
     assert!(ended(start(&mut real, "c"), |ours| shut_down(ours, &[])));
     let after_shutdown = saved_offset(&file).unwrap();
@@ -291,29 +248,25 @@ fn signals_and_shutdown_save_the_copy_and_nosave_does_not() {
     assert_eq!(saved_offset(&file), Some(after_shutdown));
     assert_eq!(number(&mut real, "stats", "sync_full"), 2);
     assert_eq!(number(&mut real, "stats", "sync_partial_ok"), 2);
-    let _ = fs::remove_dir_all(&dir);
 }
 
 #[test]
 fn a_standalone_server_comes_back_with_its_data() {
-    let dir = std::env::temp_dir().join(format!("replica-alone-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&dir);
-    fs::create_dir_all(&dir).unwrap();
-    let log = dir.join("log");
-    let place = dir.to_str().unwrap();
-    let start = || Ours::run(&["--standalone", "--dir", place, "--save", "3600 1"], &log);
+    let dir = TempDir::new("alone");
+    let log = dir.file("log");
+    let place = dir.path().to_str().unwrap();
+    let start = || serve(&["--standalone", "--dir", place, "--save", "3600 1"], &log);
     let ours = start();
     let mut client = ours.client();
     fill_every_type(&mut client, 3, 500);
     let keys = client.call(&["DBSIZE"]).int();
-    assert!(ended(ours, terminate));
+    assert!(ended(ours, Ours::terminate));
     let ours = start();
     assert_eq!(ours.client().call(&["DBSIZE"]).int(), keys);
     ours.client().call(&["SET", "one", "more"]).ok();
     assert!(ended(ours, |ours| shut_down(ours, &[])));
     let ours = start();
     assert_eq!(ours.client().call(&["DBSIZE"]).int(), keys + 1);
-    let _ = fs::remove_dir_all(&dir);
 }
 
 #[test]

@@ -2,79 +2,29 @@
 //! served at once, every shard goes on where it was, and the data are the cluster's.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use testkit::{Client, Cluster, Random, Running, Server, eventually};
+use support::Ours;
+use testkit::{Client, Cluster, Random, Running, Server, TempDir, eventually};
 
 const KEYS: usize = 2000;
 /// Keys of which every shard has some: what was written to them last tells how far a copy is.
 const MARKS: usize = 40;
 
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("replica-cluster-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Self(dir)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("copy.rdb")
-    }
+/// Copies a cluster, and keeps the copy.
+fn keeping(master: &str, file: &Path, interval: &str) -> Ours {
+    let file = file.to_str().unwrap();
+    Ours::serve(&["--master", master, "--persist-interval", interval, "--persist", file])
 }
 
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A process of ours, killed with its handle.
-struct Ours {
-    child: Child,
-    addr: String,
-}
-
-impl Ours {
-    fn start(master: &str, file: &Path, interval: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--master", master])
-            .args(["--persist-interval", interval, "--persist", file.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let addr = line.strip_prefix("serving on ").unwrap_or_else(|| panic!("it said {line:?}"));
-        let addr = addr.trim().to_owned();
-        Self { child, addr }
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.addr.as_str()).unwrap()
-    }
-
-    fn terminate(mut self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn terminate(ours: Ours) {
+    ours.terminate();
+    assert!(ours.has_ended_well());
 }
 
 fn info(client: &mut Client, section: &str, name: &str) -> String {
@@ -188,8 +138,8 @@ fn moves(cluster: &Cluster, server: Server) {
 
 fn goes_on(server: Server, seed: u64) {
     println!("seed {seed}");
-    let dir = Dir::new(&format!("{server:?}"));
-    let file = dir.file();
+    let dir = TempDir::new(&format!("{server:?}"));
+    let file = dir.file("copy.rdb");
     let cluster = Cluster::start(server, 3, false);
     let [first, second, third] = [0, 1, 2].map(|n| &cluster.nodes[n]);
     let backlog = |node: &Running, size: &str| {
@@ -198,7 +148,7 @@ fn goes_on(server: Server, seed: u64) {
     cluster.nodes.iter().for_each(|node| backlog(node, "64mb"));
     let mut random = Random::new(seed);
     write(&cluster, &mut random, 4000);
-    let ours = Ours::start(&url(&cluster), &file, "0.02");
+    let ours = keeping(&url(&cluster), &file, "0.02");
     compare(&cluster, &ours, 1);
     eventually("a file", || file.exists());
     assert_eq!(full_syncs(&cluster), [1, 1, 1]);
@@ -228,13 +178,13 @@ fn goes_on(server: Server, seed: u64) {
     write(&cluster, &mut random, 500);
     moves(&cluster, server);
     write(&cluster, &mut random, 500);
-    let ours = Ours::start(&url(&cluster), &file, "0");
+    let ours = keeping(&url(&cluster), &file, "0");
     is_served(&ours);
     compare(&cluster, &ours, 6);
     assert_eq!(full_syncs(&cluster), [1, 1, 1], "every shard went on where it was");
 
     // Ended as one should; one shard's backlog does not reach back.
-    ours.terminate();
+    terminate(ours);
     moves_back(&cluster);
     write(&cluster, &mut random, 500);
     backlog(first, "16kb");
@@ -242,31 +192,31 @@ fn goes_on(server: Server, seed: u64) {
     for n in 0..3000 {
         client.call(&["SET", &format!("k{}", n % 200 * 4), &format!("{n:0200}")]);
     }
-    let ours = Ours::start(&url(&cluster), &file, "0");
+    let ours = keeping(&url(&cluster), &file, "0");
     is_served(&ours);
     compare(&cluster, &ours, 7);
     assert_eq!(full_syncs(&cluster), [2, 1, 1], "one shard was synced anew, alone");
-    ours.terminate();
+    terminate(ours);
 
     // What is torn, or another's, is refused for a reason.
     let good = fs::read(&file).unwrap();
     fs::write(&file, &good[..good.len() / 2]).unwrap();
-    let ours = Ours::start(&url(&cluster), &file, "0");
+    let ours = keeping(&url(&cluster), &file, "0");
     compare(&cluster, &ours, 8);
     assert_eq!(info(&mut ours.client(), "replication", "replica_warm_start"), "refused");
     let reason = info(&mut ours.client(), "replication", "replica_warm_start_reason");
     assert!(reason.contains("breaks off"), "{reason}");
     assert_eq!(full_syncs(&cluster), [3, 2, 2]);
-    ours.terminate();
+    terminate(ours);
 
     let alone = server.start();
-    let ours = Ours::start(&alone.url(), &file, "0");
+    let ours = keeping(&alone.url(), &file, "0");
     let reason = info(&mut ours.client(), "replication", "replica_warm_start_reason");
     assert!(reason.contains("it is the copy of a cluster"), "{reason}");
     drop(ours);
     let other = Cluster::start(server, 1, false);
     write(&other, &mut random, 1000);
-    let ours = Ours::start(&url(&other), &file, "0");
+    let ours = keeping(&url(&other), &file, "0");
     is_served_or_refused(&ours);
     compare(&other, &ours, 9);
     let reason = info(&mut ours.client(), "replication", "replica_warm_start_reason");

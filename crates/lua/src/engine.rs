@@ -107,7 +107,7 @@ impl Engine {
         out: &mut dyn ScriptReply,
     ) -> Result<(), Error> {
         let digest = self.prepare(source, Origin::Eval)?;
-        self.run_compiled(digest, keys, args, call, out)
+        self.eval_digest(digest, keys, args, call, out)
     }
 
     /// EVALSHA: as [`Engine::eval`], by the 40 hexadecimal digits that [`Engine::load`] answers.
@@ -120,18 +120,6 @@ impl Engine {
         out: &mut dyn ScriptReply,
     ) -> Result<(), Error> {
         self.eval_digest(Digest::from_hex(hex).ok_or(Error::NoScript)?, keys, args, call, out)
-    }
-
-    /// As [`Engine::eval_sha`], by the digest itself.
-    pub fn eval_digest(
-        &mut self,
-        digest: Digest,
-        keys: &[&[u8]],
-        args: &[&[u8]],
-        call: &mut dyn Call,
-        out: &mut dyn ScriptReply,
-    ) -> Result<(), Error> {
-        self.run_compiled(digest, keys, args, call, out)
     }
 
     /// What the known script of this digest declares, for callers that look before they run it.
@@ -243,7 +231,8 @@ impl Engine {
         }
     }
 
-    fn run_compiled(
+    /// As [`Engine::eval_sha`], by the digest itself.
+    pub fn eval_digest(
         &mut self,
         digest: Digest,
         keys: &[&[u8]],

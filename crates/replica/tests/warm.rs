@@ -2,37 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use replica::{Builder, Filter, Replica, WarmStart};
 use server::{Engine, Options, Role};
-use testkit::{Server, fill_every_type, free_port, random_writes, wait_until_caught_up};
+use testkit::{Server, TempDir, fill_every_type, free_port, random_writes, wait_until_caught_up};
 
 mod support;
 use support::{assert_equal, builder, caught_up, client_of, info, start, until};
-
-/// A directory of a test, removed with it.
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("replica-warm-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).unwrap();
-        Self(dir)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("copy.rdb")
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Saves at the end and on demand only.
 fn keeping(url: impl Into<String>, file: &Path) -> Builder {
@@ -45,12 +23,12 @@ fn syncs(client: &mut testkit::Client) -> (u32, u32) {
 }
 
 async fn goes_on(server: Server) {
-    let dir = Dir::new(&format!("goes-on-{server:?}"));
+    let dir = TempDir::new(&format!("goes-on-{server:?}"));
     let primary = server.start_with(&["--repl-backlog-size", "64mb"]);
     let mut real = primary.client();
     fill_every_type(&mut real, 1, 800);
     random_writes(&mut real, 1, 800);
-    let first = start(keeping(primary.url(), &dir.file())).await;
+    let first = start(keeping(primary.url(), &dir.file("copy.rdb"))).await;
     assert_eq!(first.status().warm_start, WarmStart::None);
     // The stream has another database selected than the first.
     real.line("SELECT 3").ok();
@@ -64,7 +42,7 @@ async fn goes_on(server: Server) {
     random_writes(&mut real, 2, 800);
 
     // Nobody is there yet: the copy is served as it was, and says that it is stale.
-    let second = start(keeping(format!("redis://127.0.0.1:{}", free_port()), &dir.file())).await;
+    let second = start(keeping(format!("redis://127.0.0.1:{}", free_port()), &dir.file("copy.rdb"))).await;
     let status = second.status();
     assert!(status.synced() && status.is_stale(), "{status:?}");
     assert!(matches!(status.warm_start, WarmStart::Restored { position: saved, .. } if saved == position));
@@ -106,9 +84,9 @@ async fn a_replica_of_valkey_9_1_goes_on_where_it_was() {
 }
 
 /// A small file, with a position.
-fn small(dir: &Dir) -> Vec<u8> {
+fn small(dir: &TempDir) -> Vec<u8> {
     let mut options = Options::default();
-    options.dir = Some(dir.0.clone());
+    options.dir = Some(dir.path().to_owned());
     let engine = Engine::new(Role::Primary, options);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for command in [&["SET", "key", "value"][..], &["RPUSH", "list", "a", "b"], &["HSET", "hash", "f", "v"]] {
@@ -116,7 +94,7 @@ fn small(dir: &Dir) -> Vec<u8> {
         engine.execute(0, store::Args::new(&parts), &mut store::Discard).unwrap();
     }
     runtime.block_on(engine.save()).unwrap();
-    fs::read(dir.0.join("dump.rdb")).unwrap()
+    fs::read(dir.file("dump.rdb")).unwrap()
 }
 
 fn follower(file: &Path, filter: &str) -> Arc<Engine> {
@@ -142,22 +120,22 @@ fn refused(engine: &Arc<Engine>, file: &Path, bytes: &[u8]) -> String {
 
 #[test]
 fn every_truncation_and_every_flipped_bit_is_refused() {
-    let dir = Dir::new("damage");
+    let dir = TempDir::new("damage");
     let good = small(&dir);
-    let engine = follower(&dir.file(), "");
+    let engine = follower(&dir.file("copy.rdb"), "");
     for length in 0..good.len() {
-        refused(&engine, &dir.file(), &good[..length]);
+        refused(&engine, &dir.file("copy.rdb"), &good[..length]);
     }
     for bit in 0..good.len() * 8 {
         let mut bad = good.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
-        let reason = refused(&engine, &dir.file(), &bad);
+        let reason = refused(&engine, &dir.file("copy.rdb"), &bad);
         assert!(reason.contains("copy.rdb"), "{reason}");
     }
     println!("{} truncations and {} flipped bits refused", good.len(), good.len() * 8);
     let longer = [&good[..], b"x"].concat();
-    assert!(refused(&engine, &dir.file(), &longer).ends_with("there are bytes behind the dump"));
-    fs::write(dir.file(), &good).unwrap();
+    assert!(refused(&engine, &dir.file("copy.rdb"), &longer).ends_with("there are bytes behind the dump"));
+    fs::write(dir.file("copy.rdb"), &good).unwrap();
     assert!(engine.restore().is_some());
     assert_eq!(engine.keyspace().counts().keys, 3);
 }
@@ -171,12 +149,12 @@ fn dump_with(fields: &[(&str, &str)], options: rdb::EncodeOptions) -> Vec<u8> {
 
 #[test]
 fn a_file_from_which_nobody_can_go_on_is_refused_with_the_reason() {
-    let dir = Dir::new("foreign");
+    let dir = TempDir::new("foreign");
     let (id, place) = ("0123456789012345678901234567890123456789", ("repl-offset", "77"));
     let good = [("repl-id", id), place];
-    let (whole, part) = (follower(&dir.file(), ""), follower(&dir.file(), "prefix=a:"));
+    let (whole, part) = (follower(&dir.file("copy.rdb"), ""), follower(&dir.file("copy.rdb"), "prefix=a:"));
     let why = |engine: &Arc<Engine>, fields: &[(&str, &str)]| {
-        refused(engine, &dir.file(), &dump_with(fields, rdb::EncodeOptions::default()))
+        refused(engine, &dir.file("copy.rdb"), &dump_with(fields, rdb::EncodeOptions::default()))
     };
     let plus = |field| [good[0], good[1], field];
     for (reason, expected) in [
@@ -197,39 +175,43 @@ fn a_file_from_which_nobody_can_go_on_is_refused_with_the_reason() {
         (why(&whole, &plus(("replica-diverged", "3"))), "3 commands could not be applied to this copy"),
         (why(&whole, &plus(("replica-previous", "x"))), "its field replica-previous makes no sense"),
         (
-            refused(&whole, &dir.file(), &dump_with(&good, rdb::EncodeOptions::default().without_checksum())),
+            refused(
+                &whole,
+                &dir.file("copy.rdb"),
+                &dump_with(&good, rdb::EncodeOptions::default().without_checksum()),
+            ),
             "the dump has no checksum, so that nobody can say whether it is whole",
         ),
-        (refused(&whole, &dir.file(), b"GIF89a, not a dump at all"), "byte"),
+        (refused(&whole, &dir.file("copy.rdb"), b"GIF89a, not a dump at all"), "byte"),
     ] {
         assert!(reason.contains(expected), "{reason}\nexpected: {expected}");
     }
-    fs::write(dir.file(), dump_with(&good, rdb::EncodeOptions::default())).unwrap();
+    fs::write(dir.file("copy.rdb"), dump_with(&good, rdb::EncodeOptions::default())).unwrap();
     let (position, db) = whole.restore().unwrap();
     assert_eq!((position.to_string(), db), (format!("{id}:77"), 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_refusal_comes_a_full_sync_and_the_next_file_is_good() {
-    let dir = Dir::new("refusal");
+    let dir = TempDir::new("refusal");
     let primary = Server::V8_1.start();
     let mut real = primary.client();
     fill_every_type(&mut real, 4, 500);
-    let first = start(keeping(primary.url(), &dir.file())).await;
+    let first = start(keeping(primary.url(), &dir.file("copy.rdb"))).await;
     first.save().await.unwrap();
     first.shutdown().await.unwrap();
-    let mut bytes = fs::read(dir.file()).unwrap();
+    let mut bytes = fs::read(dir.file("copy.rdb")).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x10;
-    fs::write(dir.file(), bytes).unwrap();
-    let second = start(keeping(primary.url(), &dir.file())).await;
+    fs::write(dir.file("copy.rdb"), bytes).unwrap();
+    let second = start(keeping(primary.url(), &dir.file("copy.rdb"))).await;
     assert!(matches!(second.status().warm_start, WarmStart::Refused(_)));
     assert_eq!(info(&mut client_of(&second), "replication", "replica_warm_start"), "refused");
     caught_up(&mut real, &second).await;
     assert_eq!(second.status().full_syncs, 1);
     assert_equal(&mut real, &mut client_of(&second));
     second.shutdown().await.unwrap();
-    let third = start(keeping(primary.url(), &dir.file())).await;
+    let third = start(keeping(primary.url(), &dir.file("copy.rdb"))).await;
     caught_up(&mut real, &third).await;
     assert_eq!(third.status().full_syncs, 0);
     assert_equal(&mut real, &mut client_of(&third));
@@ -239,17 +221,17 @@ async fn after_a_refusal_comes_a_full_sync_and_the_next_file_is_good() {
 /// The primary's backlog does not reach back so far, or the primary is another: everything anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_continued_is_replaced() {
-    let dir = Dir::new("replaced");
+    let dir = TempDir::new("replaced");
     let primary = Server::R7_0.start_with(&["--repl-backlog-size", "16kb"]);
     let mut real = primary.client();
     real.line("SET only here").ok();
-    let first = start(keeping(primary.url(), &dir.file())).await;
+    let first = start(keeping(primary.url(), &dir.file("copy.rdb"))).await;
     caught_up(&mut real, &first).await;
     first.shutdown().await.unwrap();
     real.call(&["SET", "large", &"x".repeat(100_000)]).ok();
     assert_eq!(real.line("DEL only").int(), 1);
     real.line("SET small 1").ok();
-    let second = start(keeping(primary.url(), &dir.file())).await;
+    let second = start(keeping(primary.url(), &dir.file("copy.rdb"))).await;
     caught_up(&mut real, &second).await;
     assert_eq!(second.status().full_syncs, 1);
     assert_equal(&mut real, &mut client_of(&second));
@@ -257,7 +239,7 @@ async fn what_cannot_be_continued_is_replaced() {
     let other = Server::R8_2.start();
     let mut real = other.client();
     fill_every_type(&mut real, 2, 300);
-    let third = start(keeping(other.url(), &dir.file())).await;
+    let third = start(keeping(other.url(), &dir.file("copy.rdb"))).await;
     // A server that nobody has followed names its history only now.
     until(&third, "a full sync", |status| status.full_syncs == 1).await;
     caught_up(&mut real, &third).await;
@@ -270,11 +252,11 @@ async fn what_cannot_be_continued_is_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn real_replicas_and_ours_go_on_from_each_others_files() {
     for server in [Server::R7_0, Server::R8_2, Server::V9_1] {
-        let dir = Dir::new(&format!("exchange-{server:?}"));
+        let dir = TempDir::new(&format!("exchange-{server:?}"));
         let primary = server.start_with(&["--repl-backlog-size", "64mb"]);
         let mut real = primary.client();
         fill_every_type(&mut real, 5, 500);
-        let ours = start(keeping(primary.url(), &dir.file())).await;
+        let ours = start(keeping(primary.url(), &dir.file("copy.rdb"))).await;
         random_writes(&mut real, 5, 300);
         caught_up(&mut real, &ours).await;
         ours.shutdown().await.unwrap();
@@ -282,7 +264,7 @@ async fn real_replicas_and_ours_go_on_from_each_others_files() {
         let before = syncs(&mut real);
         let theirs = server
             .builder()
-            .dump(&fs::read(dir.file()).unwrap())
+            .dump(&fs::read(dir.file("copy.rdb")).unwrap())
             .args(&["--replicaof", "127.0.0.1", &primary.port().to_string()])
             .start();
         let mut end = theirs.client();
@@ -292,10 +274,10 @@ async fn real_replicas_and_ours_go_on_from_each_others_files() {
         for (whose, saver) in [("theirs", &mut end), ("the primary's", &mut primary.client())] {
             saver.line("SAVE").ok();
             let place = if whose == "theirs" { theirs.dir() } else { primary.dir() };
-            fs::copy(place.join("dump.rdb"), dir.file()).unwrap();
+            fs::copy(place.join("dump.rdb"), dir.file("copy.rdb")).unwrap();
             random_writes(&mut real, 7, 300);
             let before = syncs(&mut real);
-            let ours = start(keeping(primary.url(), &dir.file())).await;
+            let ours = start(keeping(primary.url(), &dir.file("copy.rdb"))).await;
             caught_up(&mut real, &ours).await;
             assert_eq!(syncs(&mut real), (before.0, before.1 + 1), "{server:?}: ours from {whose} file");
             assert_equal(&mut real, &mut client_of(&ours));
@@ -306,12 +288,12 @@ async fn real_replicas_and_ours_go_on_from_each_others_files() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_a_part_remembers_what_is_lost() {
-    let dir = Dir::new("part");
+    let dir = TempDir::new("part");
     let filter: Filter = "prefix=a:".parse().unwrap();
     let primary = Server::R8_2.start();
     let mut real = primary.client();
     real.line("MSET a:1 one b:1 two").ok();
-    let first = start(keeping(primary.url(), &dir.file()).filter(filter.clone())).await;
+    let first = start(keeping(primary.url(), &dir.file("copy.rdb")).filter(filter.clone())).await;
     real.line("RENAME b:1 a:2").ok();
     caught_up(&mut real, &first).await;
     assert_eq!(first.engine().lost_keys(), [(0, b"a:2".to_vec())]);
@@ -319,14 +301,14 @@ async fn a_copy_of_a_part_remembers_what_is_lost() {
     // From a lost key nothing can be made.
     assert_eq!(real.line("APPEND a:2 x").int(), 4);
     real.line("SET a:3 x").ok();
-    let second = start(keeping(primary.url(), &dir.file()).filter(filter)).await;
+    let second = start(keeping(primary.url(), &dir.file("copy.rdb")).filter(filter)).await;
     caught_up(&mut real, &second).await;
     assert_eq!(second.status().full_syncs, 0);
     assert_eq!(second.engine().lost_keys(), [(0, b"a:2".to_vec())]);
     assert!(second.db(0).get("a:2").unwrap().is_none() && second.db(0).get("a:3").unwrap().is_some());
     second.shutdown().await.unwrap();
     // Without the filter the copy is no beginning.
-    let third = start(keeping(primary.url(), &dir.file())).await;
+    let third = start(keeping(primary.url(), &dir.file("copy.rdb"))).await;
     caught_up(&mut real, &third).await;
     assert_eq!(third.status().full_syncs, 1);
     assert_equal(&mut real, &mut client_of(&third));
@@ -337,14 +319,14 @@ async fn a_copy_of_a_part_remembers_what_is_lost() {
 /// them, and are equal in the end either way. The second id is kept, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_of_a_replica_are_right_after_its_restart() {
-    let dir = Dir::new("chain");
+    let dir = TempDir::new("chain");
     let top = Server::V9_1.start();
     fill_every_type(&mut top.client(), 9, 300);
     let primary = top.start_replica();
     let mut real = primary.client();
     real.line("CONFIG SET repl-backlog-size 64mb").ok();
     let port = free_port();
-    let middle = || keeping(primary.url(), &dir.file()).listen(format!("127.0.0.1:{port}"));
+    let middle = || keeping(primary.url(), &dir.file("copy.rdb")).listen(format!("127.0.0.1:{port}"));
     let first = start(middle()).await;
     let behind = tokio::task::block_in_place(|| {
         Server::V9_1.start_with(&["--replicaof", "127.0.0.1", &port.to_string()])
@@ -366,11 +348,11 @@ async fn replicas_of_a_replica_are_right_after_its_restart() {
         if round == 2 {
             // Saved behind what those behind it hold: as after a crash.
             current.save().await.unwrap();
-            let saved = fs::read(dir.file()).unwrap();
+            let saved = fs::read(dir.file("copy.rdb")).unwrap();
             random_writes(&mut real, 100, 200);
             tokio::task::block_in_place(|| wait_until_caught_up(&mut real, &mut end));
             current.shutdown().await.unwrap();
-            fs::write(dir.file(), saved).unwrap();
+            fs::write(dir.file("copy.rdb"), saved).unwrap();
             continue;
         }
         tokio::task::block_in_place(|| wait_until_caught_up(&mut real, &mut end));
@@ -381,21 +363,22 @@ async fn replicas_of_a_replica_are_right_after_its_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_interval_saves_and_what_cannot_be_saved_is_told() {
-    let dir = Dir::new("interval");
+    let dir = TempDir::new("interval");
     let primary = Server::R7_0.start();
     let mut real = primary.client();
     real.line("SET k v").ok();
-    let replica: Replica =
-        start(builder(primary.url()).persist(dir.file()).persist_every(Some(std::time::Duration::ZERO)))
-            .await;
+    let replica: Replica = start(
+        builder(primary.url()).persist(dir.file("copy.rdb")).persist_every(Some(std::time::Duration::ZERO)),
+    )
+    .await;
     caught_up(&mut real, &replica).await;
     let saves = |replica: &Replica| info(&mut client_of(replica), "persistence", "rdb_saves");
     while saves(&replica) == "0" {
         tokio::task::yield_now().await;
     }
-    assert!(dir.file().exists());
-    fs::remove_file(dir.file()).unwrap();
-    fs::create_dir(dir.file()).unwrap();
+    assert!(dir.file("copy.rdb").exists());
+    fs::remove_file(dir.file("copy.rdb")).unwrap();
+    fs::create_dir(dir.file("copy.rdb")).unwrap();
     real.line("SET k w").ok();
     assert!(matches!(replica.save().await, Err(replica::Error::Save(_))));
     assert!(matches!(replica.shutdown().await, Err(replica::Error::Save(_))));
@@ -408,18 +391,18 @@ async fn the_interval_saves_and_what_cannot_be_saved_is_told() {
 fn a_copy_that_waits_for_its_full_sync_is_no_beginning() {
     use replication::Target as _;
 
-    let dir = Dir::new("overtaken");
-    let engine = follower(&dir.file(), "db=0");
+    let dir = TempDir::new("overtaken");
+    let engine = follower(&dir.file("copy.rdb"), "db=0");
     let fields = [
         ("repl-id", "0123456789012345678901234567890123456789"),
         ("repl-offset", "77"),
         ("replica-filter", "db=0"),
     ];
-    fs::write(dir.file(), dump_with(&fields, rdb::EncodeOptions::default())).unwrap();
+    fs::write(dir.file("copy.rdb"), dump_with(&fields, rdb::EncodeOptions::default())).unwrap();
     let (position, _) = engine.restore().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(engine.save()).unwrap();
-    assert!(follower(&dir.file(), "db=0").restore().is_some());
+    assert!(follower(&dir.file("copy.rdb"), "db=0").restore().is_some());
 
     let mut link = replication::Link::new(replication::LinkOptions::default());
     let mut target = server::EngineTarget::new(Arc::clone(&engine));
@@ -432,7 +415,7 @@ fn a_copy_that_waits_for_its_full_sync_is_no_beginning() {
     let _ = link.handle_bytes(now, b"*3\r\n$6\r\nSWAPDB\r\n$1\r\n0\r\n$1\r\n1\r\n", &mut target);
     target.settled();
     runtime.block_on(engine.save()).unwrap();
-    let next = follower(&dir.file(), "db=0");
+    let next = follower(&dir.file("copy.rdb"), "db=0");
     assert_eq!(next.restore(), None);
     assert!(
         matches!(next.warm_start(), WarmStart::Refused(reason) if reason.contains("could not be applied"))

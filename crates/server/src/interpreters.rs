@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use lua::Flavour;
@@ -28,9 +28,10 @@ pub(crate) struct Interpreter {
     epoch: u64,
 }
 
-/// All of them, and the scripts and functions that they share.
+/// All of them, what they are doing, and the scripts and functions that they share.
 #[derive(Debug)]
-pub(crate) struct Interpreters {
+pub(crate) struct Scripts {
+    pub(crate) running: Running,
     known: Arc<lua::Scripts>,
     functions: Arc<lua::Functions>,
     seats: Box<[CachePadded<Mutex<Option<Interpreter>>>]>,
@@ -46,8 +47,9 @@ fn place() -> usize {
     PLACE.get()
 }
 
-impl Interpreters {
-    pub(crate) fn new(compat: Compat) -> Self {
+impl Scripts {
+    /// `patience`: how long others wait for a script that runs alone.
+    pub(crate) fn new(patience: Duration, compat: Compat) -> Self {
         let mut options = lua::Options::default();
         describe(&mut options, compat);
         let start = Instant::now();
@@ -57,6 +59,7 @@ impl Interpreters {
         }));
         options.pulse = Some(Arc::new(yielding::pulse));
         Self {
+            running: Running::new(patience),
             known: Arc::default(),
             functions: Arc::default(),
             seats: (0..SEATS).map(|_| CachePadded::default()).collect(),
@@ -134,29 +137,34 @@ impl Interpreters {
         self.options.read().flavour.no_script
     }
 
-    /// Runs `f` with this thread's interpreter, or with another one while that is busy. `running` learns of one that
-    /// is made for it.
+    /// Runs `f` with the Lua of this thread's interpreter, or of another one while that is busy.
     pub(crate) fn with<R, E: From<lua::Error>>(
         &self,
-        running: &Running,
+        f: impl FnOnce(&mut lua::Engine) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.with_interpreter(|interpreter| f(&mut interpreter.lua))
+    }
+
+    /// The same, for who says what it does.
+    pub(crate) fn with_interpreter<R, E: From<lua::Error>>(
+        &self,
         f: impl FnOnce(&mut Interpreter) -> Result<R, E>,
     ) -> Result<R, E> {
-        let Some(mut seat) = self.seats[place()].try_lock() else { return self.with_spare(running, f) };
+        let Some(mut seat) = self.seats[place()].try_lock() else { return self.with_spare(f) };
         match &mut *seat {
             Some(interpreter) if self.is_current(interpreter) => f(interpreter),
-            old => f(old.insert(self.make(running)?)),
+            old => f(old.insert(self.make()?)),
         }
     }
 
     fn with_spare<R, E: From<lua::Error>>(
         &self,
-        running: &Running,
         f: impl FnOnce(&mut Interpreter) -> Result<R, E>,
     ) -> Result<R, E> {
         let idle = self.spare.lock().pop();
         let mut interpreter = match idle.filter(|interpreter| self.is_current(interpreter)) {
             Some(interpreter) => interpreter,
-            None => self.make(running)?,
+            None => self.make()?,
         };
         let result = f(&mut interpreter);
         let mut spare = self.spare.lock();
@@ -172,12 +180,12 @@ impl Interpreters {
     }
 
     #[cold]
-    fn make(&self, running: &Running) -> Result<Interpreter, lua::Error> {
+    fn make(&self) -> Result<Interpreter, lua::Error> {
         // Before the options are read: what changes in between makes it old.
         let epoch = self.epoch.load(Ordering::Acquire);
         let options = self.options.read().clone();
         let lua = lua::Engine::with_shared(options, Arc::clone(&self.known), Arc::clone(&self.functions))?;
-        let seat = running.enter(lua.kill_switch());
+        let seat = self.running.enter(lua.kill_switch());
         Ok(Interpreter { lua, seat, epoch })
     }
 }

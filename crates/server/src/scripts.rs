@@ -1,61 +1,24 @@
 //! Scripts on this engine's data: how they are run, and what `redis.call` reaches.
 
-use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lua::{Call, Refusal, ReplyBuilder, ScriptReply, StoreReply, Verdict};
 use store::command::{self, Command, Flags};
-use store::{Args, CommandError, CommandResult, Compat, Reply, ShardSet, Txn};
+use store::{Args, CommandError, CommandResult, Reply, ShardSet, Txn};
 
 use crate::acl::User;
 use crate::connection;
 use crate::engine::Engine;
 use crate::evicting::OOM;
 use crate::functions;
-use crate::interpreters::{Interpreter, Interpreters};
+use crate::interpreters::Interpreter;
 use crate::observed::{self, Teller};
 use crate::reply::RespReply;
-use crate::running::{Running, Turn};
+use crate::running::Turn;
 use crate::scripted;
 use crate::session::{Found, Ground};
 use crate::yielding;
-
-/// The interpreters, and what they are doing.
-#[derive(Debug)]
-pub(crate) struct Scripts {
-    interpreters: Interpreters,
-    pub(crate) running: Running,
-}
-
-impl Deref for Scripts {
-    type Target = Interpreters;
-
-    fn deref(&self) -> &Interpreters {
-        &self.interpreters
-    }
-}
-
-impl Scripts {
-    pub(crate) fn new(patience: Duration, compat: Compat) -> Self {
-        Self { interpreters: Interpreters::new(compat), running: Running::new(patience) }
-    }
-
-    /// Runs `f` with an interpreter.
-    pub(crate) fn with<R, E: From<lua::Error>>(
-        &self,
-        f: impl FnOnce(&mut lua::Engine) -> Result<R, E>,
-    ) -> Result<R, E> {
-        self.with_interpreter(|interpreter| f(&mut interpreter.lua))
-    }
-
-    fn with_interpreter<R, E: From<lua::Error>>(
-        &self,
-        f: impl FnOnce(&mut Interpreter) -> Result<R, E>,
-    ) -> Result<R, E> {
-        self.interpreters.with(&self.running, f)
-    }
-}
 
 /// How a script was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,35 +4,13 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use server::{Close, CloseError, DebugCommand, Engine, Listener, Options, Role, housekeeper};
 use store::Compat;
 use support::JUDGES;
-use testkit::{Client, Server};
-
-/// A directory of a test, removed with it.
-struct Dir(PathBuf);
-
-impl Dir {
-    fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("replica-saving-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).unwrap();
-        Self(dir)
-    }
-
-    fn dump(&self) -> PathBuf {
-        self.0.join("dump.rdb")
-    }
-}
-
-impl Drop for Dir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use testkit::{Client, Server, TempDir};
 
 fn engine(compat: Compat, dir: &Path) -> Arc<Engine> {
     let mut options = Options::default();
@@ -177,9 +155,9 @@ fn persistence(client: &mut Client, name: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn replies_are_those_of_the_real_servers() {
     for (judge, compat) in JUDGES {
-        let dir = Dir::new(&format!("replies-{compat}"));
-        std::fs::create_dir(dir.0.join("taken")).unwrap();
-        let engine = engine(compat, &dir.0);
+        let dir = TempDir::new(&format!("replies-{compat}"));
+        std::fs::create_dir(dir.file("taken")).unwrap();
+        let engine = engine(compat, dir.path());
         let _stop = engine.watch_stop();
         let (listener, mut ours) = serve(&engine).await;
         tokio::task::spawn_blocking(move || {
@@ -228,8 +206,8 @@ async fn replies_are_those_of_the_real_servers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn real_servers_load_our_dumps_and_we_load_theirs() {
     for (judge, compat) in [JUDGES[0], JUDGES[1], JUDGES[3]] {
-        let dir = Dir::new(&format!("files-{compat}"));
-        let ours = engine(compat, &dir.0);
+        let dir = TempDir::new(&format!("files-{compat}"));
+        let ours = engine(compat, dir.path());
         let (listener, client) = serve(&ours).await;
         let source = tokio::task::spawn_blocking(move || {
             let real = judge.start();
@@ -239,11 +217,11 @@ async fn real_servers_load_our_dumps_and_we_load_theirs() {
             (std::fs::read(real.dir().join("dump.rdb")).unwrap(), theirs.call(&["DEBUG", "DIGEST"]).text())
         });
         let (theirs, digest) = source.await.unwrap();
-        std::fs::write(dir.0.join("theirs.rdb"), theirs).unwrap();
+        std::fs::write(dir.file("theirs.rdb"), theirs).unwrap();
         // Ours begins from theirs ..
-        let keys = ours.load_file(&dir.0.join("theirs.rdb")).unwrap();
+        let keys = ours.load_file(&dir.file("theirs.rdb")).unwrap();
         assert!(keys > 0);
-        let dump = dir.dump();
+        let dump = dir.file("dump.rdb");
         tokio::task::spawn_blocking(move || {
             let mut client = client;
             assert_eq!(client.call(&["DEBUG", "DIGEST"]).text(), digest, "{compat}: we load theirs");
@@ -278,10 +256,10 @@ async fn real_servers_load_our_dumps_and_we_load_theirs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_save_point_saves_by_itself_and_a_dump_holds_one_moment() {
-    let dir = Dir::new("points");
-    let engine = engine(Compat::Redis82, &dir.0);
+    let dir = TempDir::new("points");
+    let engine = engine(Compat::Redis82, dir.path());
     let (listener, mut client) = serve(&engine).await;
-    let dump = dir.dump();
+    let dump = dir.file("dump.rdb");
     tokio::task::spawn_blocking(move || {
         client.call(&["CONFIG", "SET", "save", "1 3"]).ok();
         // Two keys that are written together are equal in every dump.
@@ -307,8 +285,8 @@ async fn a_save_point_saves_by_itself_and_a_dump_holds_one_moment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_saves_refuses_writes_and_waits_for_replicas() {
-    let dir = Dir::new("shutdown");
-    let engine = engine(Compat::Valkey91, &dir.0);
+    let dir = TempDir::new("shutdown");
+    let engine = engine(Compat::Valkey91, dir.path());
     let mut stop = engine.watch_stop();
     let (listener, mut client) = serve(&engine).await;
     let addr = listener.local_addr();
@@ -325,8 +303,8 @@ async fn a_shutdown_saves_refuses_writes_and_waits_for_replicas() {
     assert_eq!(refused.await.unwrap(), "ERR this server is shutting down");
     listener.shutdown().await;
     assert!(end.await.unwrap(), "there is no reply to a shutdown");
-    let next = self::engine(Compat::Valkey91, &dir.0);
-    assert_eq!(next.load_file(&dir.dump()).unwrap(), 1);
+    let next = self::engine(Compat::Valkey91, dir.path());
+    assert_eq!(next.load_file(&dir.file("dump.rdb")).unwrap(), 1);
     // The history goes on under a new id, after what the dump holds.
     assert_eq!(next.position().unwrap().offset, engine.position().unwrap().offset);
     assert_ne!(next.position().unwrap().replid, engine.position().unwrap().replid);
@@ -334,9 +312,9 @@ async fn a_shutdown_saves_refuses_writes_and_waits_for_replicas() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_saved_does_not_end_and_goes_on_taking_writes() {
-    let dir = Dir::new("unsaved");
-    std::fs::create_dir(dir.dump()).unwrap();
-    let engine = engine(Compat::Redis70, &dir.0);
+    let dir = TempDir::new("unsaved");
+    std::fs::create_dir(dir.file("dump.rdb")).unwrap();
+    let engine = engine(Compat::Redis70, dir.path());
     let mut how = Close::default();
     how.save = Some(true);
     assert!(matches!(engine.close(how).await, Err(CloseError::Save(_))));
@@ -354,8 +332,8 @@ async fn what_cannot_be_saved_does_not_end_and_goes_on_taking_writes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_replica_continues_with_a_primary_that_was_restarted() {
-    let dir = Dir::new("restarted");
-    let first = engine(Compat::Redis82, &dir.0);
+    let dir = TempDir::new("restarted");
+    let first = engine(Compat::Redis82, dir.path());
     let (listener, mut client) = serve(&first).await;
     let addr = listener.local_addr();
     let replica = tokio::task::spawn_blocking(move || {
@@ -371,8 +349,8 @@ async fn a_real_replica_continues_with_a_primary_that_was_restarted() {
     first.close(how).await.unwrap();
     listener.shutdown().await;
     drop(listener);
-    let second = engine(Compat::Redis82, &dir.0);
-    second.load_file(&dir.dump()).unwrap();
+    let second = engine(Compat::Redis82, dir.path());
+    second.load_file(&dir.file("dump.rdb")).unwrap();
     let listener = Listener::bind(Arc::clone(&second), addr).await.unwrap();
     let mut client = Client::connect(addr).unwrap();
     tokio::task::spawn_blocking(move || {
@@ -393,10 +371,10 @@ async fn a_real_replica_continues_with_a_primary_that_was_restarted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_save_in_progress_is_told_of_and_can_be_cancelled() {
     for (judge, compat) in JUDGES {
-        let dir = Dir::new(&format!("cancel-{compat}"));
-        let pipe = dir.0.join("slow.rdb.tmp");
+        let dir = TempDir::new(&format!("cancel-{compat}"));
+        let pipe = dir.file("slow.rdb.tmp");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let engine = engine(compat, &dir.0);
+        let engine = engine(compat, dir.path());
         let (listener, mut ours) = serve(&engine).await;
         tokio::task::spawn_blocking(move || {
             let real =
@@ -473,8 +451,8 @@ fn shutdown_with_a_deaf_replica(addr: std::net::SocketAddr) -> [String; 4] {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_waits_for_replicas_and_can_be_aborted() {
     for (judge, compat) in [JUDGES[1], JUDGES[3]] {
-        let dir = Dir::new(&format!("abort-{compat}"));
-        let engine = engine(compat, &dir.0);
+        let dir = TempDir::new(&format!("abort-{compat}"));
+        let engine = engine(compat, dir.path());
         let _stop = engine.watch_stop();
         let (listener, _client) = serve(&engine).await;
         let addr = listener.local_addr();

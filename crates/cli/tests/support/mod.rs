@@ -18,12 +18,17 @@ pub(crate) struct Ours {
 impl Ours {
     /// Serves RESP and HTTP at free ports.
     pub(crate) fn serve(args: &[&str]) -> Self {
+        Self::serve_logging(args, Stdio::null())
+    }
+
+    /// The same, with its log in a file or at another place.
+    pub(crate) fn serve_logging(args: &[&str], log: impl Into<Stdio>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
             .args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.as_mut().unwrap());
@@ -34,6 +39,16 @@ impl Ours {
         };
         let (addr, http) = (after("serving on "), after("http on "));
         Self { child, addr, http }
+    }
+
+    /// Asks it to end, as a service manager does.
+    pub(crate) fn terminate(&self) {
+        assert!(Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for its end; whether that was a good one.
+    pub(crate) fn has_ended_well(mut self) -> bool {
+        self.child.wait().unwrap().success()
     }
 
     /// Its process.

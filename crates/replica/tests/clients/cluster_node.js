@@ -1,22 +1,9 @@
 // ioredis and node-redis as clients of a cluster, against a copy that presents itself as one node with every slot.
 'use strict';
-const assert = require('node:assert');
 const Redis = require('ioredis');
 const { createCluster } = require('redis');
 
-const MASTER = Number(process.env.MASTER_PORT);
-const OURS = Number(process.env.REPLICA_PORT);
-let done = 0;
-const same = (left, right, what) => { assert.deepStrictEqual(left, right, what); done += 1; };
-
-async function eventually(what, test) {
-  const end = Date.now() + 30000;
-  while (Date.now() < end) {
-    if (await test()) { done += 1; return; }
-    await new Promise((next) => setTimeout(next, 5));
-  }
-  assert.fail(`${what}: not in 30 seconds`);
-}
+const { MASTER, OURS, same, eventually, done } = require('./checks');
 
 async function ioredis(scaleReads) {
   const real = new Redis.Cluster([{ host: '127.0.0.1', port: MASTER }]);
@@ -56,6 +43,6 @@ async function nodeRedis(useReplicas) {
   await ioredis('slave');
   await nodeRedis(false);
   await nodeRedis(true);
-  console.log(`${done} checks`);
+  console.log(`${done()} checks`);
   process.exit(0);
 })().catch((error) => { console.error(error); process.exit(1); });

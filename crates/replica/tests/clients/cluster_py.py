@@ -1,28 +1,9 @@
 """redis-py's RedisCluster against a copy of a real cluster that presents itself as one node with every slot."""
 
-import os
-import time
-
 import redis
 from redis.cluster import LoadBalancingStrategy, RedisCluster
 
-MASTER, OURS = int(os.environ["MASTER_PORT"]), int(os.environ["REPLICA_PORT"])
-done = 0
-
-
-def check(condition, what):
-    global done
-    assert condition, what
-    done += 1
-
-
-def eventually(what, test):
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if test():
-            return check(True, what)
-        time.sleep(0.005)
-    check(False, f"{what}: not in 30 seconds")
+from checks import MASTER, OURS, check, done, eventually
 
 
 def speak(protocol, read_from_replicas):
@@ -62,4 +43,4 @@ def speak(protocol, read_from_replicas):
 for protocol in (2, 3):
     for read_from_replicas in (False, True):
         speak(protocol, read_from_replicas)
-print(f"redis-py {redis.__version__}: {done} checks")
+print(f"redis-py {redis.__version__}: {done()} checks")

@@ -4,20 +4,7 @@ const assert = require('node:assert');
 const Redis = require('ioredis');
 const { createClient } = require('redis');
 
-const MASTER = Number(process.env.MASTER_PORT);
-const OURS = Number(process.env.REPLICA_PORT);
-let done = 0;
-const check = (condition, what) => { assert.ok(condition, what); done += 1; };
-const same = (left, right, what) => { assert.deepStrictEqual(left, right, what); done += 1; };
-
-async function eventually(what, test) {
-  const end = Date.now() + 30000;
-  while (Date.now() < end) {
-    if (await test()) return check(true, what);
-    await new Promise((next) => setTimeout(next, 5));
-  }
-  return check(false, `${what}: not in 30 seconds`);
-}
+const { MASTER, OURS, check, same, eventually, done } = require('./checks');
 
 const offsetOf = async (client) => Number(/master_repl_offset:(\d+)/.exec(await client.info('replication'))[1]);
 
@@ -103,7 +90,7 @@ async function nodeRedis() {
   [master, ours, listener].forEach((client) => client.destroy());
 }
 
-ioredis().then(nodeRedis).then(() => { console.error(`node: ${done} checks`); process.exit(0); }, (error) => {
+ioredis().then(nodeRedis).then(() => { console.error(`node: ${done()} checks`); process.exit(0); }, (error) => {
   console.error(error);
   process.exit(1);
 });

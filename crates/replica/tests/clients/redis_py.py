@@ -1,33 +1,15 @@
 """redis-py against a replica of ours that follows a real primary: what its users do, in their words."""
 
 import asyncio
-import os
 import sys
 import threading
-import time
 
 import hiredis  # noqa: F401  (redis-py parses with it where it can be imported)
 import redis
 import redis.asyncio
 from redis.cache import CacheConfig
 
-MASTER, OURS = int(os.environ["MASTER_PORT"]), int(os.environ["REPLICA_PORT"])
-done = 0
-
-
-def check(condition, what):
-    global done
-    assert condition, what
-    done += 1
-
-
-def eventually(what, test):
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if test():
-            return check(True, what)
-        time.sleep(0.005)
-    check(False, f"{what}: not in 30 seconds")
+from checks import MASTER, OURS, check, done, eventually
 
 
 def caught_up(master, ours):
@@ -201,4 +183,4 @@ blocking()
 if "redis_mode" in redis.Redis(port=MASTER).info("server"):
     cached()
 asyncio.run(asynchronous())
-print(f"redis-py {redis.__version__}: {done} checks", file=sys.stderr)
+print(f"redis-py {redis.__version__}: {done()} checks", file=sys.stderr)

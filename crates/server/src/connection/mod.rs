@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use store::command::{self as data, Flags, Names, description};
+use store::command::{self as data, Flags, Rows, description};
 use store::{Args, CommandError, CommandResult, Compat, Since};
 
 use crate::reply::RespReply;
@@ -109,8 +109,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().copied().flatten()
 }
 
-/// Rows by name: commands, and subcommands as `container|sub`.
-type Index = [Names<Row>; 2];
+type Index = Rows<Row>;
 
 /// The rows of a personality, as it has them.
 fn index(compat: Compat) -> &'static Index {
@@ -120,19 +119,13 @@ fn index(compat: Compat) -> &'static Index {
             let (arity, flags) = compat.differences().row(row.name, row.arity, row.flags);
             (row.name, Row { arity, flags, ..row.clone() })
         });
-        let (subcommands, commands): (Vec<_>, Vec<_>) = rows.partition(|(name, _)| name.contains('|'));
-        [commands, subcommands].map(|rows| rows.into_iter().collect())
+        rows.collect()
     })
 }
 
 /// The row that `args` names, its subcommand's if it has one, as this personality has it.
 pub(crate) fn find_for(compat: Compat, args: Args<'_>) -> Option<&'static Row> {
-    let [commands, subcommands] = index(compat);
-    let row = commands.get(args.at(0))?;
-    if row.flags.has(Flags::CONTAINER) && args.len() > 1 {
-        return subcommands.get(&[args.at(0), b"|", args.at(1)].concat());
-    }
-    Some(row)
+    index(compat).find(args, |row| row.flags.has(Flags::CONTAINER))
 }
 
 /// The text for a command that neither table has.

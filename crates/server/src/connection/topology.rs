@@ -53,6 +53,7 @@ impl Node {
     }
 }
 
+/// CLUSTER MYID, and MYSHARDID: the shard is the node.
 pub(super) fn myid(
     session: &mut Session,
     _: Args<'_>,
@@ -61,16 +62,6 @@ pub(super) fn myid(
 ) -> CommandResult {
     out.bulk(Node::of(session)?.id.as_bytes());
     Ok(())
-}
-
-/// The shard is the node.
-pub(super) fn myshardid(
-    session: &mut Session,
-    args: Args<'_>,
-    out: Out<'_, '_>,
-    ground: &mut Ground<'_, '_>,
-) -> CommandResult {
-    myid(session, args, out, ground)
 }
 
 pub(super) fn nodes(
@@ -162,28 +153,16 @@ pub(super) fn shards(
     Ok(())
 }
 
-fn nothing(session: &Session, out: Out<'_, '_>) -> CommandResult {
+/// CLUSTER LINKS and GETSLOTMIGRATIONS: a node alone has none.
+pub(super) fn none(
+    session: &mut Session,
+    _: Args<'_>,
+    out: Out<'_, '_>,
+    _: &mut Ground<'_, '_>,
+) -> CommandResult {
     Node::of(session)?;
     out.encoder().array(0);
     Ok(())
-}
-
-pub(super) fn links(
-    session: &mut Session,
-    _: Args<'_>,
-    out: Out<'_, '_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
-    nothing(session, out)
-}
-
-pub(super) fn getslotmigrations(
-    session: &mut Session,
-    _: Args<'_>,
-    out: Out<'_, '_>,
-    _: &mut Ground<'_, '_>,
-) -> CommandResult {
-    nothing(session, out)
 }
 
 pub(super) fn replicas(

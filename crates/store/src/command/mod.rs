@@ -32,7 +32,7 @@ mod zset;
 
 pub(crate) use generic::refcount;
 pub use keys::Keys;
-pub use names::Names;
+pub use names::Rows;
 
 /// A row of the table.
 #[derive(Debug, Clone)]
@@ -202,30 +202,17 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
     GROUPS.iter().copied().flatten()
 }
 
-/// Rows by name: nobody calls a subcommand without its container.
-#[derive(Debug)]
-struct Index {
-    commands: Names<&'static Command>,
-    /// As `container|sub`.
-    subcommands: Names<&'static Command>,
-}
-
-impl FromIterator<&'static Command> for Index {
-    fn from_iter<I: IntoIterator<Item = &'static Command>>(rows: I) -> Self {
-        let (subcommands, commands): (Vec<_>, Vec<_>) =
-            rows.into_iter().map(|row| (row.name, row)).partition(|(name, _)| name.contains('|'));
-        Self { commands: commands.into_iter().collect(), subcommands: subcommands.into_iter().collect() }
-    }
-}
+type Index = Rows<&'static Command>;
 
 /// The rows that the stream finds: all.
-static EVERYTHING: LazyLock<Index> = LazyLock::new(|| all().collect());
+static EVERYTHING: LazyLock<Index> = LazyLock::new(|| all().map(|row| (row.name, row)).collect());
 
 /// The rows of a personality, as it has them.
 fn index(compat: Compat) -> &'static Index {
     static INDEXES: [OnceLock<Index>; Compat::ALL.len()] = [const { OnceLock::new() }; Compat::ALL.len()];
-    INDEXES[compat as usize]
-        .get_or_init(|| all().filter(|row| row.since.includes(compat)).map(|row| row.as_in(compat)).collect())
+    INDEXES[compat as usize].get_or_init(|| {
+        all().filter(|row| row.since.includes(compat)).map(|row| (row.name, row.as_in(compat))).collect()
+    })
 }
 
 /// The row that `args` names, its subcommand's if it has one, in whatever personality: for a primary's stream.
@@ -243,11 +230,7 @@ pub fn find_for(compat: Compat, args: Args<'_>) -> Option<&'static Command> {
 
 #[inline]
 fn look_up(index: &'static Index, args: Args<'_>) -> Option<&'static Command> {
-    let row = *index.commands.get(args.at(0))?;
-    if row.flags.has(Flags::CONTAINER) && args.len() > 1 {
-        return index.subcommands.get(&[args.at(0), b"|", args.at(1)].concat()).copied();
-    }
-    Some(row)
+    index.find(args, |row| row.flags.has(Flags::CONTAINER)).copied()
 }
 
 impl Command {
@@ -326,7 +309,7 @@ impl Command {
 #[must_use]
 pub fn unknown(args: Args<'_>) -> CommandError {
     if args.len() > 1
-        && let Some(row) = EVERYTHING.commands.get(args.at(0))
+        && let Some(row) = EVERYTHING.command(args.at(0)).copied()
         && row.flags.has(Flags::CONTAINER)
     {
         return unknown_subcommand(row.name, args);

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::args::Args;
+
 /// A name of up to sixteen bytes in lower case, as two words that overlap where it is short, and its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Short {
@@ -52,7 +54,7 @@ fn lower(word: u64) -> u64 {
 
 /// A table of `T` by name. Finding one costs a few nanoseconds and allocates nothing.
 #[derive(Debug)]
-pub struct Names<T> {
+struct Names<T> {
     /// Open addressing; its length is a power of two, and at most half of it is taken.
     short: Box<[Option<(Short, T)>]>,
     long: HashMap<Box<[u8]>, T, foldhash::fast::FixedState>,
@@ -61,8 +63,7 @@ pub struct Names<T> {
 impl<T> Names<T> {
     /// What has this name, in whatever case it is written.
     #[inline]
-    #[must_use]
-    pub fn get(&self, name: &[u8]) -> Option<&T> {
+    fn get(&self, name: &[u8]) -> Option<&T> {
         let Some(short) = Short::of(name) else { return self.long.get(&*name.to_ascii_lowercase()) };
         let mask = self.short.len() - 1;
         let mut at = short.hash() & mask;
@@ -95,6 +96,42 @@ impl<'n, T> FromIterator<(&'n str, T)> for Names<T> {
             }
         }
         Self { short, long }
+    }
+}
+
+/// Rows by name, those of subcommands behind their container's: nobody calls one without it.
+#[derive(Debug)]
+pub struct Rows<T> {
+    commands: Names<T>,
+    /// As `container|sub`.
+    subcommands: Names<T>,
+}
+
+impl<T> Rows<T> {
+    /// The row that a request names: its subcommand's if `is_container` says so of the command and there is a second
+    /// word.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, args: Args<'_>, is_container: impl Fn(&T) -> bool) -> Option<&T> {
+        let row = self.commands.get(args.at(0))?;
+        if is_container(row) && args.len() > 1 {
+            return self.subcommands.get(&[args.at(0), b"|", args.at(1)].concat());
+        }
+        Some(row)
+    }
+
+    /// The row of a command alone.
+    #[must_use]
+    pub fn command(&self, name: &[u8]) -> Option<&T> {
+        self.commands.get(name)
+    }
+}
+
+impl<'n, T> FromIterator<(&'n str, T)> for Rows<T> {
+    fn from_iter<I: IntoIterator<Item = (&'n str, T)>>(rows: I) -> Self {
+        let (subcommands, commands): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|(name, _)| name.contains('|'));
+        Self { commands: commands.into_iter().collect(), subcommands: subcommands.into_iter().collect() }
     }
 }
 
