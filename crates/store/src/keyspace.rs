@@ -115,7 +115,7 @@ impl Keyspace {
     pub fn blob(&self, db: u32, key: &[u8]) -> Result<Option<Blob>, crate::CommandError> {
         let now = || self.clock.now();
         self.with(db, key, |entry| match entry {
-            Some(entry) if entry.expire().is_none_or(|at| at > now()) => Blob::of(entry).map(Some),
+            Some(entry) if entry.expire().is_none_or(|at| at >= now()) => Blob::of(entry).map(Some),
             _ => Ok(None),
         })
     }

@@ -112,20 +112,28 @@ impl<'k> View<'k> {
         number::parse_f64(text).ok_or(CommandError::NotAFloat)
     }
 
-    /// Whether this viewer takes a time for past.
+    /// Whether this viewer takes a deadline for past. With the real servers a key lives through the millisecond of its
+    /// deadline (seen on Redis 7.0.15, 8.2.3 and Valkey 9.1.2), and so does a field.
     #[inline]
     #[must_use]
     pub fn is_past(&self, expire: Option<i64>) -> bool {
         match expire {
-            Some(at) => self.viewer == Viewer::Client && at <= self.now,
+            Some(at) => self.viewer == Viewer::Client && at < self.now,
             None => false,
         }
+    }
+
+    /// Whether a deadline that is set now has no future: in a primary, what gets it goes at once.
+    #[inline]
+    #[must_use]
+    pub fn is_too_late(&self, deadline: i64) -> bool {
+        self.viewer == Viewer::Client && deadline <= self.now
     }
 
     /// The time for hiding hash fields: those that expire at or before it. The stream sees all.
     #[must_use]
     pub fn field_time(&self) -> i64 {
-        if self.viewer == Viewer::Client { self.now } else { i64::MIN }
+        if self.viewer == Viewer::Client { self.now - 1 } else { i64::MIN }
     }
 
     /// The entry of a key of the command, unless it is hidden.

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use store::{Args, Compat, Discard, Expiry, Keyspace, Removed, ShardSet, Viewer, Writer, command};
+use store::{
+    Args, Compat, Discard, Expiry, Keyspace, Null, Recorded, Recorder, Removed, ShardSet, View, Viewer,
+    Writer, command,
+};
 
 fn new(compat: Compat) -> (Arc<Keyspace>, Writer) {
     let (keyspace, writer) = Keyspace::new(4);
@@ -138,4 +141,28 @@ fn what_never_expires_costs_nothing_and_what_does_little() {
     let each = (most - plain) as f64 / 50_000.0;
     assert!(each < 80.0, "{each} bytes a key that expires, when deadlines move all the time");
     assert_eq!(keyspace.payload(), keyspace.counts().bytes);
+}
+
+#[test]
+fn keys_and_fields_live_through_the_millisecond_of_their_deadline() {
+    let (keyspace, mut writer) = new(Compat::Redis82);
+    run(&mut writer, "SET key v PXAT 1000010");
+    run(&mut writer, "HSET hash f v g w");
+    run(&mut writer, "HPEXPIREAT hash 1000010 FIELDS 1 f");
+    for (now, there) in [(1_000_009, true), (1_000_010, true), (1_000_011, false)] {
+        keyspace.clock().set(now);
+        assert_eq!(keyspace.blob(0, b"key").unwrap().is_some(), there, "at {now}");
+        for (line, reply) in [("GET key", "v"), ("HGET hash f", "v")] {
+            let parts: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let args = Args::new(&parts);
+            let row = command::find(args).unwrap();
+            let mut set = ShardSet::none();
+            row.add_shards(&keyspace, 0, args, &mut set);
+            let mut recorder = Recorder::default();
+            row.read(&View::new(&keyspace, &set, Viewer::Client, 0), args, &mut recorder).unwrap();
+            let recorded = recorder.finish().unwrap();
+            let expected = if there { Recorded::Bulk(reply.into()) } else { Recorded::Null(Null::Bulk) };
+            assert_eq!(recorded, expected, "{line} at {now}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::reply::{Null, Reply};
 use crate::save::save_value;
 use crate::txn::{Expiry, Txn};
 use crate::value::Value;
-use crate::view::{View, Viewer};
+use crate::view::View;
 
 commands! { Generic;
     /// Returns a serialized representation of the value stored at a key.
@@ -109,7 +109,7 @@ fn restore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
         // What lies beyond the end of time has come around, as in the real servers: it is over already.
         _ => Some(txn.now().wrapping_add(ttl)),
     };
-    if deadline.is_some_and(|at| at <= txn.now()) && txn.viewer() == Viewer::Client {
+    if deadline.is_some_and(|at| txn.is_too_late(at)) {
         if txn.remove(key) {
             txn.changed(Class::Generic, "del", key);
             txn.rewrite_to_drop(key);

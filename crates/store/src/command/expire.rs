@@ -8,7 +8,7 @@ use crate::event::Class;
 use crate::number;
 use crate::reply::Reply;
 use crate::txn::Txn;
-use crate::view::{View, Viewer};
+use crate::view::View;
 
 commands! { Generic;
     /// Sets the expiration time of a key in seconds.
@@ -137,7 +137,7 @@ fn set(
         out.integer(0);
         return Ok(());
     }
-    if at <= txn.now() && txn.viewer() == Viewer::Client {
+    if txn.is_too_late(at) {
         txn.remove(key);
         txn.changed(Class::Generic, "del", key);
         txn.rewrite_to_drop(key);

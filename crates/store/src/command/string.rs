@@ -378,7 +378,7 @@ fn getex(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResul
     let at = options.deadline(txn, "getex")?;
     out.bulk(value);
     if let Some(at) = at {
-        if at <= txn.now() && txn.viewer() == Viewer::Client {
+        if txn.is_too_late(at) {
             txn.remove(key);
             txn.changed(Class::Generic, "del", key);
             txn.rewrite_to_drop(key);

@@ -113,7 +113,7 @@ pub(super) fn deadline(txn: &Txn<'_>, text: &[u8], unit: Unit, command: &str) ->
 
 /// Whether a deadline has passed already, so that the field goes at once. The primary says so itself (HDEL).
 pub(super) fn has_passed(txn: &Txn<'_>, at: i64) -> bool {
-    txn.is_past(Some(at))
+    txn.is_too_late(at)
 }
 
 /// Under which conditions a deadline is set.
