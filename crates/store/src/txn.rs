@@ -272,11 +272,26 @@ impl<'k> Txn<'k> {
         if self.view.viewer() == Viewer::Stream {
             return;
         }
-        let past =
-            self.view.entry_even_expired(self.view.db(), key).is_some_and(|e| self.view.is_past(e.expire()));
-        if past {
+        let hash = self.view.keyspace().hasher().hash(key);
+        let shard = self.view.held.get(shard_id(self.view.db(), hash));
+        let entry = shard.filter(|shard| shard.counts().expires > 0).and_then(|shard| shard.get(hash, key));
+        if entry.is_some_and(|entry| self.view.is_past(entry.expire())) {
             self.expire_now(key);
         }
+    }
+
+    /// The hash of a key and the slot where its entry stands. One whose time has come is removed instead.
+    fn seek(&mut self, key: &[u8]) -> Option<(u64, usize)> {
+        let keyspace = self.view.keyspace();
+        let hash = keyspace.hasher().hash(key);
+        let shard = self.view.held.get_mut(keyspace, shard_id(self.view.db(), hash))?;
+        let (slot, entry) = shard.find(hash, key)?;
+        let expire = entry.expire();
+        if self.view.is_past(expire) {
+            self.expire_now(key);
+            return None;
+        }
+        Some((hash, slot))
     }
 
     /// Removes a key whose time has come.
@@ -489,9 +504,17 @@ impl<'k> Txn<'k> {
     /// # Errors
     /// [`CommandError::WrongType`]
     pub fn typed_mut<T: Typed>(&mut self, key: &[u8]) -> Result<Option<ValueMut<'_, T>>, CommandError> {
-        self.reap(key);
+        let Some((hash, slot)) = self.seek(key) else { return Ok(None) };
+        self.typed_at(hash, slot)
+    }
+
+    /// The collection in a slot.
+    fn typed_at<T: Typed>(
+        &mut self,
+        hash: u64,
+        slot: usize,
+    ) -> Result<Option<ValueMut<'_, T>>, CommandError> {
         let Self { view, dead, capture, .. } = self;
-        let hash = view.keyspace().hasher().hash(key);
         let id = shard_id(view.db(), hash);
         let keyspace = view.keyspace();
         let db = view.db();
@@ -500,7 +523,7 @@ impl<'k> Txn<'k> {
         if let Some(capture) = capture {
             capture.before_write(db, shard, hash, keyspace.snapshots());
         }
-        let Some(mut place) = shard.place(hash, key) else { return Ok(None) };
+        let mut place = shard.place_at(hash, slot);
         if place.value_mut().and_then(T::of_mut).is_none() {
             return Err(CommandError::WrongType);
         }
@@ -524,12 +547,17 @@ impl<'k> Txn<'k> {
     /// # Errors
     /// [`CommandError::WrongType`], a key that is too long, or a database that cannot exist.
     pub fn typed_or_new<T: Typed>(&mut self, key: &[u8]) -> Result<ValueMut<'_, T>, CommandError> {
-        self.reap(key);
-        if self.view.entry(key).is_none() {
-            check_key(key)?;
-            self.attach(Entry::owned(key, Box::new(T::vacant()), None))?;
-        }
-        self.typed_mut(key)?.ok_or(CommandError::err("DB index is out of range"))
+        let found = match self.seek(key) {
+            None => {
+                check_key(key)?;
+                self.attach(Entry::owned(key, Box::new(T::vacant()), None))?;
+                self.seek(key)
+            }
+            found => found,
+        };
+        let no_database = CommandError::err("DB index is out of range");
+        let Some((hash, slot)) = found else { return Err(no_database) };
+        self.typed_at(hash, slot)?.ok_or(no_database)
     }
 
     /// The string at `key`, to change in place; made empty if the key is not there.

@@ -209,6 +209,18 @@ impl ListpackBuf {
         self.bytes.shrink_to_fit();
     }
 
+    /// Appends several entries, for which there is to be room for about `room` bytes: size and count are written
+    /// once.
+    ///
+    /// # Errors
+    /// [`Full`] if `room` does not fit into 1 GiB.
+    #[inline]
+    pub(super) fn append(&mut self, room: usize) -> Result<Appending<'_>, Full> {
+        self.make_room(room)?;
+        self.bytes.pop();
+        Ok(Appending { list: self, count: 0 })
+    }
+
     #[inline]
     fn splice_end(&mut self, entry: &Encoded<'_>) -> Result<(), Full> {
         self.make_room(entry.len())?;
@@ -237,6 +249,10 @@ impl ListpackBuf {
         let new = entry.len();
         self.make_room(new.saturating_sub(old))?;
         let end = self.bytes.len() - 1;
+        if new == old && at >= HEADER && at + new <= end {
+            self.put(at, entry);
+            return Ok(());
+        }
         // A stale position is kept between header and end mark, whatever it then means.
         let at = at.clamp(HEADER, end);
         let old_end = (at + old).min(end);
@@ -248,15 +264,20 @@ impl ListpackBuf {
             self.bytes.copy_within(old_end.., at + new);
             self.bytes.truncate(len - (old_end - (at + new)));
         }
-        let mut at = at;
+        self.put(at, entry);
+        self.write_size();
+        Ok(())
+    }
+
+    /// Writes an entry over what stands at `at`.
+    #[inline]
+    fn put(&mut self, mut at: usize, entry: &Encoded<'_>) {
         for part in [entry.head(), entry.data, entry.tail()] {
             if let Some(place) = self.bytes.get_mut(at..at + part.len()) {
                 place.copy_from_slice(part);
             }
             at += part.len();
         }
-        self.write_size();
-        Ok(())
     }
 
     /// Makes room for `more` bytes without doubling: by an eighth at least.
@@ -300,6 +321,56 @@ impl ListpackBuf {
                 [*c0, *c1] = count.to_le_bytes();
             }
         }
+    }
+}
+
+/// A listpack to which entries are being appended: it is one again when this is dropped.
+pub(super) struct Appending<'l> {
+    list: &'l mut ListpackBuf,
+    count: i64,
+}
+
+impl Appending<'_> {
+    /// As [`ListpackBuf::push`].
+    #[inline]
+    pub(super) fn push(&mut self, element: &[u8]) {
+        let bytes = &mut self.list.bytes;
+        if element.len() < 64 && !matches!(element.first(), Some(b'0'..=b'9' | b'-')) {
+            bytes.push(0x80 | element.len() as u8);
+            bytes.extend_from_slice(element);
+            bytes.push(element.len() as u8 + 1);
+            self.count += 1;
+        } else {
+            self.push_encoded(&Encoded::new(element));
+        }
+    }
+
+    /// As [`ListpackBuf::push_int`].
+    #[inline]
+    pub(super) fn push_int(&mut self, value: i64) {
+        match u8::try_from(value) {
+            Ok(small @ 0..=127) => {
+                self.list.bytes.extend_from_slice(&[small, 1]);
+                self.count += 1;
+            }
+            _ => self.push_encoded(&Encoded::int(value)),
+        }
+    }
+
+    fn push_encoded(&mut self, entry: &Encoded<'_>) {
+        let bytes = &mut self.list.bytes;
+        bytes.extend_from_slice(entry.head());
+        bytes.extend_from_slice(entry.data);
+        bytes.extend_from_slice(entry.tail());
+        self.count += 1;
+    }
+}
+
+impl Drop for Appending<'_> {
+    fn drop(&mut self) {
+        self.list.bytes.push(END);
+        self.list.write_size();
+        self.list.add_to_count(self.count);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::error::Full;
 use super::listpack::Pos;
-use super::listpack_buf::{ListpackBuf, encoded_size};
+use super::listpack_buf::ListpackBuf;
 use super::stream_node::{FLAG_DELETED, FLAG_SAME_FIELDS, StreamNode};
 use crate::visitor::StreamId;
 
@@ -25,6 +25,8 @@ pub struct StreamNodeBuf {
 
 /// More than the integers of a master entry or an item can take.
 const INTEGERS_MAX: usize = 5 * 11;
+/// More than an element takes beside its bytes.
+const AROUND_ELEMENT: usize = 5 + 5;
 
 impl StreamNodeBuf {
     /// A node with its first entry, whose id becomes the base and whose fields the master's.
@@ -99,10 +101,18 @@ impl StreamNodeBuf {
     /// than begin a new one, given `stream-node-max-bytes` and `stream-node-max-entries` (0: no limit). Deleted
     /// entries count.
     pub fn takes(&self, payload_bytes: usize, max_bytes: usize, max_entries: u64) -> bool {
-        let node = self.as_node();
         let max_bytes = if max_bytes == 0 { ListpackBuf::MAX_BYTES } else { max_bytes };
         self.bytes_len().saturating_add(payload_bytes) < max_bytes
-            && (max_entries == 0 || node.len() + node.deleted() < max_entries)
+            && (max_entries == 0 || self.entries() < max_entries)
+    }
+
+    /// Entries, deleted ones included.
+    fn entries(&self) -> u64 {
+        let list = self.list.as_listpack();
+        list.iter()
+            .take(2)
+            .filter_map(|count| u64::try_from(count.as_int()?).ok())
+            .fold(0, u64::saturating_add)
     }
 
     /// Appends an entry; `id` is to be above all others (unchecked). Field names are left out if they are the
@@ -114,36 +124,34 @@ impl StreamNodeBuf {
     where
         F: Iterator<Item = (&'f [u8], &'f [u8])> + Clone,
     {
-        let size = fields.clone().fold(INTEGERS_MAX, |size, (field, value)| {
-            size.saturating_add(encoded_size(field)).saturating_add(encoded_size(value))
-        });
-        if !self.list.fits(size) {
-            return Err(Full);
-        }
         let node = self.as_node();
         let live = node.len();
         let (master, mut names) = node.master_fields();
-        let mut count = 0_usize;
+        let (mut count, mut room) = (0_usize, INTEGERS_MAX);
         let mut same = true;
-        for (field, _) in fields.clone() {
+        for (field, value) in fields.clone() {
             count += 1;
             same = same && count <= master && names.next().is_some_and(|name| name.eq_bytes(field));
+            for element in [field, value] {
+                room = room.saturating_add(element.len()).saturating_add(AROUND_ELEMENT);
+            }
         }
         let same = same && count == master;
-        let list = &mut self.list;
-        list.push_int(if same { FLAG_SAME_FIELDS } else { 0 })?;
-        list.push_int(id.ms.wrapping_sub(self.base.ms).cast_signed())?;
-        list.push_int(id.seq.wrapping_sub(self.base.seq).cast_signed())?;
+        let mut item = self.list.append(room)?;
+        item.push_int(if same { FLAG_SAME_FIELDS } else { 0 });
+        item.push_int(id.ms.wrapping_sub(self.base.ms).cast_signed());
+        item.push_int(id.seq.wrapping_sub(self.base.seq).cast_signed());
         if !same {
-            list.push_int(count as i64)?;
+            item.push_int(count as i64);
         }
         for (field, value) in fields {
             if !same {
-                list.push(field)?;
+                item.push(field);
             }
-            list.push(value)?;
+            item.push(value);
         }
-        list.push_int(if same { count + 3 } else { 2 * count + 4 } as i64)?;
+        item.push_int(if same { count + 3 } else { 2 * count + 4 } as i64);
+        drop(item);
         self.write_counts(live.saturating_add(1), None);
         Ok(())
     }

@@ -239,7 +239,13 @@ impl Shard {
     #[inline]
     #[must_use]
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_>> {
-        Some(self.segments.get(self.segment_of(hash))?.table.find(hash, key)?.1)
+        Some(self.find(hash, key)?.1)
+    }
+
+    /// The slot and the entry of `key`.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<(usize, EntryRef<'_>)> {
+        self.segments.get(self.segment_of(hash))?.table.find(hash, key)
     }
 
     /// Places for keys.
@@ -258,11 +264,10 @@ impl Shard {
 
     // ---- every change goes through one of these
 
-    /// The place of `key`.
+    /// The place of a slot that [`find`](Self::find) has named for this hash.
     #[inline]
-    pub(crate) fn place(&mut self, hash: u64, key: &[u8]) -> Option<Place<'_>> {
-        let (slot, _) = self.segments.get(self.segment_of(hash))?.table.find(hash, key)?;
-        Some(Place { shard: self, hash, slot })
+    pub(crate) fn place_at(&mut self, hash: u64, slot: usize) -> Place<'_> {
+        Place { shard: self, hash, slot }
     }
 
     /// Puts in an entry, in place of any with the same key; answers the old one.
@@ -285,7 +290,8 @@ impl Shard {
 
     /// Takes out the entry of `key`.
     pub(crate) fn remove(&mut self, hash: u64, key: &[u8], hasher: &KeyHash) -> Option<Gone> {
-        self.place(hash, key)?.remove(hasher)
+        let (slot, _) = self.find(hash, key)?;
+        self.place_at(hash, slot).remove(hasher)
     }
 
     /// Sets the expiry of `key`; `None` if it is not there or has it already, else what it was before.

@@ -1,5 +1,6 @@
 //! How XADD and XTRIM take the oldest entries away.
 
+use super::add::NewId;
 use super::id;
 use crate::args::{Args, is_word};
 use crate::error::{CommandError, CommandResult};
@@ -21,6 +22,8 @@ pub(super) struct Trimming<'a> {
     references: Option<References>,
     pub(super) no_stream: bool,
     pub(super) producer: Option<Producer<'a>>,
+    /// The id of what is added.
+    pub(super) id: NewId,
     /// Place of the id, or the end.
     pub(super) next: usize,
 }
@@ -68,7 +71,7 @@ impl<'a> Trimming<'a> {
                 trim.producer = Some(Producer { name: args.at(trim.next + 1), iid: None });
                 trim.next += 2;
             } else if is_add {
-                super::add::check_new(word)?;
+                trim.id = NewId::parse(word)?;
                 break;
             } else {
                 return Err(CommandError::Syntax);
