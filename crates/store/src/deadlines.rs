@@ -93,8 +93,9 @@ impl Deadlines {
         self.heap.len()
     }
 
-    pub(crate) fn is_untidy(&self) -> bool {
-        self.heap.len() > 2 * self.tidy + FEW
+    /// Whether it is worth a tidying, where so many keys expire.
+    pub(crate) fn is_untidy(&self, expiring: usize) -> bool {
+        self.heap.len() > 2 * self.tidy.max(expiring) + FEW
     }
 
     /// Keeps one place for each hash of which `deadline` knows when it is due.
@@ -149,9 +150,9 @@ mod tests {
         for round in 0..10 {
             (0..20).for_each(|hash| deadlines.add(1000 - round, hash));
         }
-        assert!(deadlines.is_untidy());
+        assert!(deadlines.is_untidy(0));
         deadlines.tidy_up(|hash| (hash % 2 == 0).then_some(5000));
         assert_eq!(deadlines.len(), 10);
-        assert!(!deadlines.is_untidy() && !deadlines.is_due(5000) && deadlines.is_due(5100));
+        assert!(!deadlines.is_untidy(0) && !deadlines.is_due(5000) && deadlines.is_due(5100));
     }
 }

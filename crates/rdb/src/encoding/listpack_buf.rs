@@ -206,7 +206,10 @@ impl ListpackBuf {
 
     /// Gives spare room back.
     pub fn shrink(&mut self) {
-        self.bytes.shrink_to_fit();
+        if self.bytes.capacity() > self.bytes.len() {
+            // Allocators that keep sizes apart leave a block where it is unless much of it goes: a copy fits.
+            self.bytes = self.bytes.as_slice().to_vec();
+        }
     }
 
     /// Appends several entries, for which there is to be room for about `room` bytes: size and count are written

@@ -14,7 +14,9 @@ use crate::entry::{Entry, MAX_INLINE, MAX_KEY};
 use crate::keyspace::{ASIDES, Keyspace, MAX_DATABASES};
 use crate::limits::Limits;
 use crate::shard::Shard;
+use crate::value::seen::Seen;
 use crate::value::stream::StreamLoader;
+use crate::value::zset::Gathered;
 use crate::value::{Hash, List, Set, Value, Zset};
 
 pub use weigh::{Weigher, Weight};
@@ -38,11 +40,15 @@ impl Loaded {
 #[derive(Debug)]
 pub(crate) enum Building {
     Nothing,
-    String { bytes: Vec<u8> },
+    String {
+        bytes: Vec<u8>,
+    },
     List(List),
-    Set(Set),
+    Set(Set, Seen),
     Zset(Zset),
-    Hash(Hash),
+    /// A sorted set of few members.
+    Members(Box<Gathered>),
+    Hash(Hash, Seen),
     Stream(Box<StreamLoader>),
     Module(Vec<u8>),
 }
@@ -53,9 +59,9 @@ impl Building {
         Ok(match kind {
             Kind::String => Self::String { bytes: Vec::new() },
             Kind::List => Self::List(List::default()),
-            Kind::Set => Self::Set(Set::default()),
+            Kind::Set => Self::Set(Set::default(), Seen::default()),
             Kind::Zset => Self::Zset(Zset::default()),
-            Kind::Hash => Self::Hash(Hash::default()),
+            Kind::Hash => Self::Hash(Hash::default(), Seen::default()),
             Kind::Stream => Self::Stream(Box::default()),
             Kind::Module => Self::Module(Vec::new()),
             _ => return Err(Reject("a kind of value that this keyspace does not know")),
@@ -64,31 +70,46 @@ impl Building {
 
     /// A piece of it.
     pub(crate) fn part(&mut self, part: Part<'_>, limits: &Limits) -> Result<(), Reject> {
+        if let (Self::Zset(_), &Part::Count(claim)) = (&*self, &part)
+            && let Some(few) = Gathered::of(claim, limits)
+        {
+            *self = Self::Members(Box::new(few));
+            return Ok(());
+        }
         match (self, part) {
             (Self::String { bytes }, Part::String { bytes: piece, .. }) => bytes.extend_from_slice(piece),
             (Self::List(list), Part::Listpack(node)) => list.push_node(node),
             (Self::List(list), Part::Ziplist(node)) => list.push_ziplist(node, limits),
             (Self::List(list), Part::PlainNode(element)) => list.push_plain(element),
             (Self::List(list), Part::Element(element)) => list.push_back(element, limits),
-            (Self::Set(set), Part::Listpack(all)) => set.load_listpack(all, limits),
-            (Self::Set(set), Part::Intset(all)) => set.load_intset(all, limits),
-            (Self::Set(set), Part::Count(n)) => set.expect(n, limits),
-            (Self::Set(set), Part::Element(member)) => {
-                set.insert(member, limits);
+            (Self::Set(set, _), Part::Listpack(all)) => set.load_listpack(all, limits),
+            (Self::Set(set, _), Part::Intset(all)) => set.load_intset(all, limits),
+            (Self::Set(set, _), Part::Count(n)) => set.expect(n, limits),
+            (Self::Set(set, seen), Part::Element(member)) => {
+                if seen.is_first(member) {
+                    set.add(member, limits);
+                } else {
+                    set.insert(member, limits);
+                }
             }
+            (Self::Members(few), Part::Member { member, score }) => few.push(member, score),
             (Self::Zset(zset), Part::Listpack(all)) => zset.load_listpack(all, limits),
             (Self::Zset(zset), Part::Ziplist(all)) => zset.load_ziplist(all, limits),
             (Self::Zset(zset), Part::Count(n)) => zset.expect(n, limits),
             (Self::Zset(zset), Part::Member { member, score }) => {
                 zset.load_member(member, score, limits);
             }
-            (Self::Hash(hash), Part::Listpack(all)) => hash.load_listpack(all, limits),
-            (Self::Hash(hash), Part::ListpackEx(all)) => hash.load_listpack_ex(all, limits),
-            (Self::Hash(hash), Part::Ziplist(all)) => hash.load_ziplist(all, limits),
-            (Self::Hash(hash), Part::Zipmap(all)) => hash.load_zipmap(all, limits),
-            (Self::Hash(hash), Part::Count(n)) => hash.expect(n, limits),
-            (Self::Hash(hash), Part::Field { field, value, expire_ms }) => {
-                hash.insert(field, value, expire_ms, limits);
+            (Self::Hash(hash, _), Part::Listpack(all)) => hash.load_listpack(all, limits),
+            (Self::Hash(hash, _), Part::ListpackEx(all)) => hash.load_listpack_ex(all, limits),
+            (Self::Hash(hash, _), Part::Ziplist(all)) => hash.load_ziplist(all, limits),
+            (Self::Hash(hash, _), Part::Zipmap(all)) => hash.load_zipmap(all, limits),
+            (Self::Hash(hash, _), Part::Count(n)) => hash.expect(n, limits),
+            (Self::Hash(hash, seen), Part::Field { field, value, expire_ms }) => {
+                if seen.is_first(field) {
+                    hash.add(field, value, expire_ms, limits);
+                } else {
+                    hash.insert(field, value, expire_ms, limits);
+                }
             }
             (Self::Stream(stream), part) => stream.part(part)?,
             (Self::Module(bytes), Part::Module { bytes: piece, .. }) => bytes.extend_from_slice(piece),
@@ -108,13 +129,17 @@ impl Building {
                 Value::Raw(Arc::new(bytes))
             }
             Self::List(v) => Value::List(v),
-            Self::Set(v) => Value::Set(v),
+            Self::Set(mut v, _) => {
+                v.shrink();
+                Value::Set(v)
+            }
             Self::Zset(mut v) => {
                 v.pack(limits);
                 v.shrink();
                 Value::Zset(v)
             }
-            Self::Hash(mut v) => {
+            Self::Members(few) => Value::Zset(few.finish(limits)),
+            Self::Hash(mut v, _) => {
                 v.shrink();
                 Value::Hash(v)
             }

@@ -328,7 +328,7 @@ impl Shard {
             return;
         }
         self.deadlines.add(due, hash);
-        if self.deadlines.is_untidy() {
+        if self.deadlines.is_untidy(self.counts.expires) {
             let mut deadlines = std::mem::take(&mut self.deadlines);
             let shard = hash >> (64 - SHARD_BITS) << (64 - SHARD_BITS);
             deadlines.tidy_up(|low| due_at(self.by_hash(shard | low, hasher)?));
@@ -348,10 +348,7 @@ impl Shard {
 
     /// The entry of this hash, whatever its key.
     pub(crate) fn by_hash(&self, hash: u64, hasher: &KeyHash) -> Option<EntryRef<'_>> {
-        let segment = self.segments.get(self.segment_of(hash))?;
-        let prefix = hash >> (64 - SHARD_BITS - TAG_BITS);
-        let alike = segment.tagged(hash).filter(|(tag, _)| *tag == prefix);
-        alike.map(|(_, entry)| entry).find(|entry| hasher.hash(entry.key()) == hash)
+        self.segments.get(self.segment_of(hash))?.table.find_hash(hash, hasher)
     }
 
     /// Any entry: the one that `draw` (a random number) falls on, or a neighbour.

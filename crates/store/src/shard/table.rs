@@ -128,6 +128,20 @@ fn home_of(hash: u64, buckets: usize) -> usize {
 /// The entries that the buckets lead to live during `'a`, and nobody changes their values while one is used.
 #[inline]
 pub(crate) unsafe fn find<'a>(buckets: &[Bucket], hash: u64, key: &[u8]) -> Option<(usize, EntryRef<'a>)> {
+    // SAFETY: the caller's promise.
+    unsafe { find_by(buckets, hash, |entry| entry.key() == key) }
+}
+
+/// The place and the entry that `is`, among those of this hash and a few others.
+///
+/// # Safety
+/// As for [`find`].
+#[inline]
+unsafe fn find_by<'a>(
+    buckets: &[Bucket],
+    hash: u64,
+    is: impl Fn(EntryRef<'a>) -> bool,
+) -> Option<(usize, EntryRef<'a>)> {
     let (tag, mut at) = (tag_of(hash), home_of(hash, buckets.len()));
     for _ in 0..buckets.len() {
         let bucket = buckets.get(at)?;
@@ -141,7 +155,7 @@ pub(crate) unsafe fn find<'a>(buckets: &[Bucket], hash: u64, key: &[u8]) -> Opti
             let slot = alike.trailing_zeros() as usize % SLOTS;
             // SAFETY: the caller's promise.
             if let Some(entry) = unsafe { words[slot].entry() }
-                && entry.key() == key
+                && is(entry)
             {
                 return Some((at * SLOTS + slot, entry));
             }
@@ -221,6 +235,14 @@ impl Table {
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<(usize, EntryRef<'_>)> {
         // SAFETY: the table owns its entries, and what changes their values needs `&mut self`.
         unsafe { find(self.buckets.as_slice(), hash, key) }
+    }
+
+    /// The entry of this hash, whatever its key.
+    pub(crate) fn find_hash(&self, hash: u64, hasher: &KeyHash) -> Option<EntryRef<'_>> {
+        // SAFETY: as in `find`.
+        let found =
+            unsafe { find_by(self.buckets.as_slice(), hash, |entry| hasher.hash(entry.key()) == hash) };
+        found.map(|(_, entry)| entry)
     }
 
     #[inline]

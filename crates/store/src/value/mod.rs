@@ -6,6 +6,7 @@ use std::sync::Arc;
 pub mod hash;
 pub mod hyperloglog;
 pub mod list;
+pub(crate) mod seen;
 pub mod set;
 pub mod stream;
 mod table;

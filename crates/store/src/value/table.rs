@@ -208,14 +208,14 @@ impl<T: Named> Table<T> {
 
     /// Calls `f` with at least `count` members (if so many are left) from `cursor` on; answers the next cursor,
     /// 0 at the end. Members whose cursors are equal go together.
-    pub(super) fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&T)) -> u64 {
+    pub(super) fn scan<'t>(&'t self, cursor: u64, count: usize, mut f: impl FnMut(&'t T)) -> u64 {
         let Some(mut at) = cursor.checked_shl(DROPPED).filter(|at| at >> DROPPED == cursor) else { return 0 };
         let mut left = count.max(1);
         loop {
             let segment = &self.segments[self.segment_of(at)];
             let prefix = |m: &T| hash_of(m.name()) >> DROPPED;
-            let mut found: Vec<(u64, &T)> = segment.table.iter().map(|m| (prefix(m), m)).collect();
-            found.retain(|(h, _)| *h >= at >> DROPPED);
+            let mut found: Vec<(u64, &T)> = Vec::with_capacity(segment.table.len());
+            found.extend(segment.table.iter().map(|m| (prefix(m), m)).filter(|(h, _)| *h >= at >> DROPPED));
             if found.len() > left {
                 let (_, (pivot, _), _) = found.select_nth_unstable_by_key(left, |(h, _)| *h);
                 // The first left over opens the next step; its equals come along if nobody precedes them.

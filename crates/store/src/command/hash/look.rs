@@ -94,15 +94,15 @@ pub(super) fn hvals(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
 
 pub(super) fn hscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let cursor = ScanOptions::cursor(view, args)?;
-    let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut found: Vec<Item<'_>> = Vec::new();
     let mut next = 0;
     if let Some(hash) = view.typed::<Hash>(args.at(1))? {
         let options = ScanOptions::parse(view, args, Walk::Hash)?;
         next = hash.scan(cursor, options.count, view.field_time(), |name, value| {
             if options.wants(name.to_bytes(&mut [0; 20])) {
-                found.push(name.to_vec());
+                found.push(name);
                 if !options.names_only {
-                    found.push(value.to_vec());
+                    found.push(value);
                 }
             }
         });
@@ -110,8 +110,8 @@ pub(super) fn hscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
     out.array(2);
     out.bulk(itoa::Buffer::new().format(next).as_bytes());
     out.array(found.len());
-    for item in &found {
-        out.bulk(item);
+    for item in found {
+        bulk(out, item);
     }
     Ok(())
 }

@@ -42,13 +42,13 @@ pub(super) fn smembers(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> 
 
 pub(super) fn sscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let cursor = ScanOptions::cursor(view, args)?;
-    let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut found: Vec<Item<'_>> = Vec::new();
     let mut next = 0;
     if let Some(set) = view.typed::<Set>(args.at(1))? {
         let options = ScanOptions::parse(view, args, Walk::Set)?;
         next = set.scan(cursor, options.count, |member| {
             if options.wants(member.to_bytes(&mut [0; 20])) {
-                found.push(member.to_vec());
+                found.push(member);
             }
         });
     }
@@ -56,7 +56,7 @@ pub(super) fn sscan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> Com
     out.bulk(itoa::Buffer::new().format(next).as_bytes());
     out.array(found.len());
     for member in &found {
-        out.bulk(member);
+        out.bulk(member.to_bytes(&mut [0; 20]));
     }
     Ok(())
 }

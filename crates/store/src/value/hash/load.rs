@@ -53,6 +53,11 @@ impl Hash {
     pub fn expect(&mut self, n: u64, limits: &Limits) {
         if i64::try_from(n).unwrap_or(i64::MAX) > limits.hash_entries() {
             self.make_table();
+        } else if let Repr::Packed(list) = &mut self.0
+            && list.is_empty()
+        {
+            // Growing by eighths is for those that live on.
+            *list = ListpackBuf::with_capacity(usize::try_from(n).unwrap_or(0).saturating_mul(64).min(4096));
         }
     }
 

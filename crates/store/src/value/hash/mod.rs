@@ -169,7 +169,10 @@ impl Hash {
 
     /// Calls `f` with fields from `cursor` on, at least `count` if so many are left; answers the next cursor, 0 at
     /// the end. A packed hash goes whole. A field that stays throughout is met, whatever else changes.
-    pub fn scan(&self, cursor: u64, count: usize, time: i64, mut f: impl FnMut(Item<'_>, Item<'_>)) -> u64 {
+    pub fn scan<'h, F>(&'h self, cursor: u64, count: usize, time: i64, mut f: F) -> u64
+    where
+        F: FnMut(Item<'h>, Item<'h>),
+    {
         if let Repr::Table(table) = &self.0 {
             return table.scan(cursor, count, |Row(entry)| {
                 if let Some(field) = Field::of(entry).unless_past(time) {
@@ -204,22 +207,45 @@ impl Hash {
         time: i64,
         limits: &Limits,
     ) -> bool {
+        let old = self.find(field);
+        self.put(field, value, expiry, old, time, limits)
+    }
+
+    /// Adds a field that is certainly not there.
+    pub(crate) fn add(&mut self, field: &[u8], value: &[u8], expire: Option<i64>, limits: &Limits) {
+        self.put(field, value, FieldExpiry::Set(expire), None, i64::MIN, limits);
+    }
+
+    /// Sets a field that `find` has found, or not.
+    fn put(
+        &mut self,
+        field: &[u8],
+        value: &[u8],
+        expiry: FieldExpiry,
+        old: Option<(Option<Pos>, Option<i64>)>,
+        time: i64,
+        limits: &Limits,
+    ) -> bool {
         if field.len() > MAX_KEY {
             return false;
         }
-        let old = self.find(field);
         let is_new = old.is_none_or(|(_, expire)| expire.is_some_and(|at| at <= time));
         let expire = match expiry {
             FieldExpiry::Set(expire) => expire,
             FieldExpiry::Keep if is_new => None,
             FieldExpiry::Keep => old.and_then(|(_, expire)| expire),
         };
+        let form = std::mem::discriminant(&self.0);
         if expire.is_some() {
             self.make_expiring();
         }
         let long = field.len().max(value.len());
         self.make_room(field.len() + value.len(), long as i64 > limits.hash_value());
-        let place = self.find(field).and_then(|(at, _)| at);
+        let place = if std::mem::discriminant(&self.0) == form {
+            old.and_then(|(at, _)| at)
+        } else {
+            old.and_then(|_| self.find(field)).and_then(|(at, _)| at)
+        };
         let done = match (&mut self.0, place) {
             (Repr::Packed(list) | Repr::Wide(list), Some(at)) => list.replace(at, value).is_ok(),
             (Repr::Expiring(list), Some(at)) => {

@@ -97,7 +97,7 @@ impl Set {
 
     /// Calls `f` with members from `cursor` on, at least `count` if so many are left; answers the next cursor, 0 at
     /// the end. A packed set goes whole. A member that stays throughout is met, whatever else changes.
-    pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(Item<'_>)) -> u64 {
+    pub fn scan<'s>(&'s self, cursor: u64, count: usize, mut f: impl FnMut(Item<'s>)) -> u64 {
         if let Repr::Table(table) = &self.0 {
             return table.scan(cursor, count, |member| f(Item::Str(member)));
         }
@@ -135,6 +135,15 @@ impl Set {
 
     /// Adds a member; whether it is new.
     pub fn insert(&mut self, member: &[u8], limits: &Limits) -> bool {
+        self.put(member, false, limits)
+    }
+
+    /// Adds a member that is certainly not there.
+    pub(crate) fn add(&mut self, member: &[u8], limits: &Limits) {
+        self.put(member, true, limits);
+    }
+
+    fn put(&mut self, member: &[u8], is_new: bool, limits: &Limits) -> bool {
         let integer = parse_canonical_i64(member);
         match (&mut self.0, integer) {
             (Repr::Ints(ints), Some(n)) => {
@@ -157,7 +166,7 @@ impl Set {
                 }
             }
             (Repr::Packed(list), _) => {
-                if list.as_listpack().find(member, 0).is_some() {
+                if !is_new && list.as_listpack().find(member, 0).is_some() {
                     return false;
                 }
                 if !self.may_pack(member.len(), limits) {
@@ -169,7 +178,16 @@ impl Set {
         match &mut self.0 {
             Repr::Ints(_) => false,
             Repr::Packed(list) => list.push(member).is_ok(),
-            Repr::Table(table) => table.get(member).is_none() && table.insert(member.into()).is_none(),
+            Repr::Table(table) => {
+                (is_new || table.get(member).is_none()) && table.insert(member.into()).is_none()
+            }
+        }
+    }
+
+    /// Gives back what growing has reserved: the set is complete.
+    pub fn shrink(&mut self) {
+        if let Repr::Packed(list) = &mut self.0 {
+            list.shrink();
         }
     }
 

@@ -12,6 +12,7 @@
 
 mod arena;
 mod bounds;
+mod gather;
 mod index;
 mod large;
 mod packed;
@@ -24,6 +25,7 @@ use rdb::encoding::{Item, Listpack, ListpackBuf, Ziplist, encoded_size};
 use crate::limits::Limits;
 use crate::number::{DoubleFormat, format_f64};
 pub use bounds::{LexBound, LexBounds, ScoreBounds};
+pub(crate) use gather::Gathered;
 use large::Large;
 
 /// A sorted set.

@@ -76,6 +76,21 @@ pub(super) fn insert(buf: &mut ListpackBuf, member: &[u8], score: f64) -> Result
     buf.insert(pos, member).inspect_err(|_| buf.remove(pos))
 }
 
+/// Adds a member that belongs behind all others. `Err` if the list is full; it may then hold the member alone.
+pub(super) fn push(buf: &mut ListpackBuf, member: &[u8], score: f64) -> Result<(), rdb::encoding::Full> {
+    buf.push(member)?;
+    match as_integer(score) {
+        Some(integer) => buf.push_int(integer),
+        None => buf.push(&text_of(score)),
+    }
+}
+
+fn text_of(score: f64) -> Vec<u8> {
+    let mut text = Vec::with_capacity(24);
+    format_f64(&mut text, score, DoubleFormat::Digits17);
+    text
+}
+
 fn precedes(s: f64, m: &[u8], score: f64, member: &[u8]) -> bool {
     s.partial_cmp(&score).unwrap_or(Ordering::Equal).then_with(|| m.cmp(member)) == Ordering::Less
 }
@@ -85,9 +100,7 @@ fn put_score(buf: &mut ListpackBuf, pos: Pos, score: f64) -> Result<(), rdb::enc
         // -0 becomes 0 here, as in real servers from 7.0 on.
         return buf.insert_int(pos, integer);
     }
-    let mut text = Vec::with_capacity(24);
-    format_f64(&mut text, score, DoubleFormat::Digits17);
-    buf.insert(pos, &text)
+    buf.insert(pos, &text_of(score))
 }
 
 /// Elements in order, upwards or downwards.
