@@ -41,12 +41,14 @@ impl Client {
         Ok(Self { reader, writer, outgoing: Vec::new(), transcript: None })
     }
 
-    /// How long to wait for a reply before the call fails; 60 seconds unless said otherwise.
+    /// How long to wait for a reply, or for the server to take a request, before the call fails; 60 seconds unless said
+    /// otherwise.
     ///
     /// # Errors
     /// When the socket refuses, as it does for zero.
     pub fn set_timeout(&mut self, timeout: Duration) -> io::Result<()> {
-        self.writer.set_read_timeout(Some(timeout))
+        self.writer.set_read_timeout(Some(timeout))?;
+        self.writer.set_write_timeout(Some(timeout))
     }
 
     /// Sends one command and waits for its reply.

@@ -49,15 +49,13 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const MB: usize = 1 << 20;
 
 impl Place {
-    /// Where writes go.
-    pub(crate) fn writes_to(&self) -> &str {
-        self.primary.as_deref().unwrap_or(&self.addr)
+    fn client(&self) -> io::Result<Client> {
+        patient(&self.addr)
     }
 
-    fn client(&self) -> io::Result<Client> {
-        let mut client = Client::connect(self.addr.as_str())?;
-        client.set_timeout(PATIENCE)?;
-        Ok(client)
+    /// A client of the server that takes the writes.
+    pub(crate) fn writer(&self) -> io::Result<Client> {
+        patient(self.primary.as_deref().unwrap_or(&self.addr))
     }
 
     fn stream(&self) -> io::Result<TcpStream> {
@@ -67,6 +65,13 @@ impl Place {
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(stream)
     }
+}
+
+/// A client who waits long enough.
+pub(crate) fn patient(addr: &str) -> io::Result<Client> {
+    let mut client = Client::connect(addr)?;
+    client.set_timeout(PATIENCE)?;
+    Ok(client)
 }
 
 /// A command as an array of bulk strings.
@@ -129,7 +134,7 @@ fn subscribe(place: &Place, random: &mut Random) -> io::Result<()> {
         stream.write_all(&packed(&names(what, count)))?;
     }
     take(&mut stream, 1 + random.below(500), 100)?;
-    let mut other = Client::connect(place.writes_to())?;
+    let mut other = place.writer()?;
     for n in 0..random.below(30) {
         other.try_call(&["PUBLISH", &format!("channel:{n}"), &"m".repeat(5000)])?;
     }
@@ -182,8 +187,7 @@ fn unread_pipeline(place: &Place, random: &mut Random) -> io::Result<()> {
 
 fn huge_value(place: &Place, random: &mut Random) -> io::Result<()> {
     let key = format!("huge:{}", random.below(2));
-    let mut writes = Client::connect(place.writes_to())?;
-    writes.set_timeout(PATIENCE)?;
+    let mut writes = place.writer()?;
     if place.primary.is_none() && random.one_in(3) {
         // A value that never comes to its end.
         let mut stream = place.stream()?;
@@ -327,7 +331,7 @@ fn tracking(place: &Place, random: &mut Random) -> io::Result<()> {
     let keys = (0..300).fold("MGET".to_owned(), |line, _| format!("{line} s:{}", random.below(KEYS)));
     stream.write_all(&packed(&keys))?;
     take(&mut stream, 1000, 100)?;
-    let mut writes = Client::connect(place.writes_to())?;
+    let mut writes = place.writer()?;
     for word in keys.split(' ').skip(1).take(50) {
         writes.try_call(&["SET", word, &"v".repeat(1000)])?;
     }
@@ -448,7 +452,7 @@ fn silent(place: &Place, random: &mut Random) -> io::Result<()> {
 
 fn cut_link(place: &Place, random: &mut Random) -> io::Result<()> {
     let Some(primary) = place.primary.as_deref().filter(|_| random.one_in(100)) else { return Ok(()) };
-    let mut client = Client::connect(primary)?;
+    let mut client = patient(primary)?;
     if random.one_in(5) {
         client.try_call(&["DEBUG", "CHANGE-REPL-ID"])?;
     }

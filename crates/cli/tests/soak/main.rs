@@ -12,6 +12,7 @@
 
 mod edges;
 mod figures;
+mod inquest;
 #[path = "../support/mod.rs"]
 mod support;
 mod writer;
@@ -101,16 +102,32 @@ impl Side {
     }
 }
 
+/// Whether a server has said nothing for too long.
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+}
+
+/// Ends the test with all that is known of all servers.
+fn give_up(what: &str, error: &io::Error, sides: &[Side]) -> ! {
+    let text: String = sides.iter().map(|side| inquest::report(side.name, &side.ours, &side.place)).collect();
+    tell(&format!("{what}: {error}\n{text}"));
+    panic!("{what}: {error}");
+}
+
 /// Runs one edge over and over.
-fn run(edge: edges::Edge, name: &str, place: &Place, mut random: Random, stop: &AtomicBool, tally: &Tally) {
+fn run(
+    edge: &(&str, edges::Edge),
+    of: usize,
+    sides: &[Side],
+    mut random: Random,
+    stop: &AtomicBool,
+    tally: &Tally,
+) {
+    let (name, edge) = edge;
     while !stop.load(Ordering::Relaxed) {
-        match edge(place, &mut random) {
+        match edge(&sides[of].place, &mut random) {
             Ok(()) => tally.done.fetch_add(1, Ordering::Relaxed),
-            Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
-                let clients =
-                    Client::connect(place.addr.as_str()).and_then(|mut c| c.try_call(&["CLIENT", "LIST"]));
-                panic!("{name}: {} does not answer: {error}\n{clients:?}", place.addr)
-            }
+            Err(error) if is_late(&error) => give_up(&format!("{name}, {}", sides[of].name), &error, sides),
             Err(_) => tally.ended.fetch_add(1, Ordering::Relaxed),
         };
         // Some rest, so that every edge has its turn on a small machine.
@@ -119,20 +136,17 @@ fn run(edge: edges::Edge, name: &str, place: &Place, mut random: Random, stop: &
 }
 
 /// Asks again and again, on a connection that stays and on new ones; answers how often, and the slowest.
-fn probe(addr: &str, kept: &mut Client, stop: &AtomicBool) -> (u64, Duration) {
+fn probe(addr: &str, kept: &mut Client, stop: &AtomicBool) -> io::Result<(u64, Duration)> {
     let (mut count, mut slowest) = (0, Duration::ZERO);
-    kept.set_timeout(PATIENCE).unwrap();
     while !stop.load(Ordering::Relaxed) {
         let began = Instant::now();
-        assert_eq!(kept.line("PING").text(), "PONG");
-        let mut fresh = Client::connect(addr).unwrap();
-        fresh.set_timeout(PATIENCE).unwrap();
-        assert_eq!(fresh.line("ECHO x").text(), "x");
+        assert_eq!(kept.try_call(&["PING"])?.text(), "PONG");
+        assert_eq!(edges::patient(addr)?.try_call(&["ECHO", "x"])?.text(), "x");
         slowest = slowest.max(began.elapsed());
         count += 1;
         thread::sleep(Duration::from_millis(25));
     }
-    (count, slowest)
+    Ok((count, slowest))
 }
 
 #[test]
@@ -146,7 +160,8 @@ fn clients_at_the_edges_leave_nothing_behind() {
     let following = Ours::serve(&["--master", &primary.url(), at_once[0], at_once[1]]);
     following.until("/readyz", 200);
     let standalone = Ours::serve(&["--standalone", at_once[0], at_once[1]]);
-    let (mut probe_following, mut probe_standalone) = (following.client(), standalone.client());
+    let [mut probe_following, mut probe_standalone] =
+        [&following, &standalone].map(|ours| edges::patient(&ours.addr).unwrap());
     for probe in [&mut probe_following, &mut probe_standalone] {
         assert_eq!(probe.line("PING").text(), "PONG");
     }
@@ -171,18 +186,28 @@ fn clients_at_the_edges_leave_nothing_behind() {
         let (stop, all_left) = (AtomicBool::new(false), AtomicBool::new(false));
         let (stop, all_left) = (&stop, &all_left);
         let (probed, peaks) = thread::scope(|scope| {
-            let probes = [(&sides[0], &mut probe_following), (&sides[1], &mut probe_standalone)]
-                .map(|(side, kept)| scope.spawn(move || probe(&side.place.addr, kept, all_left)));
+            let all = &sides[..];
+            let probes = [(0, &mut probe_following), (1, &mut probe_standalone)].map(|(n, kept)| {
+                scope.spawn(move || {
+                    let probed = probe(&all[n].place.addr, kept, all_left);
+                    probed
+                        .unwrap_or_else(|error| give_up(&format!("the probe, {}", all[n].name), &error, all))
+                })
+            });
             let mut others = Vec::new();
             for (n, side) in sides.iter().enumerate() {
                 let place = &side.place;
-                for (edge_number, (name, edge)) in edges.iter().enumerate() {
+                for (edge_number, edge) in edges.iter().enumerate() {
                     let random = Random::new(seed ^ round << 32 ^ (edge_number as u64) << 8 ^ n as u64);
                     let tally = &tallies[edge_number][n];
-                    others.push(scope.spawn(move || run(*edge, name, place, random, stop, tally)));
+                    others.push(scope.spawn(move || run(edge, n, all, random, stop, tally)));
                 }
                 let random = Random::new(seed ^ round << 32 ^ 77);
-                others.push(scope.spawn(move || writer::write(place, random, stop)));
+                others.push(scope.spawn(move || {
+                    if let Err(error) = writer::write(place, random, stop) {
+                        give_up(&format!("the writer, {}", all[n].name), &error, all);
+                    }
+                }));
             }
             let peaks: Vec<_> =
                 sides.iter().map(|side| scope.spawn(move || peak_of(side.ours.pid(), all_left))).collect();

@@ -1,8 +1,9 @@
 //! Writes that go on while clients come and go: on so many keys, so that the data stay as large as they are.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use testkit::{Client, Random};
+use testkit::Random;
 
 use crate::edges::Place;
 
@@ -21,14 +22,14 @@ pub(crate) fn fill(place: &Place) {
         push.extend((0..100).map(|_| "element of a list ".repeat(5)));
         commands.push(push);
     }
-    for reply in Client::connect(place.writes_to()).unwrap().pipeline(&commands) {
+    for reply in place.writer().unwrap().pipeline(&commands) {
         reply.ok();
     }
 }
 
 /// Writes where writes go, until it is told to stop.
-pub(crate) fn write(place: &Place, mut random: Random, stop: &AtomicBool) {
-    let mut client = Client::connect(place.writes_to()).unwrap();
+pub(crate) fn write(place: &Place, mut random: Random, stop: &AtomicBool) -> io::Result<()> {
+    let mut client = place.writer()?;
     while !stop.load(Ordering::Relaxed) {
         for _ in 0..20 {
             let n = random.below(KEYS).to_string();
@@ -43,10 +44,11 @@ pub(crate) fn write(place: &Place, mut random: Random, stop: &AtomicBool) {
             };
             client.send(&line.split(' ').collect::<Vec<_>>());
         }
-        client.flush().unwrap();
+        client.flush()?;
         for _ in 0..20 {
-            client.receive().unwrap().ok();
+            client.receive()?.ok();
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+    Ok(())
 }
