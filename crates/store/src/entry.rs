@@ -284,7 +284,6 @@ impl Entry {
     }
 
     /// The value, unless it is a string kept in place.
-    #[cfg(test)]
     pub(crate) fn value_mut(&mut self) -> Option<&mut Value> {
         // SAFETY: we own the entry, and `&mut self` is exclusive.
         unsafe { EntryRef::value_mut(self.ptr.cast()) }

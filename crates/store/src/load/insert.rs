@@ -1,15 +1,16 @@
-//! Putting what a dump holds into tables. For all but small dumps a thread of its own does that, while the
-//! decoder makes the next entries: the one waits for memory, the other computes.
+//! Putting what a dump holds into tables. For all but small dumps a thread of its own does that, and finishes the
+//! collections, while the decoder reads the next entries.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use rdb::Reject;
 
-use super::Loaded;
-use crate::entry::Entry;
+use super::{Building, Loaded};
+use crate::entry::{Entry, ValueRef};
 use crate::hash::KeyHash;
-use crate::keyspace::empty_shards;
+use crate::keyspace::{Keyspace, empty_shards};
 use crate::shard::{SHARDS, Shard, shard_of};
 
 /// Entries that are put in together, so that their cache misses overlap.
@@ -30,10 +31,18 @@ struct Item {
     entry: Entry,
 }
 
+/// Entries that go together.
+#[derive(Debug, Default)]
+struct Batch {
+    items: Vec<Item>,
+    /// Values to be finished, with the index of the item whose entry still has none.
+    unfinished: Vec<(usize, Building)>,
+}
+
 /// What is to be done with the tables.
 #[derive(Debug)]
 enum Work {
-    Put(Vec<Item>),
+    Put(Batch),
     /// A database is about to get so many keys.
     Expect(usize, u64),
 }
@@ -41,7 +50,7 @@ enum Work {
 /// The tables being filled.
 #[derive(Debug)]
 struct Tables {
-    hasher: KeyHash,
+    keyspace: Arc<Keyspace>,
     loaded: Loaded,
     /// Of a key that comes again, the later value is taken.
     merging: bool,
@@ -71,13 +80,24 @@ impl Tables {
         self.loaded.dbs[db].get_or_insert_with(empty_shards)
     }
 
-    fn insert(&mut self, batch: Vec<Item>) -> Result<(), Reject> {
-        for item in &batch {
+    fn insert(&mut self, batch: Batch) -> Result<(), Reject> {
+        let Batch { mut items, unfinished } = batch;
+        let limits = self.keyspace.limits();
+        for (at, building) in unfinished {
+            if let (Some(value), Some(place)) = (building.finish(limits), items[at].entry.value_mut()) {
+                *place = value;
+            }
+        }
+        for item in &items {
             self.shards(item.db)[shard_of(item.hash)].approach(item.hash);
         }
-        for Item { db, hash, entry } in batch {
+        for Item { db, hash, entry } in items {
             let Some(Some(shards)) = self.loaded.dbs.get_mut(db) else { continue };
-            if shards[shard_of(hash)].insert(hash, entry, &self.hasher).is_some() && !self.merging {
+            if matches!(entry.as_ref().value(), ValueRef::Owned(value) if value.is_vacant()) {
+                continue;
+            }
+            let old = shards[shard_of(hash)].insert(hash, entry, self.keyspace.hasher());
+            if old.is_some() && !self.merging {
                 return Err(Reject("the key stands twice in its database"));
             }
         }
@@ -102,16 +122,22 @@ enum Place {
 #[derive(Debug)]
 pub(super) struct Inserter {
     hasher: KeyHash,
-    batch: Vec<Item>,
+    batch: Batch,
     place: Place,
     taken: u64,
     believed: u64,
 }
 
 impl Inserter {
-    pub(super) fn new(hasher: &KeyHash) -> Self {
-        let tables = Tables { hasher: hasher.clone(), loaded: Loaded::default(), merging: false };
-        Self { hasher: hasher.clone(), batch: Vec::new(), place: Place::Here(tables), taken: 0, believed: 0 }
+    pub(super) fn new(keyspace: &Arc<Keyspace>) -> Self {
+        let tables = Tables { keyspace: Arc::clone(keyspace), loaded: Loaded::default(), merging: false };
+        Self {
+            hasher: keyspace.hasher().clone(),
+            batch: Batch::default(),
+            place: Place::Here(tables),
+            taken: 0,
+            believed: 0,
+        }
     }
 
     /// Of a key that comes again, takes the later value.
@@ -129,9 +155,15 @@ impl Inserter {
     /// Puts an entry in, now or a little later: a refusal may concern an earlier one.
     pub(super) fn insert(&mut self, db: u32, entry: Entry) -> Result<(), Reject> {
         let hash = self.hasher.hash(entry.key());
-        self.batch.push(Item { db: db as usize, hash, entry });
+        self.batch.items.push(Item { db: db as usize, hash, entry });
         self.taken += 1;
-        if self.batch.len() >= BATCH { self.hand_on() } else { Ok(()) }
+        if self.batch.items.len() >= BATCH { self.hand_on() } else { Ok(()) }
+    }
+
+    /// The same for an entry that has no value yet: this one, once it is finished.
+    pub(super) fn insert_unfinished(&mut self, db: u32, entry: Entry, value: Building) -> Result<(), Reject> {
+        self.batch.unfinished.push((self.batch.items.len(), value));
+        self.insert(db, entry)
     }
 
     /// A database is about to get so many keys, the dump says: tables of the right size need not grow.
@@ -152,7 +184,10 @@ impl Inserter {
     }
 
     fn hand_on(&mut self) -> Result<(), Reject> {
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        let batch = std::mem::replace(
+            &mut self.batch,
+            Batch { items: Vec::with_capacity(BATCH), unfinished: Vec::with_capacity(BATCH) },
+        );
         match &mut self.place {
             Place::Here(tables) => {
                 tables.insert(batch)?;

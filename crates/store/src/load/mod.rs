@@ -182,7 +182,7 @@ impl Loader {
     pub fn new(keyspace: &Arc<Keyspace>) -> Self {
         Self {
             limits: Arc::clone(keyspace),
-            inserter: Inserter::new(keyspace.hasher()),
+            inserter: Inserter::new(keyspace),
             loaded: Loaded::default(),
             db: 0,
             key: Vec::new(),
@@ -253,9 +253,13 @@ impl Loader {
     }
 
     fn insert(&mut self, entry: Entry) -> Result<(), Reject> {
+        self.note_use(&entry);
+        self.inserter.insert(self.db, entry)
+    }
+
+    fn note_use(&self, entry: &Entry) {
         let uses = Clock::new(&self.limits, self.limits.clock().now());
         entry.as_ref().set_access(uses.told(self.used.0, self.used.1));
-        self.inserter.insert(self.db, entry)
     }
 }
 
@@ -332,12 +336,12 @@ impl Visitor for Loader {
             let entry = Entry::inline(&self.key, bytes, self.expire);
             return self.insert(entry);
         }
-        let Some(value) = building.finish(self.limits.limits()) else { return Ok(()) };
-        if value.is_vacant() {
+        if matches!(building, Building::Nothing) {
             return Ok(());
         }
-        let entry = Entry::owned(&self.key, Box::new(value), self.expire);
-        self.insert(entry)
+        let entry = Entry::owned(&self.key, Box::new(Value::EMPTY), self.expire);
+        self.note_use(&entry);
+        self.inserter.insert_unfinished(self.db, entry, building)
     }
 
     fn end(&mut self) -> Result<(), Reject> {
