@@ -108,7 +108,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// The same with so many threads.
 fn runtime_of(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?)
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.on_thread_park(allocator::before_sleep);
+    Ok(builder.worker_threads(threads).enable_all().build()?)
 }
 
 /// Threads that serve where nobody says how many: half of the cores. The other half has the kernel's side of the

@@ -27,6 +27,7 @@ mod judge;
 mod pair;
 pub mod pattern;
 mod report;
+pub mod sessions;
 mod shrink;
 mod spoil;
 mod tap;
@@ -37,6 +38,7 @@ pub use command::Command;
 pub use family::Family;
 pub use pair::{Pair, compat_of, server_of};
 pub use report::{Failure, Soak, replay};
+pub use sessions::Sessions;
 
 /// What is run from an empty data set.
 #[derive(Debug, Clone)]

@@ -1,10 +1,12 @@
 //! Runs rounds for as long as one likes: the soak of the comparison with real servers.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
 use clap::Parser;
-use differential::{Family, Soak, replay, server_of};
+use differential::{Family, Sessions, Soak, replay, server_of};
+use testkit::Server;
 
 /// Compares our server with a real one, by random commands.
 #[derive(Debug, Parser)]
@@ -27,6 +29,9 @@ struct Arguments {
     /// Prints a difference with all the commands before it.
     #[arg(long)]
     whole: bool,
+    /// Compares whole sessions of several connections, so many steps, instead of commands.
+    #[arg(long)]
+    sessions: Option<usize>,
     /// Goes on with the next family after a difference.
     #[arg(long)]
     keep_going: bool,
@@ -48,6 +53,10 @@ fn main() -> ExitCode {
             eprintln!("no server {name}");
             return ExitCode::from(2);
         };
+        if let Some(steps) = arguments.sessions {
+            failed |= !compare_sessions(name, server, seed, steps, arguments.replay.as_deref());
+            continue;
+        }
         if let Some(path) = &arguments.replay {
             let text =
                 std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -96,4 +105,31 @@ fn main() -> ExitCode {
         }
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Whether the real server and ours say the same.
+fn compare_sessions(name: &str, server: Server, seed: u64, steps: usize, list: Option<&Path>) -> bool {
+    let mut sessions = match Sessions::new(server) {
+        Ok(sessions) => sessions,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            return false;
+        }
+    };
+    let result = match list {
+        Some(path) => {
+            let text =
+                std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            sessions.replay(&text).map_err(|difference| format!("{difference:?}"))
+        }
+        None => sessions.run(seed, steps).map_err(|failure| failure.to_string()),
+    };
+    match result {
+        Ok(done) => println!("{name}: {done} steps of sessions without a difference, seed {seed}"),
+        Err(text) => {
+            println!("{text}");
+            return false;
+        }
+    }
+    true
 }

@@ -9,7 +9,7 @@ use crate::command::{read, shown};
 use crate::family::Family;
 use crate::pair::{Pair, compat_of};
 use crate::shrink::shrink;
-use crate::{Difference, Round};
+use crate::{Command, Difference, Round};
 
 /// How many rounds the shrinking of one difference may cost.
 const SHRINK_RUNS: usize = 600;
@@ -62,7 +62,8 @@ impl Soak {
     fn fail(&mut self, seed: u64, round: Round, difference: Box<Difference>) -> Failure {
         let mut runs = 0;
         let (server, pair) = (self.server, &mut self.pair);
-        let mut fails = |round: &Round| {
+        let mut fails = |commands: &[Command]| {
+            let round = &Round { commands: commands.to_vec(), ..round.clone() };
             runs += 1;
             if runs > SHRINK_RUNS {
                 return None;
@@ -83,8 +84,10 @@ impl Soak {
             }
             found
         };
-        let (round, difference) =
-            if self.shrinks { shrink(round, difference, &mut fails) } else { (round, difference) };
+        let all = round.commands.clone();
+        let (commands, difference) =
+            if self.shrinks { shrink(all, difference, &mut fails) } else { (all, difference) };
+        let round = Round { commands, ..round };
         Failure { server: self.server, family: self.family.name, seed, round, difference }
     }
 }

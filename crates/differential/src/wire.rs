@@ -33,6 +33,11 @@ impl Wire {
         Ok(wire)
     }
 
+    /// The connection itself, once all replies have been taken.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+
     /// Packs a command, to go out with the next flush.
     pub(crate) fn send(&mut self, command: &[Vec<u8>]) {
         // Writing to a vector cannot fail.

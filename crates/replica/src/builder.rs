@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::store::{Cleanup, Compat};
 use replication::{Backoff, Connector, CredentialsProvider, DriverConfig, Position};
 use server::{
-    Applied, Configuration, Endpoint, Engine, Filter, Limit, Listener, Options, Role, Sentinels,
+    Allocator, Applied, Configuration, Endpoint, Engine, Filter, Limit, Listener, Options, Role, Sentinels,
     UnknownTypes, Writes, WritesAs, housekeeper,
 };
 
@@ -50,6 +50,7 @@ pub struct Builder {
     reclaim_expired: Option<Duration>,
     cleanup: Cleanup,
     keep_events: usize,
+    allocator: Allocator,
     credentials: Option<Credentials>,
     name: Option<String>,
     server: bool,
@@ -90,6 +91,7 @@ impl Default for Builder {
             reclaim_expired: None,
             cleanup: Cleanup::default(),
             keep_events: 0,
+            allocator: Allocator::default(),
             credentials: None,
             name: None,
             server: true,
@@ -498,6 +500,14 @@ impl Builder {
         self
     }
 
+    /// The program's allocator: its name for INFO, and how it gives memory back (`MEMORY PURGE`, and once a second what
+    /// has been free for a while).
+    #[must_use]
+    pub fn allocator(mut self, allocator: Allocator) -> Self {
+        self.allocator = allocator;
+        self
+    }
+
     /// The connection's name in the primary's CLIENT LIST.
     #[must_use]
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
@@ -560,6 +570,7 @@ impl Builder {
         options.reclaim_expired = self.reclaim_expired;
         options.cleanup = self.cleanup;
         options.keep_events = self.keep_events;
+        options.allocator = self.allocator;
         options.default_database = self.default_database;
         options.serve_while_loading = self.serve_while_loading;
         options.unknown_types = self.unknown_types;

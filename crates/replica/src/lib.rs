@@ -72,9 +72,9 @@ pub use replication::{
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use resp::Value;
 pub use server::{
-    Cause, Change, Configuration, ConfigurationError, Contents, Event, EventFilter, Events, Filter,
-    FilterStatus, InvalidFilter, KeyWatch, Limit, Listener, Metric, MetricKind, Metrics, Sample, SaveError,
-    ShardStatus, Sink, UnknownTypes, UpstreamError, WarmStart, Writes, WritesAs,
+    Allocator, Cause, Change, Configuration, ConfigurationError, Contents, Event, EventFilter, Events,
+    Filter, FilterStatus, InvalidFilter, KeyWatch, Limit, Listener, Metric, MetricKind, Metrics, Sample,
+    SaveError, ShardStatus, Sink, UnknownTypes, UpstreamError, WarmStart, Writes, WritesAs,
 };
 #[cfg(feature = "tls")]
 pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};

@@ -15,7 +15,7 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
     let engine: Weak<Engine> = Arc::downgrade(engine);
     std::thread::Builder::new().name("housekeeper".to_owned()).spawn(move || {
         let (mut expired, mut pinged, mut looked) = (Instant::now(), Instant::now(), Instant::now());
-        let mut met = Instant::now();
+        let (mut met, mut gave_back) = (Instant::now(), Instant::now());
         while let Some(engine) = engine.upgrade() {
             engine.tick();
             let paused = engine.paused.load(Ordering::Relaxed);
@@ -37,6 +37,11 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
             if met.elapsed() >= engine.client_limits.period() {
                 engine.look_after_clients();
                 met = Instant::now();
+            }
+            // An allocator that is not asked for memory does not look at what it has.
+            if gave_back.elapsed() >= Duration::from_secs(1) {
+                (engine.options.allocator.give_back)(false);
+                gave_back = Instant::now();
             }
             drop(engine);
             std::thread::sleep(Duration::from_millis(1));

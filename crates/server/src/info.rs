@@ -186,7 +186,7 @@ fn memory(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "mem_clients_normal:0");
     line!(out, "mem_cluster_links:0");
     line!(out, "mem_aof_buffer:0");
-    line!(out, "mem_allocator:{}", engine.options.allocator);
+    line!(out, "mem_allocator:{}", engine.options.allocator.name);
     if recent {
         line!(out, "mem_overhead_db_hashtable_rehashing:0");
     }

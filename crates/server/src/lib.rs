@@ -86,7 +86,7 @@ pub use info::resident_bytes;
 pub use listener::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};
 pub use listener::{Endpoint, Listener};
 pub use metrics::{Metric, MetricKind, Metrics, Sample, Sink};
-pub use options::{Applied, DebugCommand, Options, UnknownTypes};
+pub use options::{Allocator, Applied, DebugCommand, Options, UnknownTypes};
 pub use page::commands_page;
 pub use reply::RespReply;
 pub use role::Role;

@@ -10,6 +10,22 @@ use store::{Cleanup, Compat, Policy};
 
 use crate::evicting::Limit;
 
+/// The program's allocator, as far as a server has to do with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Allocator {
+    /// Its name, for INFO.
+    pub name: &'static str,
+    /// Has it give back to the system what has been free for a while; with `true`, all that is free.
+    pub give_back: fn(bool),
+}
+
+impl Default for Allocator {
+    /// The system's, which is not asked for anything.
+    fn default() -> Self {
+        Self { name: "libc", give_back: |_| {} }
+    }
+}
+
 /// What an engine is made with.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -61,8 +77,8 @@ pub struct Options {
     /// Whether a replica removes what has expired before its primary says so, and how long after the deadline (clocks
     /// differ). Default: it does not, it only hides it.
     pub reclaim_expired: Option<Duration>,
-    /// The name of the program's allocator, for INFO.
-    pub allocator: &'static str,
+    /// The program's allocator.
+    pub allocator: Allocator,
     /// Where dumps are saved (`dir`); none: nothing is saved.
     pub dir: Option<PathBuf>,
     /// The dump's name (`dbfilename`).
@@ -182,7 +198,7 @@ impl Default for Options {
             cleanup: Cleanup::default(),
             memory_limit: Limit::default(),
             reclaim_expired: None,
-            allocator: "libc",
+            allocator: Allocator::default(),
             dir: None,
             dbfilename: "dump.rdb".to_owned(),
             save_points: Vec::new(),

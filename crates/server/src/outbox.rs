@@ -118,10 +118,14 @@ impl Outbox {
         self.listens.store(listens, Ordering::Relaxed);
     }
 
+    /// Whether the client listens to any channel.
+    pub(crate) fn listens(&self) -> bool {
+        self.listens.load(Ordering::Relaxed)
+    }
+
     /// The limit of the client's class.
     pub(crate) fn limit(&self) -> OutputLimit {
-        let class =
-            if self.listens.load(Ordering::Relaxed) { &self.limits.pubsub } else { &self.limits.normal };
+        let class = if self.listens() { &self.limits.pubsub } else { &self.limits.normal };
         class.get()
     }
 

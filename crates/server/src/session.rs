@@ -258,6 +258,11 @@ impl Session {
         }
     }
 
+    /// Whether the reply to what runs is left out.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.replies != Replies::On
+    }
+
     /// Runs one request and appends its reply to `out`.
     pub(crate) fn execute(&mut self, request: &[&[u8]], out: &mut Vec<u8>) {
         let args = Args::new(request);
@@ -286,8 +291,9 @@ impl Session {
             }
         }
         match self.replies {
-            Replies::On => {}
-            Replies::Off | Replies::SkipNext => out.truncate(begin),
+            // CLIENT REPLY SKIP itself says nothing; an EXEC around it does.
+            Replies::On | Replies::SkipNext => {}
+            Replies::Off => out.truncate(begin),
             Replies::Skip => {
                 out.truncate(begin);
                 self.replies = Replies::On;
@@ -378,6 +384,12 @@ impl Session {
     ) -> Result<Option<&'static str>, Refused> {
         let found = match self.admit(args, false) {
             Ok(found) => found,
+            // A browser that was sent here by somebody else's page: what it says next may be commands.
+            Err(_) if args.is(0, "post") || args.is(0, "host:") => {
+                tracing::warn!(client = self.id, "somebody speaks HTTP: hung up");
+                self.after = After::Close;
+                return Ok(None);
+            }
             Err(Refused { error, name, .. }) if args.is(0, "exec") => {
                 self.transaction = None;
                 self.forget_watch();
@@ -493,7 +505,7 @@ impl Session {
         if found.is_write() && !self.engine.is_writable() && self.engine.forwards().is_none() {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));
         }
-        if self.protocol == Protocol::Resp2 && self.is_listening() && !found.is_for_listeners() {
+        if !executes && self.protocol == Protocol::Resp2 && self.is_listening() && !found.is_for_listeners() {
             let text = format!(
                 "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
                 found.name()

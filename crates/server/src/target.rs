@@ -133,6 +133,7 @@ impl Target for EngineTarget {
             }
         });
         engine.commit_events(batch.end);
+        engine.show_stream(|| engine.primary_address(), batch.db, batch.raw);
         drop(txn);
         engine.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
         engine.saving.changed(batch.commands.len());
@@ -172,6 +173,7 @@ impl Target for EngineTarget {
     fn advance(&mut self, end: Offset, selected: u32, raw: &[u8]) {
         let mut writing = self.engine.writing.lock();
         if !self.is_outdated() {
+            self.engine.show_stream(|| self.engine.primary_address(), selected, raw);
             writing.primary.pass_on(raw, selected);
             self.engine.publish_offset_quietly(end);
         }

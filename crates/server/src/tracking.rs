@@ -213,6 +213,8 @@ impl Tracking {
         };
         match clients.outbox(redirect) {
             Some(outbox) if outbox.is_resp3() => invalidate(&outbox, keys),
+            // In the old protocol only who listens to something can be told.
+            Some(outbox) if !outbox.listens() => {}
             Some(outbox) => outbox.push(|encoder| {
                 encoder.push(3);
                 encoder.bulk(b"message");

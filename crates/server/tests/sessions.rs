@@ -187,6 +187,8 @@ async fn broken_requests_get_the_real_error_and_only_their_connection_ends() {
             b"*1\r\n$999999999999\r\n",
             b"*99999999999\r\n",
             b"SET \"unbalanced\r\n",
+            b"POST / HTTP/1.1\r\n",
+            b"host: example\r\nPING\r\n",
             b"\r\n\r\nPING\r\n",
             b"*0\r\nPING\r\n",
             b"*-1\r\nPING\r\n",

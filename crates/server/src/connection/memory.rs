@@ -161,7 +161,7 @@ fn doctor(
         Family::Redis => "Redis",
         Family::Valkey => "Valkey",
     };
-    out.verbatim("txt", diagnosis(&usage, name, session.engine.options.allocator).as_bytes());
+    out.verbatim("txt", diagnosis(&usage, name, session.engine.options.allocator.name).as_bytes());
     Ok(())
 }
 
@@ -191,8 +191,9 @@ fn malloc_stats(_: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'
     Ok(())
 }
 
-/// Nothing is held back here that could be given to the system.
-fn purge(_: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
+/// The allocator gives back what it has kept for the next who asks.
+fn purge(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    (session.engine.options.allocator.give_back)(true);
     out.simple("OK");
     Ok(())
 }

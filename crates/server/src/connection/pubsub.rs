@@ -1,7 +1,8 @@
 //! SUBSCRIBE and its relatives, PUBLISH, PUBSUB.
 
+use resp::Encoder;
 use store::command::Flags;
-use store::{Args, CommandError, CommandResult, Null, Reply};
+use store::{Args, CommandError, CommandResult, Reply};
 
 use super::{LISTENS, Out, container, help, rows};
 use crate::pubsub::Kind;
@@ -41,23 +42,30 @@ rows! { "pubsub";
     "unsubscribe" -1 [Flags::LOADING, Flags::STALE, Flags::NOSCRIPT, LISTENS], since "2.0.0" => unsubscribe;
 }
 
-/// One confirmation: the word, the name if there is one, how many subscriptions are left.
-fn confirm(out: &mut RespReply<'_>, word: &str, name: Option<&[u8]>, count: usize) {
-    out.encoder().push(3);
-    out.bulk(word.as_bytes());
-    match name {
-        Some(name) => out.bulk(name),
-        None => out.null(Null::Bulk),
+/// One confirmation: the word, the name if there is one, how many subscriptions are left. Like a message it comes to
+/// those who want no replies, too.
+fn confirm(session: &Session, out: &mut RespReply<'_>, word: &str, name: Option<&[u8]>, count: usize) {
+    let write = |encoder: &mut Encoder<'_>| {
+        encoder.push(3);
+        encoder.bulk(word.as_bytes());
+        encoder.bulk_or_null(name);
+        encoder.integer(i64::try_from(count).unwrap_or(i64::MAX));
+    };
+    if session.is_silent() {
+        session.outbox.push(write);
+    } else {
+        write(&mut out.encoder());
     }
-    out.integer(i64::try_from(count).unwrap_or(i64::MAX));
 }
 
 fn listen(session: &mut Session, kind: Kind, args: Args<'_>, out: &mut RespReply<'_>) -> CommandResult {
     for name in args.from(1) {
         let subscriptions = session.subscriptions();
         subscriptions.add(kind, name);
-        confirm(out, kind.words().0, Some(name), subscriptions.count(kind));
+        let count = subscriptions.count(kind);
+        confirm(session, out, kind.words().0, Some(name), count);
     }
+    session.outbox.set_listens(true);
     Ok(())
 }
 
@@ -69,12 +77,17 @@ fn stop(session: &mut Session, kind: Kind, args: Args<'_>, out: &mut RespReply<'
     }
     let word = kind.words().1;
     if names.is_empty() {
-        confirm(out, word, None, subscriptions.count(kind));
+        let count = subscriptions.count(kind);
+        confirm(session, out, word, None, count);
     }
     for name in &names {
+        let subscriptions = session.subscriptions();
         subscriptions.remove(kind, name);
-        confirm(out, word, Some(name), subscriptions.count(kind));
+        let count = subscriptions.count(kind);
+        confirm(session, out, word, Some(name), count);
     }
+    let listens = session.subscriptions().counts() != (0, 0, 0);
+    session.outbox.set_listens(listens);
     Ok(())
 }
 
@@ -122,7 +135,8 @@ fn send(
 ) -> CommandResult {
     let engine = &session.engine;
     let told = engine.publish_from(kind, args, session.db, ground);
-    if engine.compat().differences().pushes_first {
+    // What comes to a silent client itself comes without the reply.
+    if engine.compat().differences().pushes_first && !session.is_silent() {
         out.pushes(&session.outbox);
     }
     out.integer(i64::try_from(told).unwrap_or(i64::MAX));

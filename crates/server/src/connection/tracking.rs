@@ -125,7 +125,7 @@ fn check(before: Option<&Mode>, mode: &Mode) -> CommandResult {
 }
 
 fn caching(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
-    let Some(mode) = session.tracking.as_ref().filter(|mode| mode.opt_in || mode.opt_out) else {
+    let Some(mode) = &session.tracking else {
         return Err(CommandError::err(
             "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
         ));

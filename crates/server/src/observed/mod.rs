@@ -3,6 +3,7 @@
 mod latency;
 mod monitor;
 mod slowlog;
+mod stream;
 mod tally;
 
 use std::sync::atomic::{AtomicI64, Ordering};
