@@ -54,22 +54,33 @@ fn served(c: &mut Criterion) {
         let args: [&[u8]; 5] = [name.as_bytes(), sha.as_bytes(), b"1", b"key:000000001", b"arg"];
         c.bench_function(&format!("lua/served/{name}/get"), |b| b.iter(|| call(&args)));
     }
-    let args: [&[u8]; 5] = [b"EVALSHA_RO", sha.as_bytes(), b"1", b"key:000000001", b"arg"];
-    let mut group = c.benchmark_group("lua/served/side-by-side");
-    for threads in [1u64, 2] {
-        group.throughput(Throughput::Elements(threads * 10_000));
-        group.bench_function(format!("{threads}"), |b| {
-            b.iter(|| {
-                std::thread::scope(|scope| {
-                    for _ in 0..threads {
-                        scope.spawn(|| {
-                            let mut caller = server::Caller::new(&engine);
-                            (0..10_000).for_each(|_| drop(caller.call(&args).expect("answers")));
-                        });
-                    }
+    // Of a thousand keys, in no order; and of one alone, whose lock is then asked for by all.
+    let keys: Vec<String> = (0..1000).map(|n| format!("key:{:09}", n * 7919 % 1000)).collect();
+    for key in &keys {
+        call(&[&b"SET"[..], key.as_bytes(), &[b'v'; 64]]);
+    }
+    for (name, keys) in [("side-by-side", &keys[..]), ("side-by-side-one-key", &keys[..1])] {
+        let mut group = c.benchmark_group(format!("lua/served/{name}"));
+        for threads in [1, 2] {
+            group.throughput(Throughput::Elements(threads as u64 * 10_000));
+            group.bench_function(format!("{threads}"), |b| {
+                b.iter(|| {
+                    std::thread::scope(|scope| {
+                        for thread in 0..threads {
+                            let (engine, sha) = (&engine, sha.as_bytes());
+                            scope.spawn(move || {
+                                let mut caller = server::Caller::new(engine);
+                                for n in 0..10_000 {
+                                    let key = keys[(n + thread * keys.len() / 2) % keys.len()].as_bytes();
+                                    let args: [&[u8]; 5] = [b"EVALSHA_RO", sha, b"1", key, b"arg"];
+                                    drop(caller.call(&args).expect("answers"));
+                                }
+                            });
+                        }
+                    });
                 });
             });
-        });
+        }
     }
 }
 
