@@ -496,7 +496,12 @@ impl Shard {
         let bit = 63 - SHARD_BITS - u32::from(depth);
         let upper = |hash: u64| (hash >> bit & 1) as usize;
         let old = &mut self.segments[at].table;
-        let above = old.iter().filter(|entry| upper(hasher.hash(entry.key())) == 1).count();
+        let above = if u32::from(depth) < TAG_BITS {
+            // The tags tell, and the entries need not be fetched for it.
+            old.tagged().filter(|(tag, _)| tag >> (TAG_BITS - 1 - u32::from(depth)) & 1 == 1).count()
+        } else {
+            old.iter().filter(|entry| upper(hasher.hash(entry.key())) == 1).count()
+        };
         let mut halves = [Table::for_entries(old.len() - above), Table::for_entries(above)];
         old.deal(hasher, &mut halves, upper);
         let [lower, upper] = halves;
