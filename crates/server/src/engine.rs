@@ -181,6 +181,8 @@ pub struct Engine {
     /// Where its configuration comes from, and what that has renamed.
     pub(crate) configured: OnceLock<Configured>,
     pub(crate) scripts: Scripts,
+    /// The servers that keys are handed to.
+    pub(crate) targets: crate::migrating::Targets,
     pub(crate) stats: Stats,
     pub(crate) divergence: Divergence,
     pub(crate) replicas: DashMap<u64, crate::feeding::AttachedReplica>,
@@ -253,6 +255,7 @@ impl Engine {
             tls: Mutex::default(),
             configured: OnceLock::new(),
             scripts: Scripts::new(options.script_time_limit, options.compat.unwrap_or_default()),
+            targets: crate::migrating::Targets::default(),
             stats: Stats::default(),
             divergence: Divergence::default(),
             replicas: DashMap::new(),
@@ -615,11 +618,21 @@ impl Engine {
     pub fn write(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         let mut set = ShardSet::none();
         row.add_shards(&self.keyspace, db, args, &mut set);
-        let mut writing = self.lock_writing()?;
-        let result = self.transact_in(&mut writing, &set, db, |txn| {
+        self.write_with(&set, db, |txn| {
             self.events.before(txn, Some(row), args);
             row.write(txn, args, out)
-        });
+        })
+    }
+
+    /// As [`write`](Self::write), for what is no row of the store's.
+    pub(crate) fn write_with(
+        &self,
+        set: &ShardSet,
+        db: u32,
+        f: impl FnOnce(&mut Txn<'_>) -> CommandResult,
+    ) -> CommandResult {
+        let mut writing = self.lock_writing()?;
+        let result = self.transact_in(&mut writing, set, db, f);
         self.serve_blocked(&mut writing);
         result
     }

@@ -44,7 +44,7 @@ pub(crate) fn flush(engine: &Engine) -> CommandResult {
 pub(crate) fn dump(engine: &Engine) -> Result<Vec<u8>, CommandError> {
     let libraries = engine.scripts.functions().libraries();
     let codes = libraries.iter().map(|library| &*library.code);
-    rdb::payload::encode_functions(crate::snapshot::version_of(engine.compat()), codes)
+    rdb::payload::encode_functions(engine.compat().dump_version(), codes)
         .map_err(|error| CommandError::Err(error.to_string().into()))
 }
 

@@ -42,6 +42,7 @@ mod interpreters;
 mod listener;
 mod memory;
 mod metrics;
+mod migrating;
 mod notify;
 mod observed;
 mod options;

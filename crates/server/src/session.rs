@@ -196,7 +196,10 @@ impl Found {
     }
 
     pub(crate) fn is_write(&self) -> bool {
-        matches!(self, Self::Data(row) if row.is_write())
+        match self {
+            Self::Data(row) => row.is_write(),
+            Self::Connection(row) => row.flags.has(connection::WRITES),
+        }
     }
 }
 

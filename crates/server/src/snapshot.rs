@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rdb::Version;
 use replication::{Position, Replica};
 use store::snapshot::{Snapshot, SnapshotError};
-use store::{Compat, Family, Keyspace, SnapshotOptions};
+use store::{Family, Keyspace, SnapshotOptions};
 
 use crate::engine::{Writing, unix_ms};
 
@@ -51,16 +51,6 @@ impl Cut {
         ];
         aux.extend_from_slice(notes);
         self.snapshot.write(&aux, |piece| sink(Bytes::from(piece)))
-    }
-}
-
-/// How a server of this personality writes its own dumps.
-pub(crate) fn version_of(compat: Compat) -> Version {
-    match compat {
-        Compat::Redis70 => Version::REDIS_10,
-        Compat::Redis72 | Compat::Valkey81 => Version::REDIS_11,
-        Compat::Redis74 | Compat::Redis82 => Version::REDIS_12,
-        Compat::Valkey91 => Version::VALKEY_80,
     }
 }
 

@@ -27,9 +27,14 @@ pub(crate) fn pulse() {
     let looks = LOOKS.get().wrapping_add(1);
     LOOKS.set(looks);
     if looks.is_multiple_of(LONG) {
-        // Where the runtime cannot do without this thread (it says so by a panic), others wait.
-        let _ = catch_unwind(AssertUnwindSafe(let_others_go_on));
+        leave();
     }
+}
+
+/// This thread is about to wait for something else than its clients.
+pub(crate) fn leave() {
+    // Where the runtime cannot do without this thread (it says so by a panic), others wait.
+    let _ = catch_unwind(AssertUnwindSafe(let_others_go_on));
 }
 
 fn let_others_go_on() {

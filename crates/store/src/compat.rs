@@ -551,6 +551,17 @@ const VALKEY_91_ROWS: [RowChange; 6] = [
 static ROWS: [Differences; 6] = [REDIS_70, REDIS_72, REDIS_74, REDIS_82, VALKEY_81, VALKEY_91];
 
 impl Compat {
+    /// In which version of the format servers of this personality write dumps, and payloads of DUMP.
+    #[must_use]
+    pub fn dump_version(self) -> rdb::Version {
+        match self {
+            Self::Redis70 => rdb::Version::REDIS_10,
+            Self::Redis72 | Self::Valkey81 => rdb::Version::REDIS_11,
+            Self::Redis74 | Self::Redis82 => rdb::Version::REDIS_12,
+            Self::Valkey91 => rdb::Version::VALKEY_80,
+        }
+    }
+
     /// Every personality, oldest first within its family.
     pub const ALL: [Self; 6] =
         [Self::Redis70, Self::Redis72, Self::Redis74, Self::Redis82, Self::Valkey81, Self::Valkey91];

@@ -35,6 +35,7 @@ pub(super) static FAMILY: Family = Family {
         (4, "OBJECT ENCODING $any"),
         (2, "DEL $any"),
         (1, "DUMP missing"),
+        (6, "DUMP $any"),
         (6, "SET $string $value"),
         (8, "RPUSH $list $element+ $element+ $element+"),
         (8, "SADD $set $member+ $member+ $member+"),

@@ -18,6 +18,7 @@ mod debug;
 mod function;
 mod handshake;
 mod memory;
+mod migrate;
 mod observing;
 mod odds;
 mod pubsub;
@@ -41,6 +42,9 @@ pub(crate) const LISTENS: Flags = Flags::server(4);
 
 /// Is heard while a script has the data for itself.
 pub(crate) const KILLS: Flags = Flags::server(5);
+
+/// Writes data, though it is no row of the store's.
+pub(crate) const WRITES: Flags = Flags::server(6);
 
 /// What looks at the connection or the server and is run at any time, but by no script.
 const LOOK: Flags = Flags::LOADING.with(Flags::STALE).with(Flags::NOSCRIPT);
@@ -83,7 +87,7 @@ macro_rules! rows {
 }
 use rows;
 
-static GROUPS: [&[Row]; 18] = [
+static GROUPS: [&[Row]; 19] = [
     acl::TABLE,
     client::TABLE,
     cluster::TABLE,
@@ -93,6 +97,7 @@ static GROUPS: [&[Row]; 18] = [
     function::TABLE,
     handshake::TABLE,
     memory::TABLE,
+    migrate::TABLE,
     observing::TABLE,
     odds::TABLE,
     pubsub::TABLE,

@@ -28,7 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::engine::{Engine, Writing, unix_ms};
 use crate::options::Options;
-use crate::snapshot::{Cut, version_of};
+use crate::snapshot::Cut;
 
 pub use file::{LoadError, SaveError};
 pub(crate) use reload::{Reload, ReloadError};
@@ -307,7 +307,8 @@ impl Engine {
         encode.checksum = settings.checksum;
         let cluster = self.cluster();
         let asides = cluster.is_some();
-        let options = SnapshotOptions { encode, asides, ..SnapshotOptions::new(version_of(self.compat())) };
+        let options =
+            SnapshotOptions { encode, asides, ..SnapshotOptions::new(self.compat().dump_version()) };
         let mut cut = Cut::make(writing, options).ok_or(SaveError::Busy)?;
         let mut notes = warm::notes(self, writing);
         if let Some(cluster) = cluster {

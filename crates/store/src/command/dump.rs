@@ -4,6 +4,7 @@ use rdb::{EntryMeta, Part, Reject, Version, Visitor, Want, payload};
 
 use crate::args::{Args, is_word};
 use crate::command::{Keys, commands};
+use crate::compat::Compat;
 use crate::entry::{EntryRef, MAX_INLINE};
 use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
@@ -29,24 +30,28 @@ fn dump(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         out.null(Null::Bulk);
         return Ok(());
     };
-    out.bulk(&payload_of(entry)?);
+    out.bulk(&entry.payload(view.keyspace().compat())?);
     Ok(())
 }
 
-/// As Redis 7.0 writes it; what that cannot say (expiring fields), as 7.4 does.
-fn payload_of(entry: EntryRef<'_>) -> Result<Vec<u8>, CommandError> {
-    payload::encode(Version::REDIS_10, |value| save_value(entry, value))
-        .or_else(|_| payload::encode(Version::REDIS_12, |value| save_value(entry, value)))
-        .or_else(|_| payload::encode(Version::REDIS_13, |value| save_value(entry, value)))
-        .map_err(|error| CommandError::Err(error.to_string().into()))
-}
-
 impl EntryRef<'_> {
+    /// The value as DUMP gives it: as this personality writes it, or where that has no words for it (expiring fields),
+    /// as the first that does.
+    ///
+    /// # Errors
+    /// No dump can hold it.
+    pub fn payload(self, compat: Compat) -> Result<Vec<u8>, CommandError> {
+        payload::encode(compat.dump_version(), |value| save_value(self, value))
+            .or_else(|_| payload::encode(Version::REDIS_12, |value| save_value(self, value)))
+            .or_else(|_| payload::encode(Version::REDIS_13, |value| save_value(self, value)))
+            .map_err(|error| CommandError::Err(error.to_string().into()))
+    }
+
     /// Bytes of the value in a dump, as DEBUG OBJECT tells; 0 if no dump can hold it.
     #[must_use]
-    pub fn serialized_length(self) -> usize {
+    pub fn serialized_length(self, compat: Compat) -> usize {
         // A type before it, a version and a checksum behind it.
-        payload_of(self).map_or(0, |payload| payload.len() - 11)
+        self.payload(compat).map_or(0, |payload| payload.len() - 11)
     }
 }
 

@@ -48,7 +48,7 @@ fn describe(view: &View<'_>, entry: EntryRef<'_>, fast: bool) -> String {
     // Writing to a string cannot fail.
     let _ = (|| {
         if !fast {
-            write!(text, " serializedlength:{}", entry.serialized_length())?;
+            write!(text, " serializedlength:{}", entry.serialized_length(view.keyspace().compat()))?;
         }
         let compat = view.keyspace().compat();
         if !(lfu && compat == Compat::Valkey91) {
@@ -117,7 +117,7 @@ pub(super) fn listpack(
         if !entry.encoding(view.differences()).starts_with("listpack") {
             return Err(CommandError::err("Not a listpack encoded object."));
         }
-        let (elements, bytes) = (elements(entry), entry.serialized_length());
+        let (elements, bytes) = (elements(entry), entry.serialized_length(view.keyspace().compat()));
         tracing::info!(key = %entry.key().escape_ascii(), elements, bytes, "a listpack");
         Ok(())
     })?;
