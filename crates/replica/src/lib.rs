@@ -81,3 +81,8 @@ pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError
 pub use standalone::Standalone;
 pub use typed::{HashRef, ListRef, SetRef, StreamEntry, StreamGroup, StreamRef, ZsetRef};
 pub use view::{View, ViewDb};
+
+/// The examples of the guide to clusters are compiled with those of the code.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/cluster.md")]
+struct ClusterGuide;
