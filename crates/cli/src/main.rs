@@ -14,6 +14,7 @@ mod commands;
 mod connection;
 mod demo;
 mod filter;
+mod giving_back;
 #[cfg(feature = "http")]
 mod http;
 mod rdb;
@@ -109,7 +110,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 /// The same with so many threads.
 fn runtime_of(threads: usize) -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.on_thread_park(allocator::before_sleep);
+    builder.on_thread_park(giving_back::before_sleep);
     Ok(builder.worker_threads(threads).enable_all().build()?)
 }
 

@@ -276,7 +276,7 @@ async fn open_http(addr: Option<&String>, ready_within: f64, engine: &Arc<Engine
 
 async fn follow(args: Args, configuration: Configuration, master: String) -> Result<(), Failure> {
     let tls = replica::Address::parse(&master)?.tls;
-    let mut builder = Replica::builder().master(master).allocator(crate::allocator::ITSELF);
+    let mut builder = Replica::builder().master(master).allocator(crate::giving_back::ITSELF);
     for address in &args.listen {
         builder = builder.listen(address);
     }
@@ -338,7 +338,7 @@ async fn stand_alone(args: Args, configuration: Configuration) -> Result<(), Fai
     let mut options = Options::default();
     let startup = configuration.startup(&mut options)?;
     options.compat = args.compat;
-    options.allocator = crate::allocator::ITSELF;
+    options.allocator = crate::giving_back::ITSELF;
     options.dir = Some(std::fs::canonicalize(".")?);
     let engine = Engine::new(Role::Primary, options);
     engine.configure(&configuration)?;

@@ -2,7 +2,7 @@
 
 use replication::{Offset, Position};
 use store::command::Command;
-use store::{Args, Change, Txn};
+use store::{Args, Change, Class, Txn, View};
 
 use crate::engine::Engine;
 use crate::events::Cause;
@@ -16,6 +16,7 @@ impl Engine {
             return f(txn);
         }
         txn.collect_changes();
+        txn.tell_asides(self.notifications.asides(&self.pubsub));
         let result = f(txn);
         self.settle(txn);
         result
@@ -27,7 +28,7 @@ impl Engine {
             self.everything_changed();
         }
         let changes = txn.take_changes();
-        self.tell(txn, &changes);
+        self.tell(txn, changes);
     }
 
     /// Tells of what one command has done, if anybody listens to events: those name it. `dirty` is what the
@@ -41,7 +42,7 @@ impl Engine {
             // No notification tells of it (XACK, the cache of PFCOUNT), but the value is another.
             self.events.quietly(txn, row, args, self.cause());
         }
-        self.tell(txn, &changes);
+        self.tell(txn, changes);
     }
 
     fn cause(&self) -> Cause {
@@ -111,11 +112,26 @@ impl Engine {
             || self.events.any()
     }
 
-    fn tell(&self, txn: &Txn<'_>, changes: &[Change]) {
+    /// Tells of the keys that a reading command has looked for in vain.
+    pub(crate) fn tell_misses(&self, row: &Command, view: &View<'_>, args: Args<'_>) {
+        if self.notifications.asides(&self.pubsub).misses {
+            let db = view.db();
+            row.misses(view, args, |key| {
+                let miss = Change { db, key: key.into(), class: Class::Miss, event: "keymiss" };
+                self.notifications.tell(&self.pubsub, &miss);
+            });
+        }
+    }
+
+    fn tell(&self, txn: &Txn<'_>, mut changes: Vec<Change>) {
+        for change in &changes {
+            self.notifications.tell(&self.pubsub, change);
+        }
+        changes.retain(|change| change.class.is_change());
+        let changes = &changes[..];
         for change in changes {
             self.watchers.touch(change.db, &change.key);
             self.blocked.touch(change.db, &change.key);
-            self.notifications.tell(&self.pubsub, change);
         }
         self.tracking.tell(changes, &self.clients);
         if self.events.any() {

@@ -64,6 +64,10 @@ pub struct Stats {
     pub expired_fields: AtomicU64,
     /// Keys removed to make room.
     pub evicted_keys: AtomicU64,
+    /// Keys that reading commands found.
+    pub keyspace_hits: AtomicU64,
+    /// Keys that reading commands looked for in vain.
+    pub keyspace_misses: AtomicU64,
     /// Full syncs served to replicas.
     pub full_syncs_served: AtomicU64,
     /// Partial syncs served to replicas.
@@ -91,6 +95,8 @@ impl Stats {
             expired_keys,
             expired_fields,
             evicted_keys,
+            keyspace_hits,
+            keyspace_misses,
             full_syncs_served,
             partial_syncs_served,
         } = self;
@@ -103,6 +109,8 @@ impl Stats {
             expired_keys,
             expired_fields,
             evicted_keys,
+            keyspace_hits,
+            keyspace_misses,
             full_syncs_served,
             partial_syncs_served,
         ] {
@@ -559,6 +567,7 @@ impl Engine {
         row.add_shards(&self.keyspace, db, args, &mut set);
         let view = View::new(&self.keyspace, &set, Viewer::Client, db);
         let result = row.read(&view, args, out);
+        self.tell_misses(row, &view, args);
         let met = view.met_expired();
         drop(view);
         if met && self.is_writable() {
@@ -579,7 +588,11 @@ impl Engine {
                 self.check_busy()?;
             }
         }
-        view.map_or(Ok(()), |view| row.read(&view, args, out))
+        view.map_or(Ok(()), |view| {
+            let result = row.read(&view, args, out);
+            self.tell_misses(row, &view, args);
+            result
+        })
     }
 
     /// How long one waits for a lock before one looks who has it.

@@ -338,6 +338,8 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "sync_full:{}", read(&s.full_syncs_served));
     line!(out, "sync_partial_ok:{}", read(&s.partial_syncs_served));
     line!(out, "sync_partial_err:0");
+    line!(out, "keyspace_hits:{}", read(&s.keyspace_hits));
+    line!(out, "keyspace_misses:{}", read(&s.keyspace_misses));
     line!(out, "pubsub_channels:{}", engine.pubsub.channels(Kind::Channel).len());
     line!(out, "pubsub_patterns:{}", engine.pubsub.channels(Kind::Pattern).len());
     let (_, keys, prefixes) = engine.tracking.counts();

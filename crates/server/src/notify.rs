@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use store::{Change, Class, Differences};
+use store::{Asides, Change, Class, Differences};
 
 use crate::pubsub::PubSub;
 
@@ -72,6 +72,13 @@ impl Notifications {
     /// Whether any event would be heard.
     pub(crate) fn wanted(&self, pubsub: &PubSub) -> bool {
         self.0.load(Ordering::Relaxed) & (bit(b'K') | bit(b'E')) != 0 && !pubsub.is_idle()
+    }
+
+    /// What is told beside changes.
+    pub(crate) fn asides(&self, pubsub: &PubSub) -> Asides {
+        let flags = self.0.load(Ordering::Relaxed);
+        let told = flags & bits(b"nm") != 0 && self.wanted(pubsub);
+        Asides { new: told && flags & bit(b'n') != 0, misses: told && flags & bit(b'm') != 0 }
     }
 
     /// Tells of one change.

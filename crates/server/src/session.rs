@@ -354,6 +354,11 @@ impl Session {
         if commands > 0 {
             self.engine.stats.commands.fetch_add(commands, Ordering::Relaxed);
         }
+        let (hits, misses) = store::access::take_counted();
+        if hits + misses > 0 {
+            self.engine.stats.keyspace_hits.fetch_add(hits, Ordering::Relaxed);
+            self.engine.stats.keyspace_misses.fetch_add(misses, Ordering::Relaxed);
+        }
         self.tally.hand_over(&self.engine.observed.tallies);
     }
 

@@ -17,6 +17,7 @@ const CLOCK: u32 = 0xFF_FFFF;
 const NEW: u32 = 5;
 
 thread_local! {
+    static LOOKUPS: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
     static UNTOUCHED: Cell<bool> = const { Cell::new(false) };
     static CHANCE: Cell<u64> = const { Cell::new(0x9E37_79B9_7F4A_7C15) };
 }
@@ -27,6 +28,26 @@ pub fn without_touch<R>(f: impl FnOnce() -> R) -> R {
     let result = f();
     UNTOUCHED.set(before);
     result
+}
+
+/// Keys that a command looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Lookups {
+    pub(crate) hits: u32,
+    pub(crate) misses: u32,
+}
+
+/// Counts what a reading command of this thread looked for.
+#[inline]
+pub(crate) fn count(lookups: Lookups) {
+    let (hits, misses) = LOOKUPS.get();
+    LOOKUPS.set((hits + u64::from(lookups.hits), misses + u64::from(lookups.misses)));
+}
+
+/// How many keys the reading commands of this thread have found, and how many not, since it was last asked.
+#[must_use]
+pub fn take_counted() -> (u64, u64) {
+    LOOKUPS.take()
 }
 
 /// Whether uses are to be noted.

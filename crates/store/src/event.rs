@@ -23,6 +23,8 @@ pub enum Class {
     Evicted,
     /// `n`: a key came to be.
     New,
+    /// `m`: a key was looked for to be read, and is not there.
+    Miss,
 }
 
 impl Class {
@@ -40,7 +42,14 @@ impl Class {
             Self::Expired => b'x',
             Self::Evicted => b'e',
             Self::New => b'n',
+            Self::Miss => b'm',
         }
+    }
+
+    /// Whether it tells of a change of a value that no other event tells of.
+    #[must_use]
+    pub const fn is_change(self) -> bool {
+        !matches!(self, Self::New | Self::Miss)
     }
 }
 

@@ -92,5 +92,5 @@ pub use policy::Policy;
 pub use reply::{Aggregate, Discard, Null, Recorded, Recorder, Reply};
 pub use shard::{Counts, Shard};
 pub use snapshot::{Snapshot, SnapshotOptions};
-pub use txn::{Expiry, Removed, Txn, ValueMut, Writer};
+pub use txn::{Asides, Expiry, Removed, Txn, ValueMut, Writer};
 pub use view::{Typed, View, Viewer};

@@ -8,6 +8,8 @@ use parking_lot::RwLockWriteGuard;
 use smallvec::SmallVec;
 
 use crate::access;
+use crate::args::Args;
+use crate::command::Command;
 use crate::compat::Family;
 use crate::entry::{Entry, EntryRef, MAX_INLINE, ValueRef};
 use crate::error::CommandError;
@@ -56,6 +58,7 @@ impl Writer {
             changes: None,
             capture,
             everything_changed: false,
+            tells: Asides::default(),
             removed: Removed::default(),
             _gate: gate,
         }
@@ -87,8 +90,19 @@ pub struct Txn<'k> {
     /// The snapshot being taken: it sees each segment before this transaction touches it.
     capture: Option<Arc<Capture>>,
     everything_changed: bool,
+    /// Whether it is told of keys that come to be, and of those that are looked for in vain.
+    tells: Asides,
     removed: Removed,
     _gate: RwLockWriteGuard<'k, ()>,
+}
+
+/// What is told beside changes, to who asks for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asides {
+    /// [`Class::New`]
+    pub new: bool,
+    /// [`Class::Miss`]
+    pub misses: bool,
 }
 
 /// What was removed though nobody asked.
@@ -141,6 +155,20 @@ impl<'k> Txn<'k> {
     /// Collects what happened to which key.
     pub fn collect_changes(&mut self) {
         self.changes.get_or_insert_default();
+    }
+
+    /// Has asides told among the changes that are collected.
+    pub fn tell_asides(&mut self, tells: Asides) {
+        self.tells = tells;
+    }
+
+    /// Tells of the keys that a command looks for in vain.
+    pub(crate) fn tell_misses(&mut self, row: &Command, args: Args<'_>) {
+        if self.tells.misses {
+            let mut missed: Vec<Box<[u8]>> = Vec::new();
+            row.misses(&self.view, args, |key| missed.push(key.into()));
+            missed.iter().for_each(|key| self.notify(Class::Miss, "keymiss", key));
+        }
     }
 
     /// Takes the effects collected so far.
@@ -439,7 +467,12 @@ impl<'k> Txn<'k> {
             let heir = if lfu { shard.get(hash, entry.key()).map(EntryRef::access) } else { None };
             entry.as_ref().set_access(heir.unwrap_or_else(|| uses.fresh()));
         }
+        let key: Option<Box<[u8]>> = self.tells.new.then(|| entry.key().into());
+        let (hash, shard) = self.shard(entry.key())?;
         let old = shard.insert(hash, entry, hasher);
+        if let (Some(key), None) = (key, &old) {
+            self.notify(Class::New, "new", &key);
+        }
         self.dead.0.extend(old);
         Ok(())
     }
@@ -628,7 +661,7 @@ impl<'k> Txn<'k> {
 /// Fields that go in one step; also what one HDEL of a Valkey names at most.
 const FIELDS_AT_ONCE: usize = 1024;
 
-fn check_key(key: &[u8]) -> Result<(), CommandError> {
+pub(crate) fn check_key(key: &[u8]) -> Result<(), CommandError> {
     if key.len() > crate::entry::MAX_KEY {
         return Err(CommandError::err("key is longer than this keyspace can hold"));
     }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use crate::access;
+use crate::access::{self, Lookups};
 use crate::compat::Differences;
 use crate::entry::{EntryRef, ValueRef};
 use crate::error::CommandError;
@@ -32,6 +32,7 @@ pub struct View<'k> {
     viewer: Viewer,
     db: u32,
     met_expired: Cell<bool>,
+    lookups: Cell<Lookups>,
 }
 
 impl<'k> View<'k> {
@@ -55,7 +56,15 @@ impl<'k> View<'k> {
     }
 
     pub(crate) fn with_held(keyspace: &'k Keyspace, held: Held<'k>, viewer: Viewer, db: u32) -> Self {
-        Self { keyspace, held, now: keyspace.clock().now(), viewer, db, met_expired: Cell::new(false) }
+        Self {
+            keyspace,
+            held,
+            now: keyspace.clock().now(),
+            viewer,
+            db,
+            met_expired: Cell::new(false),
+            lookups: Cell::default(),
+        }
     }
 
     /// Unix milliseconds, the same throughout the command.
@@ -147,26 +156,36 @@ impl<'k> View<'k> {
     #[inline]
     #[must_use]
     pub fn entry_in(&self, db: u32, key: &[u8]) -> Option<EntryRef<'_>> {
-        let entry = self.entry_even_expired(db, key)?;
-        if self.is_past(entry.expire()) {
-            self.met_expired.set(true);
-            return None;
-        }
+        let entry = self.look_for(db, key)?;
         if access::touches() {
             self.uses().touch(entry);
         }
         Some(entry)
     }
 
+    #[inline]
+    fn look_for(&self, db: u32, key: &[u8]) -> Option<EntryRef<'_>> {
+        let found = self.entry_even_expired(db, key);
+        let entry = found.filter(|entry| !self.is_past(entry.expire()));
+        let Lookups { hits, misses } = self.lookups.get();
+        if entry.is_some() {
+            self.lookups.set(Lookups { hits: hits.wrapping_add(1), misses });
+        } else {
+            self.lookups.set(Lookups { hits, misses: misses.wrapping_add(1) });
+            self.met_expired.set(self.met_expired.get() || found.is_some());
+        }
+        entry
+    }
+
+    /// How many keys were looked for since it was last asked.
+    pub(crate) fn take_lookups(&self) -> Lookups {
+        self.lookups.take()
+    }
+
     /// The entry of a key of the command, unless it is hidden; that is no use of it.
     #[must_use]
     pub fn peek(&self, key: &[u8]) -> Option<EntryRef<'_>> {
-        let entry = self.entry_even_expired(self.db, key)?;
-        if self.is_past(entry.expire()) {
-            self.met_expired.set(true);
-            return None;
-        }
-        Some(entry)
+        self.look_for(self.db, key)
     }
 
     /// Whether something that has expired was looked for: a primary then removes it.

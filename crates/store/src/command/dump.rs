@@ -122,6 +122,9 @@ fn restore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
         out.ok();
         return Ok(());
     }
+    if options.replace {
+        txn.remove(key);
+    }
     let expiry = deadline.map_or(Expiry::Never, Expiry::At);
     match value {
         Value::Raw(bytes) if bytes.len() <= MAX_INLINE => txn.set_string(key, &bytes, expiry)?,

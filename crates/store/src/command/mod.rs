@@ -3,7 +3,8 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use crate::args::Args;
+use crate::access;
+use crate::args::{Args, is_word};
 use crate::compat::{Compat, Since};
 use crate::error::{CommandError, CommandResult, as_c_string};
 use crate::keyspace::Keyspace;
@@ -275,7 +276,9 @@ impl Command {
     /// The command's own; nothing has been written to `out` then.
     pub fn read(&self, view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
         match self.handler {
-            Handler::Read(handler) | Handler::Either(handler, _) => handler(view, args, out),
+            Handler::Read(handler) | Handler::Either(handler, _) => {
+                looking(view, |view| handler(view, args, out))
+            }
             Handler::Write(_) => {
                 Err(CommandError::coded("READONLY You can't write against a read only replica."))
             }
@@ -290,18 +293,58 @@ impl Command {
         match self.handler {
             Handler::Read(handler) => {
                 self.keys.each(args, |key| txn.reap(key));
-                handler(txn, args, out)
+                let result = looking(txn, |view| handler(view, args, out));
+                txn.tell_misses(self, args);
+                result
             }
             Handler::Write(handler) | Handler::Either(_, handler) => {
                 txn.run(args.all(), |txn| {
                     // What has expired goes before the command, also among the keys that it only reads: replicas
                     // still see it, and would compute with it.
                     self.keys.each(args, |key| txn.reap(key));
+                    txn.tell_misses(self, args);
                     handler(txn, args, out)
                 })
             }
         }
     }
+
+    /// Calls `f` with the keys that it looks for to read and does not find, as often as real servers do.
+    pub fn misses(&self, view: &View<'_>, args: Args<'_>, mut f: impl FnMut(&[u8])) {
+        let reads = match self.handler {
+            // Those look at a key without asking for it.
+            Handler::Read(_) if self.name.starts_with("object|") || self.name.starts_with("memory|") => {
+                return;
+            }
+            Handler::Read(_) => 0..usize::MAX,
+            Handler::Write(_) | Handler::Either(..) => match self.name {
+                "getdel" | "getex" | "getset" | "pfcount" => 0..usize::MAX,
+                "set" if args.from(3).iter().any(|word| is_word(word, "get")) => 0..1,
+                "copy" | "sort" | "pfmerge" => 0..1,
+                "bitop" | "sdiffstore" | "sinterstore" | "sunionstore" | "zdiffstore" | "zinterstore"
+                | "zunionstore" | "zrangestore" | "geosearchstore" => 1..usize::MAX,
+                _ => return,
+            },
+        };
+        let times = if self.name == "xread" { 2 } else { 1 };
+        for _ in 0..times {
+            let mut at = 0;
+            self.keys.each(args, |key| {
+                if reads.contains(&at) && view.peek(key).is_none() {
+                    f(key);
+                }
+                at += 1;
+            });
+        }
+    }
+}
+
+/// Runs a reading handler, and counts the keys that it looks at.
+fn looking(view: &View<'_>, run: impl FnOnce(&View<'_>) -> CommandResult) -> CommandResult {
+    view.take_lookups();
+    let result = run(view);
+    access::count(view.take_lookups());
+    result
 }
 
 /// The text for a command or a subcommand that does not exist, as the real server words it (at most 128 bytes of

@@ -134,11 +134,10 @@ fn store(
     };
     let result = combine(&sets(txn, known)?, operation, txn.limits());
     let len = result.len();
-    let was_there = txn.remove(target);
     if len > 0 {
         txn.set_value(target, Value::Set(result), Expiry::Never)?;
         txn.changed(Class::Set, event, target);
-    } else if was_there {
+    } else if txn.remove(target) {
         txn.changed(Class::Generic, "del", target);
     }
     out.count(len);

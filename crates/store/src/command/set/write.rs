@@ -7,7 +7,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::event::Class;
 use crate::random::Random;
 use crate::reply::{Aggregate, Null, Reply};
-use crate::txn::Txn;
+use crate::txn::{Txn, check_key};
 use crate::value::Set;
 
 pub(super) fn sadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
@@ -60,10 +60,10 @@ pub(super) fn smove(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> C
     txn.typed::<Set>(to)?;
     if there && !same {
         let limits = txn.limits();
-        // First the target: a key too long is refused before anything has changed.
-        let added = txn.typed_or_new::<Set>(to)?.insert(member, limits);
+        // A key too long is refused before anything has changed.
+        check_key(to)?;
         remove(txn, from, &[member])?;
-        if added {
+        if txn.typed_or_new::<Set>(to)?.insert(member, limits) {
             txn.changed(Class::Set, "sadd", to);
         }
     }

@@ -183,12 +183,17 @@ fn memory_returns_when_members_go() {
 #[test]
 fn a_dump_in_descending_order_makes_full_leaves() {
     let limits = Limits::default();
-    let mut set = Zset::default();
-    for n in (0..100_000_u32).rev() {
-        set.insert(format!("member:{n:09}").as_bytes(), f64::from(n), &limits);
-    }
-    // 28 bytes of record, 12 of leaf, 9.4 to 11.8 of index, a little above them.
-    assert!(set.allocated() / set.len() < 54, "{}", set.allocated() / set.len());
+    let bytes_a_member = |members: u32| {
+        let mut set = Zset::default();
+        for n in (0..members).rev() {
+            set.insert(format!("member:{n:09}").as_bytes(), f64::from(n), &limits);
+        }
+        set.allocated() / set.len()
+    };
+    // 28 bytes of record, 12 of leaf (24 were they half full), 9.4 of index, a little above them; up to 18 of index
+    // where it has just grown, which is at other sizes with each seed.
+    let least = (8..13).map(|n| bytes_a_member(n * 10_000)).min();
+    assert!(least.is_some_and(|bytes| bytes < 54), "{least:?}");
 }
 
 #[test]
