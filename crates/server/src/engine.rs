@@ -603,13 +603,15 @@ impl Engine {
     /// An error if a script has had the data for itself for so long that nobody waits for it any more.
     pub(crate) fn check_busy(&self) -> CommandResult {
         let running = &self.scripts.running;
-        if running.is_somebody_alone() && !running.wait() {
-            return Err(running.busy(match self.compat().family() {
-                Family::Redis => "Redis",
-                Family::Valkey => "Valkey",
-            }));
-        }
-        Ok(())
+        if running.is_somebody_alone() && !running.wait() { Err(self.busy()) } else { Ok(()) }
+    }
+
+    /// What is said where a script or a function does not end.
+    pub(crate) fn busy(&self) -> CommandError {
+        self.scripts.running.busy(match self.compat().family() {
+            Family::Redis => "Redis",
+            Family::Valkey => "Valkey",
+        })
     }
 
     /// The writer, for a client's command: an error instead of waiting for a script without an end.

@@ -1,5 +1,6 @@
 //! The interpreters that run scripts: one a thread, as far as the seats go, so that scripts which run side by side on
-//! all cores write nothing that they share.
+//! all cores write nothing that they share. Functions have one for all: what a library keeps between calls is there for
+//! every client.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -36,6 +37,9 @@ pub(crate) struct Scripts {
     functions: Arc<lua::Functions>,
     seats: Box<[CachePadded<Mutex<Option<Interpreter>>>]>,
     spare: Mutex<Vec<Interpreter>>,
+    /// The one of functions. To be locked by who holds the data already, for reading or for writing: then nobody who
+    /// holds it waits for data.
+    libraries: Mutex<Option<Interpreter>>,
     epoch: AtomicU64,
     options: RwLock<lua::Options>,
 }
@@ -64,6 +68,7 @@ impl Scripts {
             functions: Arc::default(),
             seats: (0..SEATS).map(|_| CachePadded::default()).collect(),
             spare: Mutex::default(),
+            libraries: Mutex::default(),
             epoch: AtomicU64::new(0),
             options: RwLock::new(options),
         }
@@ -106,6 +111,9 @@ impl Scripts {
             }
         }
         self.spare.lock().clear();
+        if let Some(mut libraries) = self.libraries.try_lock() {
+            *libraries = None;
+        }
     }
 
     fn each_idle(&self, mut f: impl FnMut(&mut Interpreter)) {
@@ -113,6 +121,9 @@ impl Scripts {
             if let Some(mut seat) = seat.try_lock() {
                 seat.as_mut().into_iter().for_each(&mut f);
             }
+        }
+        if let Some(mut libraries) = self.libraries.try_lock() {
+            libraries.as_mut().into_iter().for_each(&mut f);
         }
         self.spare.lock().iter_mut().for_each(f);
     }
@@ -151,7 +162,27 @@ impl Scripts {
         f: impl FnOnce(&mut Interpreter) -> Result<R, E>,
     ) -> Result<R, E> {
         let Some(mut seat) = self.seats[place()].try_lock() else { return self.with_spare(f) };
-        match &mut *seat {
+        self.seated(&mut seat, f)
+    }
+
+    /// Runs `f` with the interpreter of functions; `None` if another function has it for longer than one waits.
+    pub(crate) fn with_libraries<R, E: From<lua::Error>>(
+        &self,
+        f: impl FnOnce(&mut Interpreter) -> Result<R, E>,
+    ) -> Option<Result<R, E>> {
+        let mut libraries = self.libraries.try_lock().or_else(|| {
+            yielding::leave();
+            self.libraries.try_lock_for(self.running.patience().max(Duration::from_millis(1)))
+        })?;
+        Some(self.seated(&mut libraries, f))
+    }
+
+    fn seated<R, E: From<lua::Error>>(
+        &self,
+        seat: &mut Option<Interpreter>,
+        f: impl FnOnce(&mut Interpreter) -> Result<R, E>,
+    ) -> Result<R, E> {
+        match seat {
             Some(interpreter) if self.is_current(interpreter) => f(interpreter),
             old => f(old.insert(self.make()?)),
         }

@@ -66,27 +66,46 @@ pub(crate) fn run(
     out: &mut RespReply<'_>,
     ground: &mut Ground<'_, '_>,
 ) -> Result<(), Refused> {
+    if let Which::Function(name) = script.which {
+        let (_, function) = engine.scripts.functions().find(name).ok_or(lua::Error::NoFunction)?;
+        let flags = function.flags;
+        let mode = admit(engine, flags, script.mode, ground)?;
+        return on_ground(engine, Script { mode, ..script }, db, out, ground, |script, out, ground| {
+            let run =
+                |interpreter: &mut Interpreter| run_in(interpreter, engine, flags, script, db, out, ground);
+            engine.scripts.with_libraries(run).unwrap_or(Err(Refused::Busy))
+        });
+    }
     engine.scripts.with_interpreter(|interpreter| {
         let flags = flags_in(&mut interpreter.lua, script.which)?;
         let mode = admit(engine, flags, script.mode, ground)?;
-        let go = |interpreter, out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>| {
-            let is_full = !flags.allow_oom && engine.is_writable() && engine.is_over_limit();
-            let script = Script { mode, ..script };
-            Ok(run_in(interpreter, engine, script, db, &mut Answer(out), ground, is_full)?)
-        };
-        match ground {
-            Ground::Free if engine.is_writable() && mode == Mode::May => {
-                // Others learn that they have to wait before they begin to.
-                let _alone = engine.scripts.running.alone(script.start);
-                engine.transact(&ShardSet::none(), db, |txn| go(interpreter, out, &mut Ground::Txn(txn)))
-            }
-            Ground::Free => {
-                let _still = engine.keyspace.still();
-                go(interpreter, out, &mut Ground::Still)
-            }
-            held => go(interpreter, out, held),
-        }
+        on_ground(engine, Script { mode, ..script }, db, out, ground, |script, out, ground| {
+            run_in(interpreter, engine, flags, script, db, out, ground)
+        })
     })
+}
+
+/// Has an admitted script go on ground that is held, or on such that it needs.
+fn on_ground<'s>(
+    engine: &Arc<Engine>,
+    script: Script<'s>,
+    db: u32,
+    out: &mut RespReply<'_>,
+    ground: &mut Ground<'_, '_>,
+    go: impl FnOnce(Script<'s>, &mut dyn ScriptReply, &mut Ground<'_, '_>) -> Result<(), Refused>,
+) -> Result<(), Refused> {
+    match ground {
+        Ground::Free if engine.is_writable() && script.mode == Mode::May => {
+            // Others learn that they have to wait before they begin to.
+            let _alone = engine.scripts.running.alone(script.start);
+            engine.transact(&ShardSet::none(), db, |txn| go(script, &mut Answer(out), &mut Ground::Txn(txn)))
+        }
+        Ground::Free => {
+            let _still = engine.keyspace.still();
+            go(script, &mut Answer(out), &mut Ground::Still)
+        }
+        held => go(script, &mut Answer(out), held),
+    }
 }
 
 /// Why a script was not run, or failed.
@@ -95,6 +114,8 @@ pub(crate) enum Refused {
     Script(lua::Error),
     /// The whole line.
     Line(&'static str),
+    /// Another function does not end.
+    Busy,
 }
 
 impl From<lua::Error> for Refused {
@@ -146,8 +167,22 @@ fn admit(engine: &Engine, flags: lua::Flags, mode: Mode, ground: &Ground<'_, '_>
     Ok(mode)
 }
 
-/// Runs an admitted script on ground that is held. `is_full`: commands that need room are refused.
+/// Runs an admitted script on ground that is held.
 fn run_in(
+    interpreter: &mut Interpreter,
+    engine: &Arc<Engine>,
+    flags: lua::Flags,
+    script: Script<'_>,
+    db: u32,
+    out: &mut dyn ScriptReply,
+    ground: &mut Ground<'_, '_>,
+) -> Result<(), Refused> {
+    // Commands that need room are refused then.
+    let is_full = !flags.allow_oom && engine.is_writable() && engine.is_over_limit();
+    Ok(run_with(interpreter, engine, script, db, out, ground, is_full)?)
+}
+
+fn run_with(
     interpreter: &mut Interpreter,
     engine: &Arc<Engine>,
     script: Script<'_>,
@@ -235,8 +270,13 @@ pub(crate) fn apply(engine: &Arc<Engine>, txn: &mut Txn<'_>, db: u32, args: Args
     };
     let ground = &mut Ground::Txn(txn);
     let run =
-        |interpreter: &mut Interpreter| run_in(interpreter, engine, script, db, &mut Nobody, ground, false);
-    match engine.scripts.with_interpreter(run) {
+        |interpreter: &mut Interpreter| run_with(interpreter, engine, script, db, &mut Nobody, ground, false);
+    let result = match which {
+        // Nobody else can have it: who runs a function holds the data, and here that is the stream.
+        Which::Function(_) => engine.scripts.with_libraries(run).unwrap_or(Err(lua::Error::NoFunction)),
+        _ => engine.scripts.with_interpreter(run),
+    };
+    match result {
         // It failed at the primary too, at the same place.
         Ok(()) | Err(lua::Error::Script(_)) => Ok(()),
         Err(error) => Err(failed(error)),

@@ -314,3 +314,27 @@ async fn endless_scripts_make_others_busy_and_can_be_killed() {
         listener.shutdown().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_library_keeps_is_there_for_every_client() {
+    let (_engine, listener) = support::ours(Compat::Redis82).await;
+    let addr = listener.local_addr();
+    tokio::task::spawn_blocking(move || {
+        let library = "#!lua name=counter\nlocal n = 0\nredis.register_function{function_name='next', \
+            callback=function() n = n + 1 return n end, flags={'no-writes'}}";
+        Client::connect(addr).unwrap().call(&["FUNCTION", "LOAD", library]).ok();
+        let mut numbers: Vec<i64> = std::thread::scope(|scope| {
+            let calls = |_| {
+                let mut client = Client::connect(addr).unwrap();
+                (0..50).map(|_| client.call(&["FCALL_RO", "next", "0"]).int()).collect::<Vec<_>>()
+            };
+            let threads: Vec<_> = (0..8).map(|n| scope.spawn(move || calls(n))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=400).collect::<Vec<_>>());
+    })
+    .await
+    .unwrap();
+    listener.shutdown().await;
+}

@@ -11,7 +11,7 @@
 //!          what has come on a, b, c, d must be the same
 //! ```
 //!
-//! Nobody waits for a clock: see [`side`] for how it is known that a server has nothing more to say.
+//! Nobody waits for a clock: see `side.rs` for how it is known that a server has nothing more to say.
 
 mod ours;
 mod side;

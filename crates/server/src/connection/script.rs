@@ -90,6 +90,7 @@ pub(super) fn run(
     scripts::run(&session.engine, script, session.db, out, ground).map_err(|refused| match refused {
         Refused::Script(error) => refuse(session, &error),
         Refused::Line(line) => CommandError::coded(line),
+        Refused::Busy => session.engine.busy(),
     })
 }
 
