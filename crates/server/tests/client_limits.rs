@@ -49,6 +49,8 @@ fn until_end(stream: &mut TcpStream) -> String {
             Ok(0) => break,
             Ok(n) => all.extend_from_slice(&piece[..n]),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+            // A machine that stood still for a while.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => panic!("the connection neither ends nor goes on: {error}"),
         }
     }
