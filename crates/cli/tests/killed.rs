@@ -157,6 +157,7 @@ fn killed(server: Server, kills: u64, seed: u64) {
                 let full = number(&mut real, "stats", "sync_full");
                 assert!(full <= allowed, "{full} full syncs, {allowed} allowed\n{}", tail(&log));
             }
+            // Waits for nothing: the moment of the kill is what is tried.
             std::thread::sleep(Duration::from_micros(u64::try_from(random.below(200_000)).unwrap()));
             drop(ours);
             counts.kills += 1;

@@ -1,5 +1,9 @@
 //! One connection's state, without its socket: requests in, reply bytes out.
 
+mod admission;
+mod found;
+mod transaction;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,21 +12,20 @@ use std::time::Instant;
 
 use replication::Feed;
 use resp::Protocol;
-use smallvec::SmallVec;
-use store::command::{self, Command, Flags, Handler};
-use store::{Args, CommandError, CommandResult, Compat, ShardSet, Txn};
+use store::command::{Command, Flags, Handler};
+use store::{Args, CommandError, CommandResult, ShardSet, Txn};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::found::Found;
+pub(crate) use self::transaction::Transaction;
 use crate::acl::User;
 use crate::blocked::{self, Waiter};
 use crate::clients::{Buffers, Client, Record};
-use crate::connection::{self, Row};
+use crate::connection;
 use crate::engine::Engine;
-use crate::evicting::OOM;
 use crate::listener::Address;
 use crate::memory::Usage;
 use crate::observed::{self, Ran, Tally, Teller};
-use crate::options::DebugCommand;
 use crate::outbox::Outbox;
 use crate::pubsub::Subscriptions;
 use crate::reply::RespReply;
@@ -112,21 +115,6 @@ pub(crate) enum Replies {
     Skip,
 }
 
-/// The commands since MULTI.
-#[derive(Debug, Default)]
-pub(crate) struct Transaction {
-    queued: Vec<Vec<Box<[u8]>>>,
-    /// What they take.
-    bytes: usize,
-    broken: bool,
-}
-
-impl Transaction {
-    pub(crate) fn len(&self) -> usize {
-        self.queued.len()
-    }
-}
-
 /// A command that was refused, before it ran or by itself.
 struct Refused {
     /// Empty if there is no such command.
@@ -143,64 +131,6 @@ pub(crate) enum Ground<'a, 'k> {
     Still,
     /// Everything that the command may touch is held by this transaction.
     Txn(&'a mut Txn<'k>),
-}
-
-/// A row of either table.
-pub(crate) enum Found {
-    Data(&'static Command),
-    Connection(&'static Row),
-}
-
-impl Found {
-    pub(crate) fn named(compat: Compat, args: Args<'_>) -> Option<Self> {
-        let connection = || connection::find_for(compat, args).map(Self::Connection);
-        command::find_for(compat, args).map(Self::Data).or_else(connection)
-    }
-
-    pub(crate) fn flags(&self) -> Flags {
-        match self {
-            Self::Data(row) => row.flags,
-            Self::Connection(row) => row.flags,
-        }
-    }
-
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Data(row) => row.name,
-            Self::Connection(row) => row.name,
-        }
-    }
-
-    pub(crate) fn check_arity(&self, args: Args<'_>) -> CommandResult {
-        match self {
-            Self::Data(row) => row.check_arity(args),
-            Self::Connection(row) => row.check_arity(args),
-        }
-    }
-
-    /// Whether a RESP2 client that listens may still say it.
-    fn is_for_listeners(&self) -> bool {
-        self.flags().has(connection::LISTENS) || matches!(self.name(), "ping" | "quit" | "reset")
-    }
-
-    /// Whether it is run while a script has the data for itself.
-    fn is_heard_when_busy(&self) -> bool {
-        let flags = self.flags();
-        flags.has(connection::KILLS)
-            || flags.has(connection::LISTENS)
-            || flags.has(connection::CONTROLS_TRANSACTION)
-            || matches!(
-                self.name(),
-                "auth" | "hello" | "quit" | "reset" | "replconf" | "shutdown" | "unwatch"
-            )
-    }
-
-    pub(crate) fn is_write(&self) -> bool {
-        match self {
-            Self::Data(row) => row.is_write(),
-            Self::Connection(row) => row.flags.has(connection::WRITES),
-        }
-    }
 }
 
 impl Session {
@@ -420,9 +350,7 @@ impl Session {
         }
         match &mut self.transaction {
             Some(transaction) if !found.flags().has(connection::CONTROLS_TRANSACTION) => {
-                transaction.queued.push(args.all().iter().map(|a| (*a).into()).collect());
-                transaction.bytes +=
-                    args.all().iter().map(|arg| arg.len() + size_of::<Box<[u8]>>()).sum::<usize>();
+                transaction.push(args);
                 store::Reply::simple(out, "QUEUED");
                 Ok(None)
             }
@@ -438,104 +366,6 @@ impl Session {
                 result.map(|()| Some(name)).map_err(|error| Refused { name, ran, error })
             }
         }
-    }
-
-    /// As [`check`](Self::check), with the command that it is about.
-    fn admit(&mut self, args: Args<'_>, executes: bool) -> Result<Found, Refused> {
-        let compat = self.engine.compat();
-        let named = if self.is_nameless && !executes { None } else { Found::named(compat, args) };
-        let Some(found) = named else {
-            return Err(Refused { name: "", ran: false, error: connection::unknown(compat, args) });
-        };
-        match self.check(&found, args, executes) {
-            Ok(()) => Ok(found),
-            Err(error) => Err(Refused { name: found.name(), ran: false, error }),
-        }
-    }
-
-    /// Whether this client is one of those.
-    pub(crate) fn may(&self, who: DebugCommand) -> bool {
-        match who {
-            DebugCommand::No => false,
-            DebugCommand::Yes => true,
-            DebugCommand::Local => self.record.lock().addr.is_local(),
-        }
-    }
-
-    /// Makes room for a command; refuses it if there is none, and it needs some.
-    fn check_room(&mut self, found: &Found) -> CommandResult {
-        if self.engine.make_room() {
-            return Ok(());
-        }
-        let compat = self.engine.compat();
-        let Some(transaction) = &mut self.transaction else {
-            return if found.flags().has(Flags::DENYOOM) { Err(OOM) } else { Ok(()) };
-        };
-        let controls = found.flags().has(connection::CONTROLS_TRANSACTION);
-        // Old servers let nothing be queued: that takes memory, too.
-        if found.flags().has(Flags::DENYOOM) || !controls && compat == Compat::Redis70 {
-            transaction.broken = true;
-            return Err(OOM);
-        }
-        let needs_room = |parts: &Vec<Box<[u8]>>| {
-            let parts: SmallVec<[&[u8]; 8]> = parts.iter().map(AsRef::as_ref).collect();
-            Found::named(compat, Args::new(&parts)).is_some_and(|found| found.flags().has(Flags::DENYOOM))
-        };
-        if found.name() == "exec" && !transaction.broken && transaction.queued.iter().any(needs_room) {
-            self.transaction = None;
-            self.forget_watch();
-            return Err(CommandError::Coded(
-                format!("EXECABORT Transaction discarded because of: {OOM}").into(),
-            ));
-        }
-        Ok(())
-    }
-
-    /// Everything that can refuse a command before it runs, in the order of the real server.
-    fn check(&mut self, found: &Found, args: Args<'_>, executes: bool) -> CommandResult {
-        found.check_arity(args)?;
-        if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
-            return Err(CommandError::coded("NOAUTH Authentication required."));
-        }
-        // A transaction that runs has the data: a script that is about to run alone waits for it.
-        if !executes && !found.is_heard_when_busy() {
-            self.engine.check_busy()?;
-        }
-        if self.transaction.is_some() && found.flags().has(Flags::NO_MULTI) {
-            return Err(match self.engine.compat().differences().multi_names_what_it_refuses {
-                true => CommandError::Err(
-                    format!("Command '{}' not allowed inside a transaction", found.name()).into(),
-                ),
-                false => CommandError::err("Command not allowed inside a transaction"),
-            });
-        }
-        self.check_permissions(found.name(), args, executes)?;
-        if found.is_write() && !self.engine.is_writable() && self.engine.forwards().is_none() {
-            return Err(CommandError::coded("READONLY You can't write against a read only replica."));
-        }
-        if !executes && self.protocol == Protocol::Resp2 && self.is_listening() && !found.is_for_listeners() {
-            let text = format!(
-                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-                found.name()
-            );
-            return Err(CommandError::Err(text.into()));
-        }
-        if !found.flags().has(Flags::STALE) && self.engine.is_stale() {
-            return Err(CommandError::coded(
-                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-            ));
-        }
-        if (found.is_write() || found.name() == "ping") && self.engine.saving.refuses_writes() {
-            self.engine.check_saved()?;
-        }
-        if found.is_write() && self.engine.lacks_replicas() {
-            return Err(CommandError::coded("NOREPLICAS Not enough good replicas to write."));
-        }
-        let waits = !self.engine.is_loaded() && !self.engine.options.serve_while_loading;
-        if waits && !found.flags().has(Flags::LOADING) {
-            return Err(CommandError::coded("LOADING Redis is loading the dataset in memory"));
-        }
-        Ok(())
     }
 
     /// Runs an admitted command on the ground that is held already.
@@ -664,21 +494,11 @@ impl Session {
     pub(crate) fn paused(&self, request: &[&[u8]]) -> Option<Instant> {
         self.engine.pausing.until(|| {
             let args = Args::new(request);
-            let writes = |found: Found| found.is_write() || found.flags().has(Flags::MAY_REPLICATE);
             let compat = self.engine.compat();
-            let of = |parts: &[&[u8]]| Found::named(compat, Args::new(parts)).is_some_and(writes);
-            let queued = || {
-                let transaction = self.transaction.as_ref();
-                transaction.is_some_and(|t| {
-                    t.queued.iter().any(|parts| {
-                        let parts: SmallVec<[&[u8]; 8]> = parts.iter().map(AsRef::as_ref).collect();
-                        of(&parts)
-                    })
-                })
-            };
+            let writes = |found: &Found| found.is_write() || found.flags().has(Flags::MAY_REPLICATE);
             match &self.transaction {
-                Some(_) => args.is(0, "exec") && queued(),
-                None => of(request),
+                Some(transaction) => args.is(0, "exec") && transaction.any(compat, writes),
+                None => Found::named(compat, args).is_some_and(|found| writes(&found)),
             }
         })
     }
@@ -767,59 +587,6 @@ impl Session {
         self.subscriptions = None;
     }
 
-    pub(crate) fn begin_transaction(&mut self) -> CommandResult {
-        if self.transaction.is_some() {
-            return Err(CommandError::err("MULTI calls can not be nested"));
-        }
-        self.transaction = Some(Transaction::default());
-        Ok(())
-    }
-
-    /// Runs what was queued, with nobody else's write in between.
-    pub(crate) fn exec(&mut self, out: &mut RespReply<'_>) -> CommandResult {
-        let Some(transaction) = self.transaction.take() else {
-            return Err(CommandError::err("EXEC without MULTI"));
-        };
-        let watched = self.watch.take();
-        // Dropped on every way out but one.
-        let pinned = self.pinned.take();
-        if transaction.broken {
-            return Err(CommandError::coded("EXECABORT Transaction discarded because of previous errors."));
-        }
-        if watched.is_some_and(|watch| watch.is_touched()) {
-            store::Reply::null(out, store::Null::Array);
-            return Ok(());
-        }
-        let queued: Vec<SmallVec<[&[u8]; 8]>> =
-            transaction.queued.iter().map(|parts| parts.iter().map(AsRef::as_ref).collect()).collect();
-        if self.forward_transaction(&queued, pinned)? {
-            return Ok(());
-        }
-        let engine = Arc::clone(&self.engine);
-        let begin = |out: &mut RespReply<'_>| {
-            store::Reply::aggregate(out, store::Aggregate::Array, queued.len());
-        };
-        let asks = |parts: &SmallVec<[&[u8]; 8]>| {
-            let args = Args::new(parts);
-            args.is(0, "info") || args.is(0, "memory")
-        };
-        self.usage = queued.iter().any(asks).then(|| Usage::of(&engine));
-        if engine.is_writable() {
-            let set = self.shards_of(&queued);
-            let mut writing = engine.lock_writing()?;
-            begin(out);
-            engine.transact_in(&mut writing, &set, self.db, |txn| {
-                self.run_queued(&queued, out, &mut Ground::Txn(txn));
-            });
-            engine.serve_blocked(&mut writing);
-        } else {
-            let _still = engine.keyspace.still();
-            begin(out);
-            self.run_queued(&queued, out, &mut Ground::Still);
-        }
-        Ok(())
-    }
-
     /// What the memory goes to: now, or where locks are held already, as it was before that (for a script: when
     /// somebody last asked).
     pub(crate) fn usage(&self, ground: &Ground<'_, '_>) -> Usage {
@@ -827,52 +594,6 @@ impl Session {
             (Ground::Free, _) => Usage::of(&self.engine),
             (_, Some(before)) => before.clone(),
             (_, None) => self.engine.last_usage.lock().clone(),
-        }
-    }
-
-    /// Everything that the queued commands may touch.
-    fn shards_of(&self, queued: &[SmallVec<[&[u8]; 8]>]) -> ShardSet {
-        let (mut set, mut db) = (ShardSet::none(), self.db);
-        for parts in queued {
-            let args = Args::new(parts);
-            if args.is(0, "select") {
-                db = args.int(1).ok().and_then(|n| u32::try_from(n).ok()).unwrap_or(db);
-            }
-            match Found::named(self.engine.compat(), args) {
-                Some(Found::Data(row)) => row.add_shards(&self.engine.keyspace, db, args, &mut set),
-                // A script, whose keys may be anywhere, and whatever else looks at data on its own.
-                Some(Found::Connection(row))
-                    if row.flags.has(connection::RUNS_SCRIPT) || row.flags.has(Flags::LOCKS_ALL) =>
-                {
-                    set.add_everything();
-                }
-                Some(Found::Connection(_)) | None => {}
-            }
-        }
-        set
-    }
-
-    fn run_queued(
-        &mut self,
-        queued: &[SmallVec<[&[u8]; 8]>],
-        out: &mut RespReply<'_>,
-        ground: &mut Ground<'_, '_>,
-    ) {
-        for parts in queued {
-            let args = Args::new(parts);
-            let (start, begin) = (Instant::now(), out.len());
-            let (name, result) = match self.admit(args, true) {
-                Ok(found) => (Some(found.name()), self.run(&found, args, out, ground)),
-                Err(refused) => (None, Err(refused.error)),
-            };
-            let went_well = result.is_ok();
-            if let Err(error) = result {
-                store::Reply::error(out, &error);
-                self.engine.observed.errors.count(&error.bytes());
-            }
-            if let Some(name) = name {
-                self.account(name, args, start, out.len().saturating_sub(begin), went_well);
-            }
         }
     }
 

@@ -230,6 +230,7 @@ fn slow_reader(place: &Place, random: &mut Random) -> io::Result<()> {
     stream.write_all(&packed(&format!("LRANGE long:{} 0 -1", random.below(5))).repeat(40))?;
     for _ in 0..200 {
         take(&mut stream, 100, 100)?;
+        // Being slow is what this client does.
         thread::sleep(Duration::from_millis(1));
     }
     vanish(stream, random)
@@ -261,6 +262,7 @@ fn monitor(place: &Place, random: &mut Random) -> io::Result<()> {
         // Others talk, the probe at least.
         take(&mut stream, random.below(10_000), 4096)?;
     } else {
+        // Not reading is what this client does.
         thread::sleep(Duration::from_millis(300));
     }
     if random.one_in(3) {
@@ -286,6 +288,7 @@ fn blocked(place: &Place, random: &mut Random) -> io::Result<()> {
     if random.one_in(2) {
         stream.write_all(&packed("GET s:1").repeat(random.below(3000)))?;
     }
+    // Vanishes before, while and after it is blocked.
     thread::sleep(Duration::from_millis(random.below(50) as u64));
     vanish(stream, random)
 }

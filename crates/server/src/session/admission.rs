@@ -1,0 +1,107 @@
+//! What can refuse a command before it runs.
+
+use resp::Protocol;
+use store::command::Flags;
+use store::{Args, CommandError, CommandResult, Compat};
+
+use super::{Found, Refused, Session};
+use crate::connection;
+use crate::evicting::OOM;
+use crate::options::DebugCommand;
+
+impl Session {
+    /// As [`check`](Self::check), with the command that it is about.
+    pub(super) fn admit(&mut self, args: Args<'_>, executes: bool) -> Result<Found, Refused> {
+        let compat = self.engine.compat();
+        let named = if self.is_nameless && !executes { None } else { Found::named(compat, args) };
+        let Some(found) = named else {
+            return Err(Refused { name: "", ran: false, error: connection::unknown(compat, args) });
+        };
+        match self.check(&found, args, executes) {
+            Ok(()) => Ok(found),
+            Err(error) => Err(Refused { name: found.name(), ran: false, error }),
+        }
+    }
+
+    /// Whether this client is one of those.
+    pub(crate) fn may(&self, who: DebugCommand) -> bool {
+        match who {
+            DebugCommand::No => false,
+            DebugCommand::Yes => true,
+            DebugCommand::Local => self.record.lock().addr.is_local(),
+        }
+    }
+
+    /// Makes room for a command; refuses it if there is none, and it needs some.
+    pub(super) fn check_room(&mut self, found: &Found) -> CommandResult {
+        if self.engine.make_room() {
+            return Ok(());
+        }
+        let compat = self.engine.compat();
+        let Some(transaction) = &mut self.transaction else {
+            return if found.flags().has(Flags::DENYOOM) { Err(OOM) } else { Ok(()) };
+        };
+        let controls = found.flags().has(connection::CONTROLS_TRANSACTION);
+        // Old servers let nothing be queued: that takes memory, too.
+        if found.flags().has(Flags::DENYOOM) || !controls && compat == Compat::Redis70 {
+            transaction.broken = true;
+            return Err(OOM);
+        }
+        let needs_room = |found: &Found| found.flags().has(Flags::DENYOOM);
+        if found.name() == "exec" && !transaction.broken && transaction.any(compat, needs_room) {
+            self.transaction = None;
+            self.forget_watch();
+            return Err(CommandError::Coded(
+                format!("EXECABORT Transaction discarded because of: {OOM}").into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Everything that can refuse a command before it runs, in the order of the real server.
+    fn check(&mut self, found: &Found, args: Args<'_>, executes: bool) -> CommandResult {
+        found.check_arity(args)?;
+        if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
+            return Err(CommandError::coded("NOAUTH Authentication required."));
+        }
+        // A transaction that runs has the data: a script that is about to run alone waits for it.
+        if !executes && !found.is_heard_when_busy() {
+            self.engine.check_busy()?;
+        }
+        if self.transaction.is_some() && found.flags().has(Flags::NO_MULTI) {
+            return Err(match self.engine.compat().differences().multi_names_what_it_refuses {
+                true => CommandError::Err(
+                    format!("Command '{}' not allowed inside a transaction", found.name()).into(),
+                ),
+                false => CommandError::err("Command not allowed inside a transaction"),
+            });
+        }
+        self.check_permissions(found.name(), args, executes)?;
+        if found.is_write() && !self.engine.is_writable() && self.engine.forwards().is_none() {
+            return Err(CommandError::coded("READONLY You can't write against a read only replica."));
+        }
+        if !executes && self.protocol == Protocol::Resp2 && self.is_listening() && !found.is_for_listeners() {
+            let text = format!(
+                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+                found.name()
+            );
+            return Err(CommandError::Err(text.into()));
+        }
+        if !found.flags().has(Flags::STALE) && self.engine.is_stale() {
+            return Err(CommandError::coded(
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            ));
+        }
+        if (found.is_write() || found.name() == "ping") && self.engine.saving.refuses_writes() {
+            self.engine.check_saved()?;
+        }
+        if found.is_write() && self.engine.lacks_replicas() {
+            return Err(CommandError::coded("NOREPLICAS Not enough good replicas to write."));
+        }
+        let waits = !self.engine.is_loaded() && !self.engine.options.serve_while_loading;
+        if waits && !found.flags().has(Flags::LOADING) {
+            return Err(CommandError::coded("LOADING Redis is loading the dataset in memory"));
+        }
+        Ok(())
+    }
+}
