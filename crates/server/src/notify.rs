@@ -77,8 +77,12 @@ impl Notifications {
     /// What is told beside changes.
     pub(crate) fn asides(&self, pubsub: &PubSub) -> Asides {
         let flags = self.0.load(Ordering::Relaxed);
-        let told = flags & bits(b"nm") != 0 && self.wanted(pubsub);
-        Asides { new: told && flags & bit(b'n') != 0, misses: told && flags & bit(b'm') != 0 }
+        let told = if self.wanted(pubsub) { flags } else { 0 };
+        Asides {
+            new: told & bit(b'n') != 0,
+            misses: told & bit(b'm') != 0,
+            overwriting: told & bits(b"oc") != 0,
+        }
     }
 
     /// Tells of one change.

@@ -125,6 +125,38 @@ const STEPS: &[&str] = &[
     "ZINTER 2 none none2",
     "HMGET none a",
     "HSCAN none 0",
+    "PFMERGE pf4 none pf none2",
+    "COPY none over",
+    "SORT none STORE over",
+    "GETDEL none",
+    "GETDEL over2",
+    "GETEX a PERSIST",
+    "SET a 1 GET",
+    "SET a 1 NX GET",
+    "XREAD STREAMS st 0",
+    "ZRANGESTORE zr none 0 1",
+    "RPUSH over 3 1 2",
+    "SET other 1",
+    "RENAME other over",
+    "SORT l STORE over",
+    "RPUSH over2 3 1 2",
+    "COPY over2 over REPLACE",
+    "SET over2 1 KEEPTTL",
+    "SETEX over2 100 1",
+    "GETSET over2 5",
+    "INCR over2",
+    "INCRBYFLOAT over2 1.5",
+    "APPEND over2 1",
+    "SADD over3 a",
+    "SUNIONSTORE over2 over3",
+    "BITOP NOT over3 other2",
+    "SET other2 a",
+    "BITOP NOT over3 other2",
+    "MSET over 1 over2 2 over3 3",
+    "ZADD over4 1 m",
+    "ZUNIONSTORE over 1 over4",
+    "ZINTERSTORE over 2 over4 none",
+    "EVAL \"redis.call('SET', KEYS[1], 1)\" 1 over4",
 ];
 
 /// What is heard of a command.
@@ -148,7 +180,10 @@ fn heard(client: &mut Client, listener: &mut Client, line: &str) -> Vec<String> 
 
 /// What is heard of all steps, said on the first connection and heard on the second.
 fn all_heard(mut client: Client, mut listener: Client) -> Vec<Vec<String>> {
-    client.call(&["CONFIG", "SET", "notify-keyspace-events", "KEAmn"]).ok();
+    // Events of overwriting are told from Redis 8.2 on, and refused by all others.
+    if client.call_for_bytes(&["CONFIG", "SET", "notify-keyspace-events", "KEAmnoc"]).unwrap() != b"+OK\r\n" {
+        client.call(&["CONFIG", "SET", "notify-keyspace-events", "KEAmn"]).ok();
+    }
     listener.call(&["PSUBSCRIBE", "__keyevent@*"]).ok();
     STEPS.iter().map(|line| heard(&mut client, &mut listener, line)).collect()
 }
@@ -180,19 +215,25 @@ async fn events_are_told_as_on_the_servers() {
 async fn what_is_found_and_missed_is_counted() {
     beside_each(|compat, real, ours| {
         let told = [real, ours].map(|client| {
-            client.call(&["CONFIG", "RESETSTAT"]).ok();
-            for line in ["SET a 1", "GET a", "GET none", "MGET a none a", "LRANGE none 0 1", "EXISTS a none"]
-            {
+            client.call(&["FLUSHALL"]).ok();
+            let counted = STEPS.iter().map(|line| {
+                client.call(&["CONFIG", "RESETSTAT"]).ok();
                 client.call_for_bytes(&words(line)).unwrap();
-            }
-            let info = client.call(&["INFO", "stats"]).text();
-            let mut lines: Vec<String> =
-                info.lines().filter(|line| line.starts_with("keyspace_")).map(str::to_owned).collect();
-            lines.sort();
-            lines
+                // Queued in a transaction: then there is nothing to count.
+                let info = client.call(&["INFO", "stats"]).text();
+                let count = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.parse().ok());
+                [count("keyspace_hits:"), count("keyspace_misses:")]
+            });
+            counted.collect::<Vec<[Option<u64>; 2]>>()
         });
-        assert_eq!(told[0], told[1], "{compat:?}");
-        assert_eq!(told[0].len(), 2, "{told:?}");
+        let differ: Vec<String> = STEPS
+            .iter()
+            .zip(told[0].iter().zip(&told[1]))
+            .filter(|(_, (theirs, mine))| theirs != mine)
+            .map(|(line, (theirs, mine))| format!("{line}\n  real {theirs:?}\n  ours {mine:?}"))
+            .collect();
+        assert!(differ.is_empty(), "{compat:?}: {} differ\n{}", differ.len(), differ.join("\n"));
+        assert!(told[0].iter().flatten().flatten().any(|count| *count > 0), "{told:?}");
     })
     .await;
 }

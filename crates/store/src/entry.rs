@@ -34,7 +34,7 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
-use crate::value::Value;
+use crate::value::{Kind, Value};
 
 /// Flag O: the value is a `Box<Value>`, not string bytes in place.
 const OWNED: u32 = 1 << 31;
@@ -88,6 +88,23 @@ pub enum ValueRef<'a> {
 }
 
 impl<'a> EntryRef<'a> {
+    /// The name of its type, as TYPE tells it.
+    #[must_use]
+    pub fn type_name(self) -> &'static str {
+        match self.value() {
+            ValueRef::Inline(_) => "string",
+            ValueRef::Owned(value) => match value.kind() {
+                Kind::String => "string",
+                Kind::List => "list",
+                Kind::Set => "set",
+                Kind::Zset => "zset",
+                Kind::Hash => "hash",
+                Kind::Stream => "stream",
+                _ => "module",
+            },
+        }
+    }
+
     /// The key.
     #[must_use]
     #[inline]

@@ -25,6 +25,10 @@ pub enum Class {
     New,
     /// `m`: a key was looked for to be read, and is not there.
     Miss,
+    /// `o`: a new value took the place of a key's.
+    Overwritten,
+    /// `c`: and it is of another type.
+    TypeChanged,
 }
 
 impl Class {
@@ -43,13 +47,15 @@ impl Class {
             Self::Evicted => b'e',
             Self::New => b'n',
             Self::Miss => b'm',
+            Self::Overwritten => b'o',
+            Self::TypeChanged => b'c',
         }
     }
 
     /// Whether it tells of a change of a value that no other event tells of.
     #[must_use]
     pub const fn is_change(self) -> bool {
-        !matches!(self, Self::New | Self::Miss)
+        !matches!(self, Self::New | Self::Miss | Self::Overwritten | Self::TypeChanged)
     }
 }
 

@@ -90,7 +90,7 @@ pub struct Txn<'k> {
     /// The snapshot being taken: it sees each segment before this transaction touches it.
     capture: Option<Arc<Capture>>,
     everything_changed: bool,
-    /// Whether it is told of keys that come to be, and of those that are looked for in vain.
+    /// What it is told beside changes.
     tells: Asides,
     removed: Removed,
     _gate: RwLockWriteGuard<'k, ()>,
@@ -103,6 +103,8 @@ pub struct Asides {
     pub new: bool,
     /// [`Class::Miss`]
     pub misses: bool,
+    /// [`Class::Overwritten`] and [`Class::TypeChanged`]
+    pub overwriting: bool,
 }
 
 /// What was removed though nobody asked.
@@ -459,6 +461,23 @@ impl<'k> Txn<'k> {
     /// # Errors
     /// If the selected database cannot exist.
     pub fn attach(&mut self, entry: Entry) -> Result<(), CommandError> {
+        self.put(entry, false)
+    }
+
+    /// Tells that `key` holds another value than the one, of the type `before`, that it had.
+    pub(crate) fn tell_overwritten(&mut self, key: &[u8], before: Option<&'static str>) {
+        if self.tells.overwriting
+            && let Some(before) = before
+        {
+            self.notify(Class::Overwritten, "overwritten", key);
+            if self.view.type_name(key).is_some_and(|now| now != before) {
+                self.notify(Class::TypeChanged, "type_changed", key);
+            }
+        }
+    }
+
+    /// Attaches an entry; `over` if what was there counts as overwritten, not as changed in place.
+    fn put(&mut self, entry: Entry, over: bool) -> Result<(), CommandError> {
         let hasher = self.view.keyspace().hasher();
         let (uses, lfu) = (self.view.uses(), self.view.limits().policy().is_lfu());
         let (hash, shard) = self.shard(entry.key())?;
@@ -467,11 +486,14 @@ impl<'k> Txn<'k> {
             let heir = if lfu { shard.get(hash, entry.key()).map(EntryRef::access) } else { None };
             entry.as_ref().set_access(heir.unwrap_or_else(|| uses.fresh()));
         }
-        let key: Option<Box<[u8]>> = self.tells.new.then(|| entry.key().into());
+        let over = over && self.tells.overwriting;
+        let key: Option<Box<[u8]>> = (self.tells.new || over).then(|| entry.key().into());
         let (hash, shard) = self.shard(entry.key())?;
         let old = shard.insert(hash, entry, hasher);
-        if let (Some(key), None) = (key, &old) {
-            self.notify(Class::New, "new", &key);
+        match (key, &old) {
+            (Some(key), None) if self.tells.new => self.notify(Class::New, "new", &key),
+            (Some(key), Some(old)) if over => self.tell_overwritten(&key, Some(old.as_ref().type_name())),
+            _ => {}
         }
         self.dead.0.extend(old);
         Ok(())
@@ -493,14 +515,27 @@ impl<'k> Txn<'k> {
     /// # Errors
     /// A key that is too long, or a database that cannot exist.
     pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: Expiry) -> Result<(), CommandError> {
+        let entry = self.string_entry(key, value, expiry)?;
+        self.put(entry, true)
+    }
+
+    /// Stores what became of the string at `key`, which keeps its expiry.
+    ///
+    /// # Errors
+    /// A key that is too long, or a database that cannot exist.
+    pub fn update_string(&mut self, key: &[u8], value: &[u8]) -> Result<(), CommandError> {
+        let entry = self.string_entry(key, value, Expiry::Keep)?;
+        self.put(entry, false)
+    }
+
+    fn string_entry(&mut self, key: &[u8], value: &[u8], expiry: Expiry) -> Result<Entry, CommandError> {
         let expire = self.expiry_of(key, expiry);
         check_key(key)?;
-        let entry = if value.len() <= MAX_INLINE {
+        Ok(if value.len() <= MAX_INLINE {
             Entry::inline(key, value, expire)
         } else {
             Entry::owned(key, Box::new(Value::Raw(Arc::new(value.to_vec()))), expire)
-        };
-        self.attach(entry)
+        })
     }
 
     /// Stores any value, whatever was there. A vacant collection removes the key instead.
@@ -514,7 +549,7 @@ impl<'k> Txn<'k> {
             self.take(key);
             return Ok(());
         }
-        self.attach(Entry::owned(key, Box::new(value), expire))
+        self.put(Entry::owned(key, Box::new(value), expire), true)
     }
 
     /// Sets or clears the expiry of a key; whether the key is there.

@@ -227,6 +227,12 @@ impl<'k> View<'k> {
         self.entry(key).is_some()
     }
 
+    /// The name of the type of what is at `key`.
+    #[must_use]
+    pub fn type_name(&self, key: &[u8]) -> Option<&'static str> {
+        self.entry(key).map(EntryRef::type_name)
+    }
+
     /// The string at `key`.
     ///
     /// # Errors

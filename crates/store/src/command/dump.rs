@@ -122,6 +122,7 @@ fn restore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
         out.ok();
         return Ok(());
     }
+    let replaced = txn.type_name(key);
     if options.replace {
         txn.remove(key);
     }
@@ -137,6 +138,7 @@ fn restore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRes
         }
     }
     txn.changed(Class::Generic, "restore", key);
+    txn.tell_overwritten(key, replaced);
     if let Some(at) = deadline
         && !options.absolute
         && txn.has_replicas()

@@ -10,7 +10,6 @@ use crate::number;
 use crate::policy::Policy;
 use crate::reply::{Null, Reply};
 use crate::txn::Txn;
-use crate::value::Kind;
 use crate::view::View;
 
 commands! { Generic;
@@ -77,22 +76,6 @@ fn exists(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
     Ok(())
 }
 
-/// The name of an entry's type, as TYPE tells it.
-pub(crate) fn type_name(entry: EntryRef<'_>) -> &'static str {
-    match entry.value() {
-        ValueRef::Inline(_) => "string",
-        ValueRef::Owned(value) => match value.kind() {
-            Kind::String => "string",
-            Kind::List => "list",
-            Kind::Set => "set",
-            Kind::Zset => "zset",
-            Kind::Hash => "hash",
-            Kind::Stream => "stream",
-            _ => "module",
-        },
-    }
-}
-
 /// TOUCH counts as a use even for a client that has said CLIENT NO-TOUCH.
 fn touch(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let found = args.from(1).iter().filter_map(|key| view.peek(key));
@@ -101,7 +84,7 @@ fn touch(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult 
 }
 
 fn type_of(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-    out.simple(view.peek(args.at(1)).map_or("none", type_name));
+    out.simple(view.peek(args.at(1)).map_or("none", EntryRef::type_name));
     Ok(())
 }
 
@@ -124,7 +107,8 @@ fn rename_to(txn: &mut Txn<'_>, from: &[u8], to: &[u8], replace: bool) -> Result
     if from == to {
         return Ok(false);
     }
-    if txn.exists(to) {
+    let replaced = txn.type_name(to);
+    if replaced.is_some() {
         if !replace {
             return Ok(false);
         }
@@ -136,6 +120,7 @@ fn rename_to(txn: &mut Txn<'_>, from: &[u8], to: &[u8], replace: bool) -> Result
     }
     txn.changed(Class::Generic, "rename_from", from);
     txn.notify(Class::Generic, "rename_to", to);
+    txn.tell_overwritten(to, replaced);
     Ok(true)
 }
 
@@ -200,7 +185,8 @@ fn copy(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
     };
     let done = txn.in_db(db, |txn| {
         txn.reap(to);
-        if txn.exists(to) {
+        let replaced = txn.type_name(to);
+        if replaced.is_some() {
             if !replace {
                 return Ok(false);
             }
@@ -208,6 +194,7 @@ fn copy(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult
         }
         txn.attach(copied)?;
         txn.changed(Class::Generic, "copy_to", to);
+        txn.tell_overwritten(to, replaced);
         Ok(true)
     })?;
     out.integer(done.into());
@@ -301,7 +288,7 @@ fn scan(view: &View<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     let mut found: Vec<Box<[u8]>> = Vec::new();
     let next = view.scan(view.db(), cursor, usize::try_from(count).unwrap_or(usize::MAX), |entry| {
         let wanted = !view.is_past(entry.expire())
-            && kind.is_none_or(|kind| is_word(kind, type_name(entry)))
+            && kind.is_none_or(|kind| is_word(kind, entry.type_name()))
             && pattern.is_none_or(|pattern| glob::selects(pattern, entry.key()));
         if wanted {
             found.push(entry.key().into());

@@ -11,7 +11,7 @@ use crate::keyspace::Keyspace;
 use crate::lock::ShardSet;
 use crate::reply::Reply;
 use crate::txn::Txn;
-use crate::view::View;
+use crate::view::{View, Viewer};
 
 mod bitmap;
 pub mod description;
@@ -303,6 +303,12 @@ impl Command {
                     // still see it, and would compute with it.
                     self.keys.each(args, |key| txn.reap(key));
                     txn.tell_misses(self, args);
+                    if txn.viewer() == Viewer::Client {
+                        looking(txn, |view| {
+                            self.each_sought(args, |key| drop(view.peek(key)));
+                            Ok(())
+                        })?;
+                    }
                     handler(txn, args, out)
                 })
             }
@@ -311,6 +317,16 @@ impl Command {
 
     /// Calls `f` with the keys that it looks for to read and does not find, as often as real servers do.
     pub fn misses(&self, view: &View<'_>, args: Args<'_>, mut f: impl FnMut(&[u8])) {
+        self.each_sought(args, |key| {
+            if view.peek(key).is_none() {
+                f(key);
+            }
+        });
+    }
+
+    /// Calls `f` with the keys that it looks for to read, as often as real servers do. A command that writes does not
+    /// look for what it changes.
+    fn each_sought(&self, args: Args<'_>, mut f: impl FnMut(&[u8])) {
         let reads = match self.handler {
             // Those look at a key without asking for it.
             Handler::Read(_) if self.name.starts_with("object|") || self.name.starts_with("memory|") => {
@@ -318,9 +334,9 @@ impl Command {
             }
             Handler::Read(_) => 0..usize::MAX,
             Handler::Write(_) | Handler::Either(..) => match self.name {
-                "getdel" | "getex" | "getset" | "pfcount" => 0..usize::MAX,
+                "getdel" | "getex" | "getset" | "pfcount" | "pfmerge" => 0..usize::MAX,
                 "set" if args.from(3).iter().any(|word| is_word(word, "get")) => 0..1,
-                "copy" | "sort" | "pfmerge" => 0..1,
+                "copy" | "sort" => 0..1,
                 "bitop" | "sdiffstore" | "sinterstore" | "sunionstore" | "zdiffstore" | "zinterstore"
                 | "zunionstore" | "zrangestore" | "geosearchstore" => 1..usize::MAX,
                 _ => return,
@@ -330,7 +346,7 @@ impl Command {
         for _ in 0..times {
             let mut at = 0;
             self.keys.each(args, |key| {
-                if reads.contains(&at) && view.peek(key).is_none() {
+                if reads.contains(&at) {
                     f(key);
                 }
                 at += 1;

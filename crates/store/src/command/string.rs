@@ -114,7 +114,7 @@ fn add(txn: &mut Txn<'_>, key: &[u8], by: i64, out: &mut dyn Reply) -> CommandRe
         Some(text) => number::parse_i64(text).ok_or(CommandError::NotAnInteger)?,
     };
     let new = old.checked_add(by).ok_or(OVERFLOW)?;
-    txn.set_string(key, itoa::Buffer::new().format(new).as_bytes(), Expiry::Keep)?;
+    txn.update_string(key, itoa::Buffer::new().format(new).as_bytes())?;
     txn.changed(Class::String, "incrby", key);
     out.integer(new);
     Ok(())
@@ -124,7 +124,7 @@ fn incrbyfloat(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Comman
     let key = args.at(1);
     let old = txn.string(key)?.unwrap_or(b"0");
     let new = number::add_decimals(old, args.at(2))?;
-    txn.set_string(key, new.as_bytes(), Expiry::Keep)?;
+    txn.update_string(key, new.as_bytes())?;
     txn.changed(Class::String, "incrbyfloat", key);
     txn.rewrite(&[b"SET", key, new.as_bytes(), b"KEEPTTL"]);
     out.bulk(new.as_bytes());
