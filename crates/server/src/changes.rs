@@ -112,9 +112,14 @@ impl Engine {
             || self.events.any()
     }
 
+    /// Whether anybody is to be told of keys that are looked for in vain.
+    pub(crate) fn tells_misses(&self) -> bool {
+        self.notifications.asides(&self.pubsub).misses
+    }
+
     /// Tells of the keys that a reading command has looked for in vain.
     pub(crate) fn tell_misses(&self, row: &Command, view: &View<'_>, args: Args<'_>) {
-        if self.notifications.asides(&self.pubsub).misses {
+        if self.tells_misses() {
             let db = view.db();
             row.misses(view, args, |key| {
                 let miss = Change { db, key: key.into(), class: Class::Miss, event: "keymiss" };

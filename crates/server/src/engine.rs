@@ -563,21 +563,44 @@ impl Engine {
 
     /// Runs a reading command on ground of its own. In a primary, what it finds expired goes.
     fn look(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-        let mut set = ShardSet::none();
-        row.add_shards(&self.keyspace, db, args, &mut set);
-        let view = View::new(&self.keyspace, &set, Viewer::Client, db);
-        let result = row.read(&view, args, out);
-        self.tell_misses(row, &view, args);
-        let met = view.met_expired();
-        drop(view);
+        let shards = || {
+            let mut set = ShardSet::none();
+            row.add_shards(&self.keyspace, db, args, &mut set);
+            set
+        };
+        let (result, met) = self.glance(row, db, args, out).unwrap_or_else(|| {
+            let view = View::new(&self.keyspace, &shards(), Viewer::Client, db);
+            let result = row.read(&view, args, out);
+            self.tell_misses(row, &view, args);
+            (result, view.met_expired())
+        });
         if met && self.is_writable() {
-            self.transact(&set, db, |txn| row.keys.each(args, |key| txn.reap(key)));
+            self.transact(&shards(), db, |txn| row.keys.each(args, |key| txn.reap(key)));
         }
         result
     }
 
+    /// Runs a reading command without a lock, if it can be: what became of it, and whether it met what has expired.
+    fn glance(
+        &self,
+        row: &Command,
+        db: u32,
+        args: Args<'_>,
+        out: &mut dyn Reply,
+    ) -> Option<(CommandResult, bool)> {
+        let key = row.glances_at(args)?;
+        if self.tells_misses() {
+            return None;
+        }
+        let read = |view: &View<'_>| (row.read(view, args, out), view.met_expired());
+        View::glance(&self.keyspace, Viewer::Client, db, key, read)
+    }
+
     /// Runs a reading command.
     pub(crate) fn read(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
+        if let Some((result, _)) = self.glance(row, db, args, out) {
+            return result;
+        }
         let mut set = ShardSet::none();
         row.add_shards(&self.keyspace, db, args, &mut set);
         let mut view = View::until(&self.keyspace, &set, Viewer::Client, db, None);

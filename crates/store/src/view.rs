@@ -11,7 +11,7 @@ use crate::keyspace::Keyspace;
 use crate::limits::Limits;
 use crate::lock::{Held, ShardSet, shard_id};
 use crate::number;
-use crate::shard::{SHARD_BITS, SHARDS, Shard};
+use crate::shard::{SHARD_BITS, SHARDS, Shard, shard_of};
 use crate::value::{Hash, List, Set, Stream, Value, Zset};
 
 /// On whose behalf a command runs.
@@ -28,11 +28,19 @@ pub enum Viewer {
 pub struct View<'k> {
     keyspace: &'k Keyspace,
     pub(crate) held: Held<'k>,
+    /// Instead of shards, the one key that it sees.
+    only: Option<Only<'k>>,
     now: i64,
     viewer: Viewer,
     db: u32,
     met_expired: Cell<bool>,
     lookups: Cell<Lookups>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Only<'k> {
+    key: &'k [u8],
+    entry: Option<EntryRef<'k>>,
 }
 
 impl<'k> View<'k> {
@@ -55,10 +63,31 @@ impl<'k> View<'k> {
         Some(Self::with_held(keyspace, held, viewer, db))
     }
 
+    /// Calls `f` with a view of nothing but `key`, without a lock. `None`, and `f` was not called, if somebody writes
+    /// there, or if its value is one that can be read under a lock only. `f` must not come back to the keyspace.
+    #[inline]
+    pub fn glance<R>(
+        keyspace: &Keyspace,
+        viewer: Viewer,
+        db: u32,
+        key: &[u8],
+        f: impl FnOnce(&View<'_>) -> R,
+    ) -> Option<R> {
+        let hash = keyspace.hasher().hash(key);
+        let shard = keyspace.db(db)?.shard(shard_of(hash));
+        let seen = shard.glance(hash, key, |entry| {
+            let mut view = View::with_held(keyspace, Held::default(), viewer, db);
+            view.only = Some(Only { key, entry });
+            f(&view)
+        });
+        seen.ok()
+    }
+
     pub(crate) fn with_held(keyspace: &'k Keyspace, held: Held<'k>, viewer: Viewer, db: u32) -> Self {
         Self {
             keyspace,
             held,
+            only: None,
             now: keyspace.clock().now(),
             viewer,
             db,
@@ -217,6 +246,10 @@ impl<'k> View<'k> {
     #[inline]
     #[must_use]
     pub fn entry_even_expired(&self, db: u32, key: &[u8]) -> Option<EntryRef<'_>> {
+        if let Some(only) = self.only {
+            debug_assert!(db == self.db && key == only.key, "a view of one key was asked for another");
+            return only.entry.filter(|_| key == only.key);
+        }
         let hash = self.keyspace.hasher().hash(key);
         self.held.get(shard_id(db, hash))?.get(hash, key)
     }

@@ -35,6 +35,7 @@ pub(crate) use self::status::phase_name;
 use self::target::ShardTarget;
 use crate::engine::Engine;
 use crate::histories::Held;
+use crate::observed::stream::address;
 
 /// Keys that change their places with the writer held once.
 const AT_ONCE: usize = 256;
@@ -82,6 +83,12 @@ impl Shard {
             doubt: AtomicU64::new(0),
             missed: AtomicU64::new(0),
         }
+    }
+
+    /// Where its primary is, as MONITOR spells it.
+    fn address(&self) -> String {
+        let (host, port) = self.place.lock().clone();
+        address(&host, port)
     }
 
     /// How much of which history is held.

@@ -248,6 +248,7 @@ impl Target for ShardTarget {
         drop(slots);
         self.advanced(batch.end, batch.selected, batch.raw.len());
         engine.commit_events(Offset(self.cluster.total.load(Ordering::Acquire)));
+        engine.show_stream(|| self.shard.address(), batch.db, batch.raw);
         drop(txn);
         engine.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
         engine.saving.changed(batch.commands.len());
@@ -266,6 +267,7 @@ impl Target for ShardTarget {
     fn advance(&mut self, end: Offset, selected: u32, raw: &[u8]) {
         let _writing = self.engine.writing.lock();
         if !self.shard.gone.load(Ordering::Acquire) {
+            self.engine.show_stream(|| self.shard.address(), selected, raw);
             self.advanced(end, selected, raw.len());
         }
     }

@@ -3,7 +3,7 @@
 mod latency;
 mod monitor;
 mod slowlog;
-mod stream;
+pub(crate) mod stream;
 mod tally;
 
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -40,9 +40,13 @@ impl Engine {
     /// The address of the primary that this engine follows, for those who see all.
     pub(crate) fn primary_address(&self) -> String {
         match self.role() {
-            Role::Replica { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Role::Replica { host, port } => format!("{host}:{port}"),
+            Role::Replica { host, port } => address(&host, port),
             Role::Primary => String::new(),
         }
     }
+}
+
+/// An address as MONITOR spells it.
+pub(crate) fn address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }

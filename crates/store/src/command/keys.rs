@@ -49,6 +49,14 @@ impl Keys {
         Self::Range { first, last: first as i16 + 1, step: 1 }
     }
 
+    /// The key, if this call has one and no more.
+    #[must_use]
+    pub fn only<'a>(&self, args: Args<'a>) -> Option<&'a [u8]> {
+        let Self::Range { first, last, .. } = *self else { return None };
+        let last = if last < 0 { args.len() as i64 + i64::from(last) } else { i64::from(last) };
+        if last == i64::from(first) { args.get(usize::from(first)) } else { None }
+    }
+
     /// Calls `f` with each key of a call whose arity is right. Keys may repeat.
     pub fn each<'a>(&self, args: Args<'a>, mut f: impl FnMut(&'a [u8])) {
         match *self {

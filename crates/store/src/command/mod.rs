@@ -270,6 +270,17 @@ impl Command {
         self.keys.each(args, |key| set.add(keyspace, db, key));
     }
 
+    /// The key whose value it reads, if that is all it looks at and can be a string, so that
+    /// [a glance](View::glance) may be enough.
+    #[must_use]
+    pub fn glances_at<'a>(&self, args: Args<'a>) -> Option<&'a [u8]> {
+        let of_strings = matches!(self.group, Group::String | Group::Bitmap | Group::Generic);
+        if !of_strings || self.flags.has(Flags::LOCKS_ALL) || !matches!(self.handler, Handler::Read(_)) {
+            return None;
+        }
+        self.keys.only(args)
+    }
+
     /// Runs a reading command in a view that holds its shards. Arity has been checked.
     ///
     /// # Errors
@@ -305,7 +316,7 @@ impl Command {
                     txn.tell_misses(self, args);
                     if txn.viewer() == Viewer::Client {
                         looking(txn, |view| {
-                            self.each_sought(args, |key| drop(view.peek(key)));
+                            self.each_sought(args, |key| _ = view.peek(key));
                             Ok(())
                         })?;
                     }

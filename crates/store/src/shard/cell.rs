@@ -62,6 +62,15 @@ impl Cell {
     /// writes; else under it.
     #[inline]
     pub(crate) fn with<R>(&self, hash: u64, key: &[u8], f: impl FnOnce(Option<EntryRef<'_>>) -> R) -> R {
+        self.glance(hash, key, f).unwrap_or_else(|f| f(self.lock.read().get(hash, key)))
+    }
+
+    /// The same, but gives `f` back where it takes the lock.
+    #[inline]
+    pub(crate) fn glance<R, F>(&self, hash: u64, key: &[u8], f: F) -> Result<R, F>
+    where
+        F: FnOnce(Option<EntryRef<'_>>) -> R,
+    {
         let mut f = Some(f);
         let done = inside(|| {
             // SAFETY: inside, and forgotten before this closure ends.
@@ -70,8 +79,8 @@ impl Cell {
             if found.is_none_or(EntryRef::is_in_place) { f.take().map(|f| f(found)) } else { None }
         });
         match (done.flatten(), f) {
-            (Some(done), _) => done,
-            (None, Some(f)) => f(self.lock.read().get(hash, key)),
+            (Some(done), _) => Ok(done),
+            (None, Some(f)) => Err(f),
             (None, None) => unreachable!("what took `f` has answered"),
         }
     }
