@@ -148,7 +148,8 @@ fn at_ms(random: &mut Random) -> Vec<u8> {
     }
 }
 
-/// Relative times: years, or what is refused. Near ones would race.
+/// Relative times: years, or what is refused. Near ones would race, and so would two alike under GT and LT: how much
+/// time has passed in between decides then.
 fn seconds(random: &mut Random) -> Vec<u8> {
     match random.below(8) {
         0 => text(random.pick(&[
@@ -159,14 +160,14 @@ fn seconds(random: &mut Random) -> Vec<u8> {
             "-9223372036854775",
             "9223372036854775",
         ])),
-        _ => (1_000_000_000 + random.below(3)).to_string().into_bytes(),
+        _ => (1_000_000_000 + 100 * random.below(1_000_000)).to_string().into_bytes(),
     }
 }
 
 fn milliseconds(random: &mut Random) -> Vec<u8> {
     match random.below(8) {
         0 => text(random.pick(&["0", "-1", "x", "9223372036854775807", "-9223372036854775808"])),
-        _ => (1_000_000_000_000 + random.below(3) as u64).to_string().into_bytes(),
+        _ => (1_000_000_050_000 + 100_000 * random.below(1_000_000) as u64).to_string().into_bytes(),
     }
 }
 

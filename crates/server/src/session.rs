@@ -83,7 +83,7 @@ pub(crate) struct Session {
     pub(crate) outbox: Arc<Outbox>,
     subscriptions: Option<Box<Subscriptions>>,
     /// Who it is, as of so many changes of users.
-    user: Arc<User>,
+    pub(crate) user: Arc<User>,
     acl_changes: u64,
     /// How it is told of changes of what it reads, if it asked for that.
     pub(crate) tracking: Option<Tracked>,

@@ -10,6 +10,7 @@ use crate::clock::CoarseClock;
 use crate::compat::{Compat, CompatCell};
 use crate::db::Db;
 use crate::entry::EntryRef;
+use crate::gate::{Gate, Still};
 use crate::hash::KeyHash;
 use crate::limits::Limits;
 use crate::load::Loaded;
@@ -33,7 +34,7 @@ pub const ASIDES: u32 = 1024;
 /// of its keys in order, so that a group of writes appears at once.
 #[derive(Debug)]
 pub struct Keyspace {
-    pub(crate) gate: RwLock<()>,
+    pub(crate) gate: Gate,
     dbs: Box<[OnceLock<Db>]>,
     databases: AtomicU32,
     hasher: KeyHash,
@@ -52,7 +53,7 @@ impl Keyspace {
     #[must_use]
     pub fn new(databases: u32) -> (Arc<Self>, Writer) {
         let keyspace = Arc::new(Self {
-            gate: RwLock::new(()),
+            gate: Gate::new(),
             dbs: std::iter::repeat_with(OnceLock::new).take((MAX_DATABASES + ASIDES) as usize).collect(),
             databases: AtomicU32::new(databases.clamp(1, MAX_DATABASES)),
             hasher: KeyHash::random(),
@@ -135,7 +136,7 @@ impl Keyspace {
     /// one thread.
     #[must_use]
     pub fn still(&self) -> Still<'_> {
-        Still(self.gate.read())
+        self.gate.still()
     }
 
     /// The hash of keys.
@@ -246,7 +247,3 @@ impl Keyspace {
 pub(crate) fn empty_shards() -> Box<[Shard]> {
     std::iter::repeat_with(Shard::default).take(SHARDS).collect()
 }
-
-/// The gate, held shared: readers go on, the writer waits.
-#[derive(Debug)]
-pub struct Still<'k>(#[expect(dead_code, reason = "held, not read")] parking_lot::RwLockReadGuard<'k, ()>);

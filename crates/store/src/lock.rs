@@ -123,7 +123,7 @@ impl<'k> Held<'k> {
         }
         Self::shared_at_once(keyspace, set, None).unwrap_or_else(|| {
             // Whoever asks may hold the gate already.
-            let _gate = keyspace.gate.read_recursive();
+            let _gate = keyspace.gate.still_again();
             take()
         })
     }
@@ -134,7 +134,7 @@ impl<'k> Held<'k> {
             return Self::shared_at_once(keyspace, set, end);
         }
         Self::shared_at_once(keyspace, set, None).or_else(|| {
-            let _gate = keyspace.gate.try_read_recursive_until(end?)?;
+            let _gate = keyspace.gate.still_again_until(end?)?;
             Some(Self::shared(keyspace, set))
         })
     }

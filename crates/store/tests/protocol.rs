@@ -7,6 +7,10 @@ mod sync {
     pub(crate) use loom::sync::Arc;
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 
+    pub(crate) fn in_one_order() {
+        fence(Ordering::SeqCst);
+    }
+
     pub(crate) fn light_barrier() {
         fence(Ordering::SeqCst);
     }
@@ -19,12 +23,15 @@ mod sync {
 
 #[path = "../src/shard/protocol.rs"]
 mod protocol;
+#[path = "../src/seats.rs"]
+mod seats;
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use protocol::{Grace, Reader, Version};
+use seats::Seats;
 
 /// Two slots that lead to one of three entries each; an entry holds a number until it is freed.
 struct Table {
@@ -141,5 +148,56 @@ fn two_writes_and_a_reused_entry() {
             table.free(1);
         }
         reading.join().unwrap();
+    });
+}
+
+/// Readers that sit where they can and take the lock where not, and a writer: nobody reads while it writes, and what was
+/// written before it was opened again is seen.
+#[test]
+fn a_writer_waits_for_those_who_sit() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
+        let gate = Arc::new((Seats::new(), Mutex::new(()), UnsafeCell::new(0_u64)));
+        gate.0.open();
+        let reader = |me: u64| {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || {
+                let (seats, lock, number) = &*gate;
+                let mut last = 0;
+                for _ in 0..2 {
+                    #[expect(unsafe_code, reason = "the checker's cell hands out pointers")]
+                    // SAFETY: the checker itself reports whoever reads while another writes.
+                    let read = || number.with(|number| unsafe { *number });
+                    let found = if seats.sit(me) {
+                        assert!(seats.sits(me));
+                        let found = read();
+                        seats.stand_up(me);
+                        found
+                    } else {
+                        let _held = lock.lock().unwrap();
+                        seats.open();
+                        read()
+                    };
+                    assert!(found >= last, "an older state after a newer one");
+                    last = found;
+                }
+            })
+        };
+        // Two that share a seat.
+        let readers = [reader(1), reader(1 + seats::SEATS as u64)];
+        {
+            let _held = gate.1.lock().unwrap();
+            if gate.0.close() {
+                while !gate.0.is_empty() {
+                    thread::yield_now();
+                }
+            }
+            #[expect(unsafe_code, reason = "the checker's cell hands out pointers")]
+            // SAFETY: the checker itself reports whoever else is there.
+            gate.2.with_mut(|number| unsafe { *number = 1 });
+        }
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        assert!(gate.0.is_empty());
     });
 }

@@ -77,7 +77,8 @@ fn load(
     let mut replace = false;
     for index in 2..args.len() - 1 {
         if !args.is(index, "replace") {
-            let text = format!("Unknown option given: {}", String::from_utf8_lossy(args.at(index)));
+            let word = as_c_string(args.at(index), usize::MAX);
+            let text = format!("Unknown option given: {}", String::from_utf8_lossy(word));
             return Err(CommandError::Err(text.into()));
         }
         replace = true;

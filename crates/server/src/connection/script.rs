@@ -75,13 +75,14 @@ pub(super) fn run(
     }
     let keys = usize::try_from(keys).map_err(|_| CommandError::err("Number of keys can't be negative"))?;
     let (keys, argv) = args.from(3).split_at(keys);
-    let user = std::sync::Arc::clone(session.current_user());
+    session.current_user();
+    let session = &*session;
     let script = Script {
         which,
         keys,
         argv,
         mode,
-        user: Some(&user),
+        user: Some(&session.user),
         client: session.id,
         tracks: session.tracks_reads(),
         start: session.start(),

@@ -226,6 +226,9 @@ pub(super) fn get_and_expire<'a>(
             None if args.is(2, "persist") => (Also::Persist, 3),
             None => (Also::Nothing, 2),
         };
+        if args.len() < at + 2 {
+            return Err(CommandError::Arity(NAME.into()));
+        }
         return Ok((also, counted(args, at, NOT_A_NUMBER)?));
     }
     let mut timing = Timing::of(txn);
