@@ -8,6 +8,9 @@ use resp::{Encoder, Limits, Protocol, Value, ValueDecoder};
 
 use crate::Failure;
 
+/// A server that says nothing for so long is gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Bytes in both directions.
 trait Stream: std::io::Read + std::io::Write {}
 
@@ -34,17 +37,15 @@ impl Connection {
 
     /// The same of an address that was read already: to its host and port.
     pub fn to(address: &Address, tls: &crate::tls::Args) -> Result<Self, Failure> {
-        let Address { host, port, user, password, tls: secure, .. } = address;
-        let stream =
-            TcpStream::connect((host.as_str(), *port)).map_err(|error| format!("{host}:{port}: {error}"))?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        let stream: Box<dyn Stream> = if *secure {
+        let Address { host, user, password, tls: secure, .. } = address;
+        let stream: Box<dyn Stream> = if address.unix.is_some() {
+            socket(address)?
+        } else if *secure {
             let tls = tls.build()?;
             let session = rustls::ClientConnection::new(tls.client_config(), tls.server_name(host)?)?;
-            Box::new(rustls::StreamOwned::new(session, stream))
+            Box::new(rustls::StreamOwned::new(session, tcp(address)?))
         } else {
-            Box::new(stream)
+            Box::new(tcp(address)?)
         };
         let decoder = ValueDecoder::new(Limits::replies());
         let mut connection =
@@ -95,4 +96,33 @@ impl Connection {
             None => Err("no reply".into()),
         }
     }
+}
+
+/// To the first of the places in the address that answers.
+fn tcp(address: &Address) -> Result<TcpStream, Failure> {
+    let mut failed = Vec::new();
+    for (host, port) in [(address.host.clone(), address.port)].iter().chain(&address.others) {
+        match TcpStream::connect((host.as_str(), *port)) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                return Ok(stream);
+            }
+            Err(error) => failed.push(format!("{host}:{port}: {error}")),
+        }
+    }
+    Err(failed.join("; ").into())
+}
+
+#[cfg(unix)]
+fn socket(address: &Address) -> Result<Box<dyn Stream>, Failure> {
+    let stream = std::os::unix::net::UnixStream::connect(&address.host)
+        .map_err(|error| format!("{}: {error}", address.host))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(Box::new(stream))
+}
+
+#[cfg(not(unix))]
+fn socket(_: &Address) -> Result<Box<dyn Stream>, Failure> {
+    Err("there are no Unix sockets on this system".into())
 }

@@ -23,7 +23,8 @@ pub struct Args {
     /// The same.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The primary to follow: redis://user:password@host:port, host:port (`replicaof` of a file is the same), or
+    /// The primary to follow: redis://user:password@host:port, host:port (`replicaof` of a file is the same), several
+    /// of them after commas for the first that answers, unix:///path for a socket of this machine, or
     /// redis-sentinel://host:port,host:port/name for whom those Sentinels name, or redis-cluster://host:port,host:port
     /// for every shard of the cluster of these nodes. (Other users of this machine see arguments: prefer the
     /// variable where there is a password in it.)

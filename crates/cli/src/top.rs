@@ -107,10 +107,12 @@ fn show(args: &Args, before: &Look, now: &Look, out: &mut String) -> std::fmt::R
     writeln!(out, "{host}  {who}  up {}", period(up))?;
     if now.text("role") == "slave" {
         let (host, port) = (now.text("master_host"), now.text("master_port"));
+        // A Unix socket has a path alone.
+        let primary = if port == "0" { host.to_owned() } else { format!("{host}:{port}") };
         let behind = now.number(&["slave_read_repl_offset"]) - now.number(&["slave_repl_offset"]);
         writeln!(
             out,
-            "link     {} to {host}:{port}  offset {}  not applied {}  heard {} s ago",
+            "link     {} to {primary}  offset {}  not applied {}  heard {} s ago",
             now.text("master_link_status"),
             now.text("slave_repl_offset"),
             bytes(behind),

@@ -40,6 +40,41 @@ fn verify_ends_with_0_1_or_2() {
 }
 
 #[test]
+fn verify_sees_when_keys_and_fields_expire() {
+    let primary = Server::V9_1.start();
+    let mut at_primary = primary.client();
+    at_primary.call(&["HSET", "h", "f", "1", "g", "2"]).ok();
+    at_primary.call(&["HPEXPIREAT", "h", "9999999999999", "FIELDS", "1", "f"]).ok();
+    at_primary.call(&["SET", "s", "1", "PXAT", "9999999999999"]).ok();
+    let ours = Ours::serve(&["--master", &primary.url()]);
+    ours.until("/readyz", 200);
+    let copy = format!("redis://{}", ours.addr);
+    text(&["verify", "--master", &primary.url(), "--replica", &copy], 0);
+    // A server that was given the same but for the two deadlines.
+    let other = Server::V9_1.start();
+    other.client().call(&["HSET", "h", "f", "1", "g", "2"]).ok();
+    other.client().call(&["SET", "s", "1", "PXAT", "9999999999998"]).ok();
+    let told = text(&["verify", "--retries", "0", "--master", &primary.url(), "--replica", &other.url()], 1);
+    assert!(told.contains("db 0, key h: another expiry of a field\n"), "{told}");
+    assert!(told.contains("db 0, key s: another expiry\n") && told.contains(": 2 differences"), "{told}");
+}
+
+#[test]
+fn verify_takes_a_primary_that_tells_no_moments() {
+    let primary = Server::R6_2.start();
+    fill_every_type(&mut primary.client(), 5, 300);
+    primary.client().call(&["SET", "expires", "1", "EX", "100000"]).ok();
+    let ours = Ours::serve(&["--master", &primary.url()]);
+    ours.until("/readyz", 200);
+    let copy = format!("redis://{}", ours.addr);
+    text(&["verify", "--master", &primary.url(), "--replica", &copy], 0);
+    let other = Server::R6_2.start();
+    other.client().call(&["SET", "expires", "1", "EX", "50000"]).ok();
+    let told = text(&["verify", "--retries", "0", "--master", &other.url(), "--replica", &copy], 1);
+    assert!(told.contains("1 x another expiry\n"), "{told}");
+}
+
+#[test]
 fn top_looks_once_where_there_is_no_terminal() {
     let primary = Server::V9_1.start();
     let mut at_primary = primary.client();

@@ -1,6 +1,6 @@
 //! What `redis.call` needs from the world.
 
-use crate::reply::ReplyBuilder;
+use crate::ReplyBuilder;
 
 /// Executes commands for a script.
 ///

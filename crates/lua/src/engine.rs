@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::answer::{self, ScriptReply};
+use crate::answer::ScriptReply;
 use crate::call::Call;
 use crate::current::{self, Current, Run};
 use crate::error::{Error, Stop, one_line};
@@ -16,6 +16,7 @@ use crate::host::Host;
 use crate::limit::KillSwitch;
 use crate::options::Options;
 use crate::raw::{Failed, Frame, Kept, State};
+use crate::result;
 use crate::sandbox::{self, Sandbox, World};
 use crate::script::{Digest, DigestHasher, Origin, Script, Scripts, Stats};
 use crate::shebang::Flags;
@@ -385,7 +386,7 @@ fn finish(
     let mut frame = state.frame();
     let end = match ended {
         Ok(()) => {
-            answer::write(&mut frame, resp3, out);
+            result::write(&mut frame, resp3, out);
             Ok(())
         }
         Err(Failed) => {

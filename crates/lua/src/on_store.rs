@@ -4,9 +4,9 @@ use resp::{DoubleFormat, format_f64};
 use store::command::{self, Flags};
 use store::{Aggregate, Args, CommandError, Null, Reply, ShardSet, Txn, Viewer, Writer};
 
+use crate::ReplyBuilder;
 use crate::call::{Call, Verdict};
 use crate::flavour::Refusal;
-use crate::reply::ReplyBuilder;
 
 /// What a script calls, on the data of a [`Writer`].
 ///

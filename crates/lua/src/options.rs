@@ -40,6 +40,9 @@ pub struct Options {
     pub max_scripts: Option<usize>,
     /// Which server scripts believe to run on. Default Redis 7.0.15.
     pub flavour: Flavour,
+    /// Whether a table without a list is answered as an array of its keys and values, in no order. The servers answer
+    /// an empty array, which is the default.
+    pub pairs: bool,
     /// For `os.clock` where the flavour has it, and for the time that a library may take to load. Default: the clock
     /// of the time limit, if there is one.
     pub clock: Option<Clock>,
@@ -64,6 +67,7 @@ impl Default for Options {
             max_string: 64 << 20,
             max_scripts: None,
             flavour: Flavour::default(),
+            pairs: false,
             clock: None,
             log: None,
             pulse: None,
@@ -79,6 +83,7 @@ impl fmt::Debug for Options {
             .field("max_string", &self.max_string)
             .field("max_scripts", &self.max_scripts)
             .field("flavour", &self.flavour)
+            .field("pairs", &self.pairs)
             .finish_non_exhaustive()
     }
 }

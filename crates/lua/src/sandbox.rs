@@ -1,10 +1,10 @@
 //! An interpreter that scripts cannot leave.
 
-use crate::answer::until_nul;
 use crate::current::{self, Fault};
 use crate::error::Error;
 use crate::host::Host;
 use crate::raw::{Frame, Kept, Raise, State};
+use crate::result::until_nul;
 use crate::{api, bit, cjson, cmsgpack, functions, library, structs};
 
 /// The name of our own Lua code, whose frames are not the script's.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha1::{Digest as _, Sha1};
 
+#[cfg(feature = "vm")]
 use crate::cjson;
 use crate::error::Error;
 use crate::flavour::Flavour;
@@ -165,6 +166,7 @@ pub struct Scripts {
     generation: AtomicU64,
     table: Mutex<Table>,
     /// The settings of `cjson` outlive scripts and are the same in all engines.
+    #[cfg(feature = "vm")]
     pub(crate) cjson: Arc<cjson::Shared>,
 }
 

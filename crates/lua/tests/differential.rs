@@ -1,6 +1,8 @@
 //! The same scripts on real servers and here; `redis.call` goes to that same server, replies are compared
 //! as bytes.
 
+#![cfg(feature = "vm")]
+
 use lua::testing::Recorder;
 use lua::{Call, Engine, Flavour, Options, Refusal, ReplyBuilder, Verdict};
 use testkit::{Client, Running, Server};

@@ -1,6 +1,8 @@
 //! Ways out of Redis' sandbox that were found over the years, each tried: the script fails or gets nothing, and the
 //! next script runs as if nothing had been.
 
+#![cfg(feature = "vm")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -3,6 +3,8 @@
 //! A program of Lua makes the values from a seed and calls the libraries; only what it answers is compared. `SEED`
 //! and `ROUNDS` choose others.
 
+#![cfg(feature = "vm")]
+
 use std::hash::{BuildHasher as _, Hasher as _};
 
 use lua::testing::{MapCall, Recorder};

@@ -1,5 +1,7 @@
 //! Scripts that would not end, would not fit, or would reach out.
 
+#![cfg(feature = "vm")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -200,4 +202,17 @@ fn the_api_has_two_names_on_valkey_and_one_on_redis() {
     options.flavour = lua::Flavour::VALKEY_9_1;
     let mut engine = Engine::new(options).expect("an engine");
     assert_eq!(run(&mut engine, "return server.call('ping')"), Ok("+PONG\\r\\n".into()));
+}
+
+#[test]
+fn a_table_without_a_list_is_answered_as_pairs_if_asked() {
+    let mut options = Options::default();
+    options.pairs = true;
+    let mut engine = Engine::new(options).expect("an engine");
+    assert_eq!(run(&mut engine, "return {a = 1}").as_deref(), Ok(r"*2\r\n$1\r\na\r\n:1\r\n"));
+    assert_eq!(run(&mut engine, "return {7, a = 1}").as_deref(), Ok(r"*1\r\n:7\r\n"));
+    assert_eq!(run(&mut engine, "return {}").as_deref(), Ok(r"*0\r\n"));
+    // As the servers have it.
+    let mut engine = Engine::new(Options::default()).expect("an engine");
+    assert_eq!(run(&mut engine, "return {a = 1}").as_deref(), Ok(r"*0\r\n"));
 }

@@ -1,6 +1,8 @@
-//! Where a primary is: `redis://user:password@host:port`, `rediss://..` for TLS, `host:port`,
-//! `redis-sentinel://user:password@host:port,host:port/name` for the Sentinels who know, or
-//! `redis-cluster://user:password@host:port,host:port` for the primaries of a cluster.
+//! Where a primary is: `redis://user:password@host:port`, `rediss://..` for TLS, `host:port`, several of these after
+//! commas, `unix:///path` for a socket of this machine, `redis-sentinel://user:password@host:port,host:port/name` for
+//! the Sentinels who know, or `redis-cluster://user:password@host:port,host:port` for the primaries of a cluster.
+
+use std::path::PathBuf;
 
 use crate::error::Error;
 
@@ -12,10 +14,14 @@ const SENTINEL_PORT: u16 = 26379;
 /// A primary's address with the credentials that stood in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// Name or address, without brackets.
+    /// Name or address, without brackets; the path of a Unix socket.
     pub host: String,
-    /// 6379 unless given.
+    /// 6379 unless given; 0 for a Unix socket.
     pub port: u16,
+    /// Where else it may be: tried in this order after the first, at every connection.
+    pub others: Vec<(String, u16)>,
+    /// The Unix socket at which it listens.
+    pub unix: Option<PathBuf>,
     /// The ACL user; none stands for `default`.
     pub user: Option<String>,
     /// The password.
@@ -44,7 +50,7 @@ impl Address {
     /// [`Error::Config`] names what makes no sense.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let config = |what: &str| Error::Config(format!("{what} in the address of the primary"));
-        let (mut by_sentinels, mut of_cluster) = (false, false);
+        let (mut by_sentinels, mut of_cluster, mut by_path) = (false, false, false);
         let (tls, rest) = match text.split_once("://") {
             Some(("redis" | "valkey", rest)) => (false, rest),
             Some(("rediss" | "valkeys", rest)) => (true, rest),
@@ -56,6 +62,10 @@ impl Address {
                 of_cluster = true;
                 (scheme == "rediss-cluster", rest)
             }
+            Some(("unix" | "redis+unix" | "valkey+unix", rest)) => {
+                by_path = true;
+                (false, rest)
+            }
             Some((scheme, _)) => return Err(config(&format!("the scheme {scheme:?} is not known"))),
             None => (false, text),
         };
@@ -63,6 +73,32 @@ impl Address {
             Some((credentials, place)) => (Some(credentials), place),
             None => (None, rest),
         };
+        let credentials = match credentials.map(|c| c.split_once(':').unwrap_or((c, ""))) {
+            None => (None, None),
+            Some((user, password)) => (
+                Some(decode(user)).filter(|u| !u.is_empty()),
+                Some(decode(password)).filter(|p| !p.is_empty()),
+            ),
+        };
+        let (user, password) = credentials;
+        if by_path {
+            let path = decode(place.split('?').next().unwrap_or_default());
+            if !path.starts_with('/') {
+                return Err(config("no absolute path (unix:///run/redis.sock)"));
+            }
+            let (others, cluster, unix) = (Vec::new(), Vec::new(), Some(PathBuf::from(&path)));
+            return Ok(Self {
+                host: path,
+                port: 0,
+                others,
+                unix,
+                user,
+                password,
+                tls,
+                service: None,
+                cluster,
+            });
+        }
         let (place, name) = match place.split_once('/') {
             Some((place, name)) => (place, name.split('?').next().unwrap_or_default()),
             None => (place.split('?').next().unwrap_or_default(), ""),
@@ -70,7 +106,7 @@ impl Address {
         let several = |usual: u16| -> Result<Vec<(String, u16)>, Error> {
             place.split(',').map(|place| one(place.trim(), usual, &config)).collect()
         };
-        let mut cluster = Vec::new();
+        let (mut cluster, mut others) = (Vec::new(), Vec::new());
         let (host, port, service) = if by_sentinels {
             if name.is_empty() {
                 return Err(config("no name of the primary (redis-sentinel://host/NAME)"));
@@ -81,17 +117,11 @@ impl Address {
             let (host, port) = cluster.first().cloned().unwrap_or_default();
             (host, port, None)
         } else {
-            let (host, port) = one(place, DEFAULT_PORT, &config)?;
+            others = several(DEFAULT_PORT)?;
+            let (host, port) = others.remove(0);
             (host, port, None)
         };
-        let (user, password) = match credentials.map(|c| c.split_once(':').unwrap_or((c, ""))) {
-            None => (None, None),
-            Some((user, password)) => (
-                Some(decode(user)).filter(|u| !u.is_empty()),
-                Some(decode(password)).filter(|p| !p.is_empty()),
-            ),
-        };
-        Ok(Self { host, port, user, password, tls, service, cluster })
+        Ok(Self { host, port, others, unix: None, user, password, tls, service, cluster })
     }
 }
 
@@ -139,6 +169,8 @@ mod tests {
         let plain = Address {
             host: "h".into(),
             port: 6379,
+            others: Vec::new(),
+            unix: None,
             user: None,
             password: None,
             tls: false,
@@ -168,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn several_places_and_sockets_are_read() {
+        let several = Address::parse("redis://:pw@a:1,b,[::1]:2/0").unwrap();
+        assert_eq!((several.host.as_str(), several.port), ("a", 1));
+        assert_eq!(several.others, [("b".to_owned(), 6379), ("::1".to_owned(), 2)]);
+        assert_eq!(Address::parse("a,b").unwrap().others.len(), 1);
+        let socket = Address::parse("unix://app:s%40e@/run/my%20redis.sock?x=1").unwrap();
+        assert_eq!(socket.unix.as_deref(), Some(std::path::Path::new("/run/my redis.sock")));
+        assert_eq!((socket.user.as_deref(), socket.password.as_deref()), (Some("app"), Some("s@e")));
+        assert_eq!(Address::parse("redis+unix:///run/r.sock").unwrap().host, "/run/r.sock");
+    }
+
+    #[test]
     fn clusters_are_read() {
         let address = Address::parse("rediss-cluster://:pw@a:7000,b").unwrap();
         assert_eq!(address.cluster, [("a".to_owned(), 7000), ("b".to_owned(), 6379)]);
@@ -186,6 +230,9 @@ mod tests {
             "redis-sentinel://a",
             "redis-sentinel:///n",
             "redis-cluster://a,,b",
+            "redis://a,",
+            "unix://",
+            "unix://run/r.sock",
         ] {
             assert!(matches!(Address::parse(text), Err(Error::Config(_))), "{text}");
         }

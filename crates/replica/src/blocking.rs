@@ -199,12 +199,14 @@ impl Iterator for Events {
 }
 
 /// A writable server without a primary; see [`crate::Standalone`].
+#[cfg(feature = "server")]
 #[derive(Debug)]
 pub struct Standalone {
     standalone: crate::Standalone,
     driving: Arc<Driving>,
 }
 
+#[cfg(feature = "server")]
 impl Deref for Standalone {
     type Target = crate::Standalone;
 
@@ -213,6 +215,7 @@ impl Deref for Standalone {
     }
 }
 
+#[cfg(feature = "server")]
 impl Standalone {
     /// Starts an empty server that listens at `address`.
     ///

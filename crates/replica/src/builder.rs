@@ -7,9 +7,11 @@ use std::time::Duration;
 use ::store::{Cleanup, Compat};
 use replication::{Backoff, Connector, CredentialsProvider, DriverConfig, Position};
 use server::{
-    Allocator, Applied, Configuration, Endpoint, Engine, Filter, Limit, Listener, Options, Role, Sentinels,
-    UnknownTypes, Writes, WritesAs, housekeeper,
+    Allocator, Applied, Configuration, Engine, Filter, Limit, Options, Role, Sentinels, UnknownTypes, Writes,
+    WritesAs, housekeeper,
 };
+#[cfg(feature = "server")]
+use server::{Endpoint, Listener};
 
 use crate::address::Address;
 use crate::credentials::Credentials;
@@ -17,6 +19,7 @@ use crate::error::Error;
 use crate::handle::Replica;
 use crate::log::{self, LogLine};
 use crate::recorder::{self, Recorder};
+use crate::route;
 
 /// Longer than anything runs.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -28,6 +31,7 @@ const SHARDS: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Builder {
     master: Option<String>,
+    #[cfg(feature = "server")]
     listen: Vec<Endpoint>,
     configuration: Configuration,
     protected_mode: bool,
@@ -69,6 +73,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             master: None,
+            #[cfg(feature = "server")]
             listen: Vec::new(),
             configuration: Configuration::default(),
             protected_mode: true,
@@ -108,7 +113,18 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// The primary: `redis://user:password@host:port` or `host:port`. Required.
+    /// The primary. Required.
+    ///
+    /// | address | who it is |
+    /// | --- | --- |
+    /// | `host:port`, `redis://user:password@host:port` | one server; `rediss://` over TLS |
+    /// | `redis://host1,host2:7000` | the first of several that answers, looked for at every connection |
+    /// | `unix:///run/redis.sock`, `unix://user:password@/run/redis.sock` | a server of this machine |
+    /// | `redis-sentinel://host1,host2/name` | whoever these Sentinels say is the primary |
+    /// | `redis-cluster://host1,host2` | every shard of a cluster |
+    ///
+    /// `valkey://` and `valkeys://` are the same as `redis://` and `rediss://`. Of several that answer, the first may be
+    /// a replica: then this is a copy of its copy. Where primaries change places, ask Sentinels.
     #[must_use]
     pub fn master(mut self, address: impl Into<String>) -> Self {
         self.master = Some(address.into());
@@ -225,6 +241,7 @@ impl Builder {
 
     /// Serves the copy to RESP clients at this address; `:6380` means every interface, port 0 a free port
     /// (see [`Replica::local_addr`]). May be called more than once, for several addresses.
+    #[cfg(feature = "server")]
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen.push(Endpoint::Tcp(address.into()));
@@ -232,7 +249,7 @@ impl Builder {
     }
 
     /// The same with TLS.
-    #[cfg(feature = "tls")]
+    #[cfg(all(feature = "server", feature = "tls"))]
     #[must_use]
     pub fn listen_tls(mut self, address: impl Into<String>, tls: server::ServerTls) -> Self {
         self.listen.push(Endpoint::Tls(address.into(), tls));
@@ -241,6 +258,7 @@ impl Builder {
 
     /// Serves the copy at a Unix socket, too. A socket that another run has left there is replaced; the file goes when
     /// the replica goes. Where there are no Unix sockets the start fails.
+    #[cfg(feature = "server")]
     #[must_use]
     pub fn listen_unix(mut self, path: impl Into<PathBuf>) -> Self {
         self.listen.push(Endpoint::Unix(path.into(), 0));
@@ -595,19 +613,31 @@ impl Builder {
         engine.configure(&self.configuration).map_err(|error| Error::Config(error.to_string()))?;
         engine.load_users().map_err(|error| Error::Config(error.to_string()))?;
         housekeeper::spawn(&engine).map_err(|source| Error::Io { what: "starting a thread", source })?;
-        let mut endpoints = self.listen;
-        endpoints.extend(engine.endpoints(&startup).map_err(|error| Error::Config(error.to_string()))?);
-        if !self.server {
-            endpoints.clear();
-        }
-        let listener = match endpoints.as_slice() {
-            [] => None,
-            endpoints => {
-                let opened = Listener::open(engine.clone(), endpoints).await;
-                Some(opened.map_err(|source| Error::Io { what: "listening", source })?)
+        #[cfg(feature = "server")]
+        let listener = {
+            let mut endpoints = self.listen;
+            endpoints.extend(engine.endpoints(&startup).map_err(|error| Error::Config(error.to_string()))?);
+            if !self.server {
+                endpoints.clear();
+            }
+            match endpoints.as_slice() {
+                [] => None,
+                endpoints => {
+                    let opened = Listener::open(engine.clone(), endpoints).await;
+                    Some(opened.map_err(|source| Error::Io { what: "listening", source })?)
+                }
             }
         };
+        #[cfg(not(feature = "server"))]
+        if self.server
+            && !engine.endpoints(&startup).map_err(|error| Error::Config(error.to_string()))?.is_empty()
+        {
+            return Err(Error::Config("this build listens nowhere: feature `server`".to_owned()));
+        }
         let mut config = self.link;
+        if config.connector.is_none() {
+            config.connector = route::to(&address, config.connect_timeout)?;
+        }
         config.host = address.host;
         config.port = address.port;
         let user = address.user;
@@ -628,7 +658,10 @@ impl Builder {
             engine.begin_at(position, database);
             config.resume = self.resume;
         }
-        config.link.listening_port = listener.as_ref().map_or(0, |l| l.local_addr().port());
+        #[cfg(feature = "server")]
+        {
+            config.link.listening_port = listener.as_ref().map_or(0, |l| l.local_addr().port());
+        }
         #[cfg(feature = "tls")]
         if startup.tls_replication && config.tls.is_none() {
             let (certificate, key, authorities) =
@@ -664,7 +697,13 @@ impl Builder {
         if let Some(recorder) = self.recorder {
             tokio::spawn(recorder::tell(recorder.0, Arc::downgrade(&engine), link.clone()));
         }
-        Ok(Replica::new(engine, listener, link, self.name))
+        Ok(Replica::new(
+            engine,
+            #[cfg(feature = "server")]
+            listener,
+            link,
+            self.name,
+        ))
     }
 }
 

@@ -114,14 +114,19 @@ impl Replica {
 
     /// The data, if they are fresh enough.
     ///
-    /// ```no_run
-    /// # fn run(replica: &replica::Replica) -> Result<(), replica::Error> {
+    /// ```
+    /// # use replica::{Replica, Standalone};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// # primary.command(&["SET", "price", "5"])?;
+    /// # let replica = Replica::connect(&primary.url()).await?;
     /// use replica::Bound;
     /// use std::time::Duration;
     ///
     /// let fresh = replica.require(Bound::WithinTime(Duration::from_secs(15)))?;
-    /// println!("{:?}", fresh.get("price")?);
-    /// # Ok(())
+    /// assert_eq!(fresh.get("price")?.unwrap(), b"5");
+    /// # replica.shutdown().await
     /// # }
     /// ```
     ///

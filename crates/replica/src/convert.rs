@@ -1,5 +1,6 @@
 //! Strings of the data set as something else.
 
+use ::store::Blob;
 use bytes::Bytes;
 
 /// Why a string could not be read as what was asked for.
@@ -19,6 +20,14 @@ pub trait FromValue: Sized {
     /// # Errors
     /// They are no such thing.
     fn from_value(bytes: &[u8]) -> Result<Self, ConvertError>;
+
+    /// Takes the string itself, for what can keep it without a copy.
+    ///
+    /// # Errors
+    /// As [`from_value`](Self::from_value).
+    fn from_blob(blob: Blob) -> Result<Self, ConvertError> {
+        Self::from_value(&blob)
+    }
 }
 
 fn text<'b>(bytes: &'b [u8], wanted: &'static str) -> Result<&'b str, ConvertError> {
@@ -65,6 +74,10 @@ impl FromValue for Vec<u8> {
 impl FromValue for Bytes {
     fn from_value(bytes: &[u8]) -> Result<Self, ConvertError> {
         Ok(Self::copy_from_slice(bytes))
+    }
+
+    fn from_blob(blob: Blob) -> Result<Self, ConvertError> {
+        Ok(blob.into())
     }
 }
 

@@ -114,7 +114,7 @@ impl Db {
         Self { keyspace, index }
     }
 
-    /// The string at `key`, owned without a copy.
+    /// The string at `key`, owned without a copy; `Bytes::from` makes it one of those, without a copy either.
     ///
     /// # Errors
     /// [`Error::WrongKind`] if the key holds another kind.
@@ -124,7 +124,9 @@ impl Db {
             .map_err(|error| self.wrong_kind(&error, key.as_ref(), Kind::String))
     }
 
-    /// The strings at several keys, all of one moment; a key of another kind counts as missing, as MGET has it.
+    /// The strings at several keys, all of one moment; a key of another kind counts as missing, as MGET has it. What
+    /// the next keys need is fetched from memory while those before are read. One moment costs the locks of their
+    /// shards: where it does not matter and the data are small, [`get`](Self::get) for each is cheaper.
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Vec<Option<Blob>> {
         self.keyspace.blobs(self.index, &keys.into_iter().collect::<Vec<K>>())
     }
@@ -145,7 +147,7 @@ impl Db {
     /// # Errors
     /// [`Error::WrongKind`], or [`Error::Convert`] if it is none.
     pub fn get_as<T: FromValue>(&self, key: impl AsRef<[u8]>) -> Result<Option<T>, Error> {
-        self.get(key)?.map(|blob| T::from_value(&blob).map_err(Error::Convert)).transpose()
+        self.get(key)?.map(|blob| T::from_blob(blob).map_err(Error::Convert)).transpose()
     }
 
     /// Calls `f` with the string at `key`, borrowed: no copy, no count, one short lock. `f` must not read

@@ -186,3 +186,67 @@ impl Error {
         if let Self::Replication { retries, .. } = self { *retries } else { 0 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the guide calls each error. A new one does not compile until it is told of there.
+    fn in_the_guide(error: &Error) -> &'static str {
+        match error {
+            Error::WrongKind { .. } => "`the key holds a .., not a ..`",
+            Error::Convert(_) => "`not a number of type ..`",
+            Error::ReadOnly => "`a replica is read-only`",
+            Error::Server { .. } => "the primary's own answer (`Server`)",
+            Error::Upstream(_) => "`not written: ..`",
+            Error::Config(_) => "`configuration: ..`",
+            Error::Io { .. } => "other `Io`",
+            Error::Replication { .. } => "`replication: ..` from `ready`",
+            Error::NotSynced => "`the first sync is not complete`",
+            Error::TooStale { .. } => "`the data are too old: wanted ..`",
+            Error::HistoryEnded { .. } => "`the history of .. has ended`",
+            Error::Closed => "`the replica is closed`",
+            Error::Timeout { .. } => "`timed out: ..`",
+            Error::Save(_) => "`not saved: ..`",
+            Error::Command(_) => "what a client would get (`Command`)",
+        }
+    }
+
+    #[test]
+    fn the_guide_tells_of_every_error() {
+        let guide = include_str!("../../../docs/troubleshooting.md");
+        let freshness = Box::new(Freshness {
+            position: None,
+            received: None,
+            behind_bytes: 0,
+            age: None,
+            silence: None,
+            connected: false,
+        });
+        let position = Position { replid: replication::ReplId::random(), offset: replication::Offset(1) };
+        for error in [
+            Error::WrongKind { wanted: Kind::Hash, found: Kind::List },
+            Error::Convert(ConvertError { wanted: "a number of type u8", reason: String::new() }),
+            Error::ReadOnly,
+            Error::of_server(b"NOPERM no"),
+            Error::Upstream(server::UpstreamError::NoPrimary),
+            Error::Config(String::new()),
+            Error::Io { what: "listening", source: io::Error::other("") },
+            Error::NotSynced,
+            Error::TooStale { wanted: Bound::Synced, freshness },
+            Error::HistoryEnded { position },
+            Error::Closed,
+            Error::Timeout { what: "" },
+            Error::Command(CommandError::Syntax),
+        ] {
+            let words = in_the_guide(&error);
+            assert!(guide.contains(words), "{words}");
+            // What it says is what the guide shows, up to the part that differs each time.
+            let said = words.trim_matches('`').split("..").next().unwrap_or_default();
+            if words.starts_with('`') && !words.ends_with("`Io`") {
+                let said = said.split('`').next().unwrap_or_default();
+                assert!(error.to_string().starts_with(said), "{said}: {error}");
+            }
+        }
+    }
+}

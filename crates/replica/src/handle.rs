@@ -1,5 +1,6 @@
 //! A running replica.
 
+#[cfg(feature = "server")]
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -7,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use replication::{Buffered, Failures, LinkStatus, Phase, Position, Recovery};
 use resp::Value;
-use server::{
-    Engine, EventFilter, Events, FilterStatus, KeyWatch, Listener, Metrics, ShardStatus, WarmStart,
-};
+#[cfg(feature = "server")]
+use server::Listener;
+use server::{Engine, EventFilter, Events, FilterStatus, KeyWatch, Metrics, ShardStatus, WarmStart};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -31,6 +32,7 @@ pub struct Replica {
 #[derive(Debug)]
 struct Inner {
     engine: Arc<Engine>,
+    #[cfg(feature = "server")]
     listener: Option<Listener>,
     closed: AtomicBool,
     link: watch::Receiver<LinkStatus>,
@@ -164,11 +166,27 @@ impl Replica {
 
     pub(crate) fn new(
         engine: Arc<Engine>,
-        listener: Option<Listener>,
+        #[cfg(feature = "server")] listener: Option<Listener>,
         link: watch::Receiver<LinkStatus>,
         name: Option<String>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { engine, listener, closed: AtomicBool::new(false), link, name }) }
+        let inner = Inner {
+            engine,
+            #[cfg(feature = "server")]
+            listener,
+            closed: AtomicBool::new(false),
+            link,
+            name,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Turns RESP clients away, replies in flight first.
+    async fn stop_serving(&self) {
+        #[cfg(feature = "server")]
+        if let Some(listener) = &self.inner.listener {
+            listener.shutdown().await;
+        }
     }
 
     /// Its name, if [`Builder::name`] gave it one.
@@ -230,9 +248,14 @@ impl Replica {
     /// [`Error::Config`], or a thread that cannot be had.
     pub fn follow(&self, address: &str) -> Result<(), Error> {
         let address = Address::parse(address)?;
-        if address.service.is_some() || !address.cluster.is_empty() {
+        if address.service.is_some()
+            || address.unix.is_some()
+            || !address.cluster.is_empty()
+            || !address.others.is_empty()
+        {
             return Err(Error::Config(
-                "Sentinels and clusters are named at the start, by Builder::master".to_owned(),
+                "Sentinels, clusters, Unix sockets and lists are named at the start, by Builder::master"
+                    .to_owned(),
             ));
         }
         if !self.shards().is_empty() {
@@ -380,10 +403,8 @@ impl Replica {
     /// # }
     /// ```
     pub async fn into_store(self) -> Store {
-        if !self.inner.closed.swap(true, Ordering::AcqRel)
-            && let Some(listener) = &self.inner.listener
-        {
-            listener.shutdown().await;
+        if !self.inner.closed.swap(true, Ordering::AcqRel) {
+            self.stop_serving().await;
         }
         self.inner.engine.promote();
         self.inner.engine.unfollow().await;
@@ -392,10 +413,16 @@ impl Replica {
 
     /// Runs any command as a client would, without a socket: scripts, functions, INFO.
     ///
-    /// ```no_run
-    /// # fn run(replica: &replica::Replica) -> Result<(), replica::Error> {
+    /// ```
+    /// # use replica::{Replica, Standalone, Value};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// # primary.command(&["SET", "n", "40"])?;
+    /// # let replica = Replica::connect(&primary.url()).await?;
     /// let sum = replica.call(&["EVAL", "return redis.call('GET', KEYS[1]) + ARGV[1]", "1", "n", "2"])?;
-    /// # Ok(())
+    /// assert_eq!(sum, Value::Integer(42));
+    /// # replica.shutdown().await
     /// # }
     /// ```
     ///
@@ -459,12 +486,17 @@ impl Replica {
 
     /// All figures at this moment; their `Display` is what Prometheus reads.
     ///
-    /// ```no_run
-    /// # fn run(replica: &replica::Replica) {
+    /// ```
+    /// # use replica::{Replica, Standalone};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// # primary.command(&["SET", "k", "v"])?;
+    /// # let replica = Replica::connect(&primary.url()).await?;
     /// let metrics = replica.metrics();
-    /// if metrics.value("replica_link_up", &[]) == Some(0.0) {
-    ///     eprintln!("{metrics}");
-    /// }
+    /// assert_eq!(metrics.value("replica_keys", &[("db", "0")]), Some(1.0));
+    /// assert!(metrics.to_string().contains("replica_keys{db=\"0\"} 1"));
+    /// # replica.shutdown().await
     /// # }
     /// ```
     #[must_use]
@@ -564,12 +596,14 @@ impl Replica {
     }
 
     /// Where RESP clients are served, if [`Builder::listen`] was given.
+    #[cfg(feature = "server")]
     #[must_use]
     pub fn listener(&self) -> Option<&Listener> {
         self.inner.listener.as_ref()
     }
 
     /// The first address where RESP clients are served, if [`Builder::listen`] was given.
+    #[cfg(feature = "server")]
     #[must_use]
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.inner.listener.as_ref().map(Listener::local_addr)
@@ -592,9 +626,7 @@ impl Replica {
         if self.inner.closed.swap(true, Ordering::AcqRel) {
             return Err(Error::Closed);
         }
-        if let Some(listener) = &self.inner.listener {
-            listener.shutdown().await;
-        }
+        self.stop_serving().await;
         self.inner.engine.unfollow().await;
         self.inner.engine.close_events();
         if self.inner.engine.is_unsaved() && self.inner.engine.is_loaded() {

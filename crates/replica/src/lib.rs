@@ -10,11 +10,16 @@
 //! and keeps it in memory, equal to the primary. Reads are plain functions: no `async`, never blocked by
 //! a sync in progress.
 //!
-//! ```no_run
-//! # async fn run() -> Result<(), replica::Error> {
+#![cfg_attr(feature = "server", doc = "```")]
+#![cfg_attr(not(feature = "server"), doc = "```ignore")]
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), replica::Error> {
+//! # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+//! # primary.command(&["SET", "user:1:name", "Ada"])?;
+//! # let address = primary.url(); // redis://127.0.0.1:6379
 //! let replica = replica::Replica::builder()
-//!     .master("redis://127.0.0.1:6379")
-//!     .listen("127.0.0.1:6380") // optional: redis-cli -p 6380 reads the copy
+//!     .master(address)
+//!     .listen("127.0.0.1:0") // optional: redis-cli reads the copy
 //!     .start()
 //!     .await?;
 //! replica.ready().await?;
@@ -26,6 +31,24 @@
 //! replica.shutdown().await
 //! # }
 //! ```
+//!
+//! What is there:
+//!
+//! | | |
+//! | --- | --- |
+//! | reads | [`Db`]: strings as [`Blob`]s without a copy, typed handles, scans; [`View`] for what belongs together |
+//! | how new they are | [`Replica::freshness`], [`require`](Replica::require), [`write`](Replica::write) and [`wait_for`](Replica::wait_for) |
+//! | what changes | [`Replica::events`], [`watch`](Replica::watch), [`watch_status`](Replica::watch_status) |
+//! | figures | [`Replica::metrics`], [`Recorder`], spans and events of `tracing` |
+//! | a part of the data | [`Filter`] |
+//! | after a restart | [`Builder::persist`] |
+//! | without async | `blocking`, the same names |
+//!
+//! # Features
+//!
+//! On by default: `server` ([`Builder::listen`]: RESP clients, replicas), `lua` (scripts and functions), `tls`
+//! (`rediss://`). Without them it is the smallest reader in a process: `default-features = false`. More: `blocking`,
+//! `serde` (`Json<T>`), `regex` ([`Matching`] by regular expressions).
 
 mod address;
 #[cfg(feature = "blocking")]
@@ -39,8 +62,11 @@ mod credentials;
 mod db;
 mod error;
 mod handle;
+mod info;
 mod log;
 mod recorder;
+mod route;
+#[cfg(feature = "server")]
 mod standalone;
 mod store;
 mod typed;
@@ -62,6 +88,7 @@ pub use credentials::Credentials;
 pub use db::{Db, Scan, Ttl};
 pub use error::{Error, ErrorPhase};
 pub use handle::{Replica, States, Status};
+pub use info::Info;
 pub use log::LogLine;
 pub use recorder::Recorder;
 pub use replication::{
@@ -71,18 +98,27 @@ pub use replication::{
 #[cfg(feature = "tls")]
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use resp::Value;
+#[cfg(feature = "server")]
+pub use server::Listener;
 pub use server::{
     Allocator, Cause, Change, Configuration, ConfigurationError, Contents, Event, EventFilter, Events,
-    Filter, FilterStatus, InvalidFilter, KeyWatch, Limit, Listener, Metric, MetricKind, Metrics, Sample,
-    SaveError, ShardStatus, Sink, UnknownTypes, UpstreamError, WarmStart, Writes, WritesAs,
+    Filter, FilterStatus, InvalidFilter, KeyWatch, Limit, Metric, MetricKind, Metrics, Sample, SaveError,
+    ShardStatus, Sink, UnknownTypes, UpstreamError, WarmStart, Writes, WritesAs,
 };
 #[cfg(feature = "tls")]
 pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};
+#[cfg(feature = "server")]
 pub use standalone::Standalone;
 pub use typed::{HashRef, ListRef, SetRef, StreamEntry, StreamGroup, StreamRef, ZsetRef};
 pub use view::{View, ViewDb};
 
-/// The examples of the guide to clusters are compiled with those of the code.
+/// The examples of the README and of the guides are compiled with those of the code.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/cluster.md")]
-struct ClusterGuide;
+mod guides {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/cluster.md")]
+    struct Cluster;
+    #[doc = include_str!("../../../docs/migrating.md")]
+    struct Migrating;
+}

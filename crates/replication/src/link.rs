@@ -23,6 +23,7 @@ use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
+use tracing::Span;
 
 /// One replica's link to its primary, over any number of connections.
 ///
@@ -56,6 +57,8 @@ pub struct Link<T: Target> {
     /// The primary has no word for its history: it wants no ACK, and nothing can be continued.
     nameless: bool,
     counters: Counters,
+    /// Of the full sync that goes on.
+    sync: Span,
 }
 
 enum State<L> {
@@ -150,6 +153,7 @@ impl<T: Target> Link<T> {
             channel_failures: 0,
             nameless: false,
             counters: Counters::default(),
+            sync: Span::none(),
         }
     }
 
@@ -390,10 +394,11 @@ impl<T: Target> Link<T> {
         loop {
             let State::Channels(channels) = &mut self.state else { return Ok(()) };
             channels.last_byte = now;
-            match channels.feed_second(bytes, &mut self.out)? {
+            match self.sync.in_scope(|| channels.feed_second(bytes, &mut self.out))? {
                 News::Nothing => return Ok(()),
                 News::Granted(position, db) => {
-                    tracing::info!(%position, "full sync granted, over two connections");
+                    self.sync = sync_span(Some(position), 2);
+                    self.sync.in_scope(|| tracing::info!("full sync granted, over two connections"));
                     channels.load(position, db, target.begin_full_sync());
                     self.last_byte = now;
                     self.events.push_back(Event::FullSyncStarted(Some(position)));
@@ -445,7 +450,7 @@ impl<T: Target> Link<T> {
                     }
                 }
                 State::Transfer(transfer) => {
-                    if !transfer.feed(&mut bytes)? {
+                    if !self.sync.in_scope(|| transfer.feed(&mut bytes))? {
                         return Ok(());
                     }
                     let State::Transfer(transfer) = std::mem::replace(&mut self.state, State::Down) else {
@@ -463,7 +468,8 @@ impl<T: Target> Link<T> {
     }
 
     fn begin_full_sync(&mut self, now: Duration, position: Option<Position>, transfer: Transfer<T::Loader>) {
-        tracing::info!(?position, "full sync granted");
+        self.sync = sync_span(position, 1);
+        self.sync.in_scope(|| tracing::info!("full sync granted"));
         self.state = State::Transfer(Box::new(transfer));
         self.next_sign = now.saturating_add(self.options.ack_interval);
         self.events.push_back(Event::FullSyncStarted(position));
@@ -475,8 +481,12 @@ impl<T: Target> Link<T> {
         let position =
             loaded.position.unwrap_or_else(|| Position { replid: ReplId::random(), offset: Offset(0) });
         let db = loaded.stream_db.unwrap_or(0);
-        target.finish_full_sync(loaded.loader, position.replid, position.offset);
-        tracing::info!(%position, bytes = loaded.received, "full sync finished");
+        let sync = std::mem::replace(&mut self.sync, Span::none());
+        sync.record("bytes", loaded.received);
+        sync.in_scope(|| {
+            target.finish_full_sync(loaded.loader, position.replid, position.offset);
+            tracing::info!(%position, bytes = loaded.received, "full sync finished");
+        });
         self.counters.full_syncs += 1;
         self.channel_failures = 0;
         self.events.push_back(Event::FullSyncFinished { position, received: loaded.received });
@@ -519,6 +529,7 @@ impl<T: Target> Link<T> {
     /// Goes down and keeps what survives a connection: position and selected database, unless `error`
     /// has made them worthless. An unfinished command or transaction is dropped: it will be repeated.
     fn fail(&mut self, error: &LinkError) {
+        self.sync = Span::none();
         self.history = match error.recovery() {
             Recovery::Resync => None,
             _ if self.nameless => None,
@@ -565,4 +576,18 @@ impl<T: Target> fmt::Debug for Link<T> {
 /// `REPLCONF ACK <offset>`, the only command a replica sends once the stream flows.
 pub(crate) fn encode_ack(out: &mut BytesMut, offset: Offset) {
     encode(out, &[b"REPLCONF", b"ACK", offset.to_string().as_bytes()]);
+}
+
+/// A full sync, for those who trace: from what the dump stands for to how many bytes it had.
+fn sync_span(position: Option<Position>, connections: u8) -> Span {
+    let span = tracing::info_span!(
+        "full_sync",
+        position = tracing::field::Empty,
+        connections,
+        bytes = tracing::field::Empty
+    );
+    if let Some(position) = position {
+        span.record("position", tracing::field::display(position));
+    }
+    span
 }

@@ -193,7 +193,7 @@ pub struct Engine {
     pub(crate) targets: crate::migrating::Targets,
     pub(crate) stats: Stats,
     pub(crate) divergence: Divergence,
-    pub(crate) replicas: DashMap<u64, crate::feeding::AttachedReplica>,
+    pub(crate) replicas: DashMap<u64, crate::attached::AttachedReplica>,
     pub(crate) link: RwLock<Option<watch::Receiver<LinkStatus>>>,
     pub(crate) following: crate::following::Following,
     pub(crate) upstream: crate::upstream::Upstream,

@@ -6,10 +6,12 @@
 //! primary -> replication::Driver -> EngineTarget -> Engine { keyspace, writer, history, counters }
 //! ```
 //!
-//! ```no_run
+#![cfg_attr(feature = "listener", doc = "```")]
+#![cfg_attr(not(feature = "listener"), doc = "```ignore")]
 //! use server::{Engine, Listener, Options, Role};
 //!
-//! # async fn run() -> std::io::Result<()> {
+//! # #[tokio::main]
+//! # async fn main() -> std::io::Result<()> {
 //! let engine = Engine::new(Role::Primary, Options::default());
 //! server::housekeeper::spawn(&engine)?;
 //! let listener = Listener::bind(engine, "127.0.0.1:0").await?;
@@ -17,8 +19,13 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Without the feature `listener` there are no sockets for clients and replicas: who is in the process reads. Without
+//! `lua`, scripts and functions are kept and passed on, and not run. Both are on by default.
+#![cfg_attr(not(feature = "listener"), allow(dead_code, reason = "what only clients with a socket ask for"))]
 
 mod acl;
+mod attached;
 mod blocked;
 mod caller;
 mod census;
@@ -31,6 +38,7 @@ mod engine;
 mod events;
 mod evicting;
 mod expiring;
+#[cfg(feature = "listener")]
 mod feeding;
 mod filter;
 mod following;
@@ -50,6 +58,7 @@ mod outbox;
 mod page;
 mod pausing;
 mod pubsub;
+#[cfg(feature = "listener")]
 mod pulse;
 mod reply;
 mod role;
@@ -83,9 +92,11 @@ pub use filter::{Filter, InvalidFilter, slot as cluster_slot};
 pub use following::LinkSettings;
 pub use histories::Held;
 pub use info::resident_bytes;
+pub use listener::Endpoint;
+#[cfg(feature = "listener")]
+pub use listener::Listener;
 #[cfg(feature = "tls")]
 pub use listener::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};
-pub use listener::{Endpoint, Listener};
 pub use metrics::{Metric, MetricKind, Metrics, Sample, Sink};
 pub use options::{Allocator, Applied, DebugCommand, Options, UnknownTypes};
 pub use page::commands_page;

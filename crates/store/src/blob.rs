@@ -5,6 +5,8 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::entry::{EntryRef, InlineStr, ValueRef};
 use crate::error::CommandError;
 use crate::value::Value;
@@ -49,6 +51,13 @@ impl Deref for Blob {
 impl AsRef<[u8]> for Blob {
     fn as_ref(&self) -> &[u8] {
         self
+    }
+}
+
+/// Without a copy: the bytes stay where they are.
+impl From<Blob> for Bytes {
+    fn from(blob: Blob) -> Self {
+        Self::from_owner(blob)
     }
 }
 

@@ -28,6 +28,9 @@ pub const MAX_DATABASES: u32 = 4096;
 /// keeps what its shards hold and do not show (see [`Txn::transfer`](crate::Txn::transfer)).
 pub const ASIDES: u32 = 1024;
 
+/// Keys of [`Keyspace::blobs`] whose cache misses overlap.
+const AHEAD: usize = 16;
+
 /// Every database of a server, readable from any thread.
 ///
 /// Reads of short strings take no lock, others lock one shard for their duration. There is one [`Writer`]; it takes the gate, then the shards
@@ -121,15 +124,24 @@ impl Keyspace {
         })
     }
 
-    /// The strings at several keys, all of one moment; one that holds another kind counts as missing.
+    /// The strings at several keys, all of one moment; one that holds another kind counts as missing. What the next
+    /// keys need is fetched from memory while those before are read.
     pub fn blobs<K: AsRef<[u8]>>(&self, db: u32, keys: &[K]) -> Vec<Option<Blob>> {
         if self.db(db).is_none() {
             return keys.iter().map(|_| None).collect();
         }
+        let hashes: Vec<u64> = keys.iter().map(|key| self.hasher.hash(key.as_ref())).collect();
         let mut set = ShardSet::none();
-        keys.iter().for_each(|key| set.add(self, db, key.as_ref()));
+        hashes.iter().for_each(|hash| set.add_shard(db, shard_of(*hash)));
         let view = View::new(self, &set, Viewer::Client, db);
-        keys.iter().map(|key| Blob::of(view.peek(key.as_ref())?).ok()).collect()
+        let mut found = Vec::with_capacity(keys.len());
+        for (keys, hashes) in keys.chunks(AHEAD).zip(hashes.chunks(AHEAD)) {
+            hashes.iter().for_each(|hash| view.approach(*hash));
+            hashes.iter().for_each(|hash| view.approach_entry(*hash));
+            let pairs = keys.iter().zip(hashes);
+            found.extend(pairs.map(|(key, hash)| Blob::of(view.peek_hashed(*hash, key.as_ref())?).ok()));
+        }
+        found
     }
 
     /// Holds off every write until dropped: what is read meanwhile is one state. Do not take it twice on

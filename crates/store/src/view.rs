@@ -194,7 +194,12 @@ impl<'k> View<'k> {
 
     #[inline]
     fn look_for(&self, db: u32, key: &[u8]) -> Option<EntryRef<'_>> {
-        let found = self.entry_even_expired(db, key);
+        self.judge(self.entry_even_expired(db, key))
+    }
+
+    /// What was found, unless it is hidden; counted.
+    #[inline]
+    fn judge<'v>(&'v self, found: Option<EntryRef<'v>>) -> Option<EntryRef<'v>> {
         let entry = found.filter(|entry| !self.is_past(entry.expire()));
         let Lookups { hits, misses } = self.lookups.get();
         if entry.is_some() {
@@ -252,6 +257,28 @@ impl<'k> View<'k> {
         }
         let hash = self.keyspace.hasher().hash(key);
         self.held.get(shard_id(db, hash))?.get(hash, key)
+    }
+
+    /// As [`peek`](Self::peek), for a key whose hash is known.
+    #[inline]
+    pub(crate) fn peek_hashed(&self, hash: u64, key: &[u8]) -> Option<EntryRef<'_>> {
+        self.judge(self.held.get(shard_id(self.db, hash)).and_then(|shard| shard.get(hash, key)))
+    }
+
+    /// Touches where a lookup of this hash begins, so that the cache misses of several overlap.
+    #[inline]
+    pub(crate) fn approach(&self, hash: u64) {
+        if let Some(shard) = self.held.get(shard_id(self.db, hash)) {
+            shard.approach(hash);
+        }
+    }
+
+    /// Touches where it ends.
+    #[inline]
+    pub(crate) fn approach_entry(&self, hash: u64) {
+        if let Some(shard) = self.held.get(shard_id(self.db, hash)) {
+            shard.approach_entry(hash);
+        }
     }
 
     /// Whether the key is there and not hidden.

@@ -35,6 +35,11 @@ function table(name, head, rows) {
     return line;
   };
   const lines = rows.map((row) => cells("td", row));
+  if (rows.length === 0) {
+    lines.push(cells("td", ["none"]));
+    lines[0].firstChild.className = "none";
+    lines[0].firstChild.colSpan = head.length;
+  }
   id(name).replaceChildren(cells("th", head.map((column) => column[0])), ...lines);
 }
 

@@ -79,6 +79,8 @@ impl Status {
     pub fn json(self: Arc<Self>) -> Value {
         let (link, sync) = self.link();
         let primary = match self.engine.role() {
+            // A Unix socket has a path alone.
+            Role::Replica { host, port: 0 } => Some(host),
             Role::Replica { host, port } => Some(format!("{host}:{port}")),
             Role::Primary => None,
         };

@@ -1,10 +1,11 @@
 //! `replica verify`: two servers compared key by key, by what clients would read.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::Failure;
 
@@ -115,7 +116,11 @@ pub fn compare(args: &Args) -> Result<Report, Failure> {
     let (sizes_a, sizes_b) = (a.databases()?, b.databases()?);
     let total = sizes_a.values().sum::<u64>();
     let bar = if std::io::stderr().is_terminal() {
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} keys {per_sec} {eta}")?;
+        let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} keys {rate} {eta}")?
+            .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // Nobody is there to be told that a line could not be written.
+                let _ = write!(out, "{:.0}/s", state.per_sec());
+            });
         ProgressBar::new(total).with_style(style)
     } else {
         ProgressBar::hidden()

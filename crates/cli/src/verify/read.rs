@@ -1,6 +1,7 @@
 //! What a client can read of a key, brought into a form that can be compared.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use resp::Value;
 
@@ -11,14 +12,43 @@ use crate::connection::Connection;
 #[derive(Debug, PartialEq)]
 pub struct Key {
     kind: Vec<u8>,
-    expire: Value,
+    expire: Expire,
     value: Value,
+    /// When the fields of a hash expire, in their order; `None` where the server knows no such thing.
+    fields: Option<Value>,
 }
+
+/// When a key expires.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Expire {
+    /// To the millisecond; -1: never.
+    At(i64),
+    /// As far as a server before 7.0 tells: reckoned from what is left.
+    About(i64),
+}
+
+impl Expire {
+    fn differs(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::At(a), Self::At(b)) => a != b,
+            (Self::At(a) | Self::About(a), Self::At(b) | Self::About(b)) => {
+                (a < 0) != (b < 0) || a.abs_diff(b) > ROUGHLY
+            }
+        }
+    }
+}
+
+/// Milliseconds that may pass while one is asked what is left.
+const ROUGHLY: u64 = 5000;
 
 impl Key {
     /// What TYPE says.
     pub fn kind(&self) -> &str {
         std::str::from_utf8(&self.kind).unwrap_or_default()
+    }
+
+    fn holds_the_same(&self, other: &Self) -> bool {
+        self.value == other.value || self.kind == b"stream" && told_by_both(&self.value, &other.value)
     }
 
     /// What differs, if anything.
@@ -28,11 +58,24 @@ impl Key {
             () if self.kind == b"none" => Some("only in the copy"),
             () if other.kind == b"none" => Some("missing in the copy"),
             () if self.kind != other.kind => Some("another type"),
-            () if self.value != other.value => Some("another value"),
-            () if self.expire != other.expire => Some("another expiry"),
-            () => None,
+            () if !self.holds_the_same(other) => Some("another value"),
+            () if self.expire.differs(other.expire) => Some("another expiry"),
+            () => match (&self.fields, &other.fields) {
+                (Some(a), Some(b)) if a != b => Some("another expiry of a field"),
+                _ => None,
+            },
         }
     }
+}
+
+/// Whether all that two servers tell of a stream is the same: older ones tell less.
+fn told_by_both(a: &Value, b: &Value) -> bool {
+    let (Value::Array(a), Value::Array(b)) = (a, b) else { return false };
+    let get = |name: &Value| b.chunks(2).find(|pair| pair.first() == Some(name)).and_then(|pair| pair.get(1));
+    a.chunks(2).all(|pair| match pair {
+        [name, value] => get(name).is_none_or(|other| value == other),
+        _ => false,
+    })
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -110,9 +153,17 @@ pub fn values(connection: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<Key>,
     }
     let mut replies = connection.flush()?.into_iter();
     let mut found = Vec::with_capacity(keys.len());
-    for kind in kinds {
+    let mut without_moment = Vec::new();
+    for (kind, key) in kinds.into_iter().zip(keys) {
         let (Some(expire), Some(value)) = (replies.next(), replies.next()) else {
             return Err("a reply is missing".into());
+        };
+        let expire = match expire {
+            Value::Integer(at) => Expire::At(at),
+            _ => {
+                without_moment.push((found.len(), key));
+                Expire::About(-1)
+            }
         };
         let value = match kind.as_slice() {
             b"set" => sorted(value, 1),
@@ -120,9 +171,47 @@ pub fn values(connection: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<Key>,
             b"stream" => without_clocks(value),
             _ => value,
         };
-        found.push(Key { kind, expire, value });
+        found.push(Key { kind, expire, value, fields: None });
     }
+    reckon(connection, &without_moment, &mut found)?;
+    ask_for_fields(connection, keys, &mut found)?;
     Ok(found)
+}
+
+/// When those keys expire whose server has no PEXPIRETIME.
+fn reckon(connection: &mut Connection, keys: &[(usize, &Vec<u8>)], found: &mut [Key]) -> Result<(), Failure> {
+    for (_, key) in keys {
+        connection.push(&[b"PTTL", key.as_slice()]);
+    }
+    let replies = connection.flush()?;
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    for ((at, _), left) in keys.iter().zip(replies) {
+        if let Value::Integer(left) = left {
+            found[*at].expire = Expire::About(if left < 0 { left } else { now + left });
+        }
+    }
+    Ok(())
+}
+
+/// When the fields of the hashes among these keys expire.
+fn ask_for_fields(connection: &mut Connection, keys: &[Vec<u8>], found: &mut [Key]) -> Result<(), Failure> {
+    let mut asked = Vec::new();
+    for (at, (key, known)) in keys.iter().zip(&*found).enumerate() {
+        let Value::Array(pairs) = &known.value else { continue };
+        if known.kind != b"hash" || pairs.is_empty() {
+            continue;
+        }
+        let fields: Vec<Vec<u8>> = pairs.iter().step_by(2).map(bytes).collect();
+        let count = fields.len().to_string();
+        let mut command = vec![b"HPEXPIRETIME", key.as_slice(), b"FIELDS", count.as_bytes()];
+        command.extend(fields.iter().map(Vec::as_slice));
+        connection.push(&command);
+        asked.push(at);
+    }
+    for (at, reply) in asked.into_iter().zip(connection.flush()?) {
+        found[at].fields = Some(reply).filter(|reply| matches!(reply, Value::Array(_)));
+    }
+    Ok(())
 }
 
 /// The elements of an array in groups of `width`, sorted by their first.

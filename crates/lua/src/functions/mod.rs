@@ -1,6 +1,7 @@
 //! Libraries of functions: what is loaded, shared by the engines of a pool.
 
 mod metadata;
+#[cfg(feature = "vm")]
 mod register;
 
 use std::collections::{BTreeMap, HashMap};
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use metadata::parse;
+#[cfg(feature = "vm")]
 pub(crate) use register::{Registered, push_load_api};
 
 use crate::error::Error;

@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 
 /// Keeps a target equal to a primary, from a thread of its own.
 ///
-/// ```no_run
+/// ```
 /// use replication::{Driver, DriverConfig, testing::Recorder};
 ///
 /// let handle = Driver::spawn(DriverConfig::new("127.0.0.1", 6379), Recorder::default())?;

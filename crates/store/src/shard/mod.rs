@@ -262,6 +262,14 @@ impl Shard {
         }
     }
 
+    /// Touches the entry that a lookup of this hash will most likely end at.
+    #[inline]
+    pub(crate) fn approach_entry(&self, hash: u64) {
+        if let Some(segment) = self.segments.get(self.segment_of(hash)) {
+            segment.table.approach_entry(hash);
+        }
+    }
+
     // ---- every change goes through one of these
 
     /// The place of a slot that [`find`](Self::find) has named for this hash.

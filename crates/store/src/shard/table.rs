@@ -251,6 +251,15 @@ impl Table {
         std::hint::black_box(buckets[home_of(hash, buckets.len())].get(0).is_null());
     }
 
+    /// Touches the entry that this hash most likely stands for.
+    #[inline]
+    pub(crate) fn approach_entry(&self, hash: u64) {
+        // SAFETY: as in `find`.
+        if let Some((_, entry)) = unsafe { find_by(self.buckets.as_slice(), hash, |_| true) } {
+            std::hint::black_box(entry.expire());
+        }
+    }
+
     fn word(&self, place: usize) -> Word {
         self.buckets.as_slice()[place / SLOTS].get(place % SLOTS)
     }
