@@ -548,6 +548,9 @@ impl Builder {
             let what = "a copy of a cluster goes on from a file (persist), not from one position";
             return Err(Error::Config(what.to_owned()));
         }
+        if self.filter.names_shards() && address.cluster.is_empty() {
+            return Err(Error::Config("a filter by shards is for copies of clusters".to_owned()));
+        }
         let mut options = Options::default();
         options.databases = self.databases;
         options.filter = self.filter;

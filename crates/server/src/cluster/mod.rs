@@ -55,6 +55,8 @@ pub(crate) struct Shard {
     /// Histories that it has left, and how much of them is held.
     left: Mutex<Vec<Position>>,
     loaded: AtomicBool,
+    /// The filter keeps something of it: it is followed. Once it is, that stays so.
+    wanted: AtomicBool,
     /// It is followed no more: what still comes is dropped.
     gone: AtomicBool,
     link: Mutex<Option<Handle<ShardTarget>>>,
@@ -77,11 +79,21 @@ impl Shard {
             asked: Mutex::default(),
             left: Mutex::default(),
             loaded: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             link: Mutex::default(),
             doubt: AtomicU64::new(0),
             missed: AtomicU64::new(0),
         }
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing of it is missing that it has now or later: it streams, or is not followed at all.
+    fn is_streaming(&self) -> bool {
+        !self.is_wanted() || self.link.lock().as_ref().is_some_and(|link| link.status().phase.is_streaming())
     }
 
     /// How much of which history is held.
@@ -107,6 +119,10 @@ impl Shard {
 
     /// Whether what this shard has brought goes up to `at`; `None`: that is not a position of its.
     fn holds(&self, at: Position) -> Option<Held> {
+        if !self.is_wanted() {
+            let is_its = self.asked.lock().is_some_and(|asked| asked.replid == at.replid);
+            return is_its.then_some(Held::Never);
+        }
         let held = self.position()?;
         if held.replid == at.replid {
             return Some(if at.offset <= held.offset { Held::Yes } else { Held::NotYet });
@@ -226,6 +242,11 @@ impl Cluster {
         all
     }
 
+    /// Those that are followed.
+    fn wanted(&self) -> Vec<Arc<Shard>> {
+        self.all().into_iter().filter(|shard| shard.is_wanted()).collect()
+    }
+
     pub(crate) fn holds(&self, at: Position) -> Held {
         let learned = self.learned.load(Ordering::Acquire);
         let held = self.all().iter().find_map(|shard| {
@@ -267,7 +288,7 @@ impl Cluster {
         if engine.is_loaded() || !self.covered.load(Ordering::Acquire) {
             return;
         }
-        let shards = self.all();
+        let shards = self.wanted();
         let slots = self.slots.lock();
         let is_there =
             |shard: &Arc<Shard>| shard.loaded.load(Ordering::Acquire) || slots.ranges(shard.index).is_empty();
