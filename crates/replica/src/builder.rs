@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::handle::Replica;
 use crate::log::{self, LogLine};
 use crate::recorder::{self, Recorder};
+use crate::verify::How;
 
 /// Longer than anything runs.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -651,6 +652,10 @@ impl Builder {
         if address.tls {
             return Err(Error::Config("this build has no TLS: feature `tls`".to_owned()));
         }
+        #[cfg(feature = "tls")]
+        let (by_tls, how) = (config.tls.is_some(), How { tls: config.tls.clone() });
+        #[cfg(not(feature = "tls"))]
+        let (by_tls, how) = (false, How {});
         let link = match address.service {
             None if !address.cluster.is_empty() => Ok(engine.follow_cluster(address.cluster, config, saved)),
             None => engine.follow(config),
@@ -667,7 +672,7 @@ impl Builder {
         if let Some(recorder) = self.recorder {
             tokio::spawn(recorder::tell(recorder.0, Arc::downgrade(&engine), link.clone()));
         }
-        Ok(Replica::new(engine, listener, link, self.name))
+        Ok(Replica::new(engine, listener, link, self.name, by_tls, how))
     }
 }
 

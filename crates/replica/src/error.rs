@@ -87,6 +87,9 @@ pub enum Error {
     /// The data set could not be saved.
     #[error("not saved: {0}")]
     Save(#[from] server::SaveError),
+    /// A comparison did not come to its end.
+    #[error("not compared: {0}")]
+    NotCompared(#[source] io::Error),
     /// A command's error.
     #[error("{0}")]
     Command(CommandError),
@@ -153,7 +156,9 @@ impl Error {
             Self::Config(_) => ErrorPhase::Configure,
             Self::Io { .. } => ErrorPhase::Start,
             Self::Replication { source, .. } => match source {
-                LinkError::Unreachable { .. } | LinkError::Tls { .. } => ErrorPhase::Connect,
+                LinkError::Unreachable { .. } | LinkError::NoPrimary { .. } | LinkError::Tls { .. } => {
+                    ErrorPhase::Connect
+                }
                 LinkError::Refused { step: Step::Dump, .. } => ErrorPhase::FullSync,
                 LinkError::Lost { doing, .. }
                 | LinkError::Closed { doing }
@@ -173,7 +178,7 @@ impl Error {
             Self::TooStale { .. } | Self::HistoryEnded { .. } | Self::Timeout { .. } => ErrorPhase::Stream,
             Self::Save(_) => ErrorPhase::Save,
             Self::Closed => ErrorPhase::Closed,
-            Self::WrongKind { .. } | Self::Convert(_) => ErrorPhase::Read,
+            Self::WrongKind { .. } | Self::Convert(_) | Self::NotCompared(_) => ErrorPhase::Read,
             Self::ReadOnly | Self::Command(_) | Self::Server { .. } | Self::Upstream(_) => {
                 ErrorPhase::Command
             }

@@ -20,6 +20,7 @@ use crate::cmd::Cmd;
 use crate::db::Db;
 use crate::error::Error;
 use crate::store::{DatabaseInfo, Store};
+use crate::verify::How;
 use crate::view::View;
 
 /// A data set that follows a primary. Cheap to clone; the last clone dropped stops it.
@@ -35,6 +36,9 @@ struct Inner {
     closed: AtomicBool,
     link: watch::Receiver<LinkStatus>,
     name: Option<String>,
+    /// How its primary can be reached by others than the link: by TLS, or not.
+    by_tls: bool,
+    how: How,
 }
 
 impl Drop for Inner {
@@ -167,8 +171,11 @@ impl Replica {
         listener: Option<Listener>,
         link: watch::Receiver<LinkStatus>,
         name: Option<String>,
+        by_tls: bool,
+        how: How,
     ) -> Self {
-        Self { inner: Arc::new(Inner { engine, listener, closed: AtomicBool::new(false), link, name }) }
+        let closed = AtomicBool::new(false);
+        Self { inner: Arc::new(Inner { engine, listener, closed, link, name, by_tls, how }) }
     }
 
     /// Its name, if [`Builder::name`] gave it one.
@@ -470,6 +477,26 @@ impl Replica {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.inner.engine.metrics()
+    }
+
+    /// Where the data come from now, with the link's login.
+    pub(crate) fn whom(&self) -> Address {
+        let settings = self.inner.engine.link_settings();
+        let (host, port) = self.inner.link.borrow().primary.clone();
+        Address {
+            host: host.to_string(),
+            port,
+            user: settings.user,
+            password: settings.password,
+            tls: self.inner.by_tls,
+            service: None,
+            cluster: self.shards().into_iter().map(|shard| shard.primary).collect(),
+        }
+    }
+
+    /// How to speak TLS to them.
+    pub(crate) fn how(&self) -> How {
+        self.inner.how.clone()
     }
 
     pub(crate) fn link(&self) -> LinkStatus {

@@ -44,6 +44,7 @@ mod recorder;
 mod standalone;
 mod store;
 mod typed;
+mod verify;
 mod view;
 
 pub use crate::store::{DatabaseInfo, Store};
@@ -80,6 +81,7 @@ pub use server::{
 pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};
 pub use standalone::Standalone;
 pub use typed::{HashRef, ListRef, SetRef, StreamEntry, StreamGroup, StreamRef, ZsetRef};
+pub use verify::{Report, Verify, Wire};
 pub use view::{View, ViewDb};
 
 /// The examples of the guide to clusters are compiled with those of the code.

@@ -159,6 +159,9 @@ async fn compare(cluster: &Cluster, replica: &Replica) {
         assert_eq!(ours.call(&["DBSIZE"]).int(), i64::try_from(wanted.len()).unwrap());
     });
     assert_eq!(replica.status().diverged, 0);
+    let report = replica.verify().await.unwrap();
+    assert_eq!(report.total(), 0, "{:?}", report.examples);
+    assert!(report.keys > 100);
 }
 
 async fn follow(cluster: &Cluster) -> Replica {

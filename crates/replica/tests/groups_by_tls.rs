@@ -77,6 +77,8 @@ async fn sentinels_by_tls_with_a_user_of_their_own() {
     caught_up(&primary, &replica).await;
     assert_equal(&mut primary.client(), &mut client_of(&replica));
     assert!(has_come(&mut primary.client(), "app"));
+    let report = replica.verify().await.unwrap();
+    assert!(report.total() == 0 && report.keys > 10, "{report:?}");
     for sentinel in &sentinels {
         assert!(has_come(&mut sentinel.client(), "observer"));
     }
@@ -115,6 +117,8 @@ async fn a_cluster_by_tls_with_a_user() {
     let (_, at) = replica.write(replica::cmd!("SET", "k1", "other")).await.unwrap();
     replica.wait_for(at).await.unwrap();
     assert_eq!(replica.db(0).get("k1").unwrap().unwrap(), "other");
+    let report = replica.verify().await.unwrap();
+    assert_eq!((report.total(), report.keys), (0, 500), "{:?}", report.examples);
     let mut ports: Vec<u16> = replica.shards().iter().map(|shard| shard.primary.1).collect();
     let mut wanted: Vec<u16> = cluster.nodes.iter().filter_map(Running::tls_port).collect();
     ports.sort_unstable();

@@ -1,28 +1,38 @@
 //! What a client can read of a key, brought into a form that can be compared.
 
 use std::collections::BTreeMap;
+use std::io;
 
 use resp::Value;
 
-use crate::Failure;
-use crate::connection::Connection;
+use super::wire::Wire;
+use crate::Filter;
 
 /// Everything about one key.
 #[derive(Debug, PartialEq)]
-pub struct Key {
+pub(super) struct Key {
     kind: Vec<u8>,
     expire: Value,
     value: Value,
 }
 
 impl Key {
+    /// Of a key that is not there.
+    pub(super) fn none() -> Self {
+        Self {
+            kind: b"none".to_vec(),
+            expire: Value::Integer(-2),
+            value: Value::Simple(b"none".as_slice().into()),
+        }
+    }
+
     /// What TYPE says.
-    pub fn kind(&self) -> &str {
+    pub(super) fn kind(&self) -> &str {
         std::str::from_utf8(&self.kind).unwrap_or_default()
     }
 
     /// What differs, if anything.
-    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+    pub(super) fn difference(&self, other: &Self) -> Option<&'static str> {
         match () {
             () if self.kind == other.kind && self.kind == b"none" => None,
             () if self.kind == b"none" => Some("only in the copy"),
@@ -45,7 +55,7 @@ fn bytes(value: &Value) -> Vec<u8> {
 }
 
 /// Databases with how many keys each.
-pub fn databases(connection: &mut Connection) -> Result<BTreeMap<u32, u64>, Failure> {
+pub(super) fn databases(connection: &mut Wire) -> io::Result<BTreeMap<u32, u64>> {
     let info = bytes(&connection.ask(&["INFO", "keyspace"])?);
     let info = String::from_utf8_lossy(&info).into_owned();
     let line = |line: &str| {
@@ -57,25 +67,25 @@ pub fn databases(connection: &mut Connection) -> Result<BTreeMap<u32, u64>, Fail
 }
 
 /// What a copy of ours says that it keeps.
-pub fn filter(connection: &mut Connection) -> Result<replica::Filter, Failure> {
+pub(super) fn filter(connection: &mut Wire) -> io::Result<Filter> {
     let info = bytes(&connection.ask(&["INFO", "replication"])?);
     let info = String::from_utf8_lossy(&info).into_owned();
     let line = info.lines().find_map(|line| line.strip_prefix("replica_filter:"));
-    Ok(line.unwrap_or_default().parse()?)
+    line.unwrap_or_default().parse().map_err(io::Error::other)
 }
 
-pub fn select(connection: &mut Connection, db: u32) -> Result<(), Failure> {
+pub(super) fn select(connection: &mut Wire, db: u32) -> io::Result<()> {
     connection.ask(&["SELECT", &db.to_string()]).map(|_| ())
 }
 
 /// Every key of the selected database.
-pub fn keys(connection: &mut Connection) -> Result<Vec<Vec<u8>>, Failure> {
+pub(super) fn keys(connection: &mut Wire) -> io::Result<Vec<Vec<u8>>> {
     let (mut keys, mut cursor) = (Vec::new(), b"0".to_vec());
     loop {
         let reply = connection.ask(&[b"SCAN".as_slice(), &cursor, b"COUNT", b"1000"])?;
-        let Value::Array(parts) = reply else { return Err("SCAN did not answer an array".into()) };
+        let Value::Array(parts) = reply else { return Err(io::Error::other("SCAN did not answer an array")) };
         let [next, Value::Array(found)] = parts.as_slice() else {
-            return Err("SCAN answered another shape".into());
+            return Err(io::Error::other("SCAN answered another shape"));
         };
         keys.extend(found.iter().map(bytes));
         cursor = bytes(next);
@@ -90,7 +100,7 @@ pub fn keys(connection: &mut Connection) -> Result<Vec<Vec<u8>>, Failure> {
 }
 
 /// What stands at each of these keys.
-pub fn values(connection: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<Key>, Failure> {
+pub(super) fn values(connection: &mut Wire, keys: &[Vec<u8>]) -> io::Result<Vec<Key>> {
     for key in keys {
         connection.push(&[b"TYPE", key.as_slice()]);
     }
@@ -112,7 +122,7 @@ pub fn values(connection: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<Key>,
     let mut found = Vec::with_capacity(keys.len());
     for kind in kinds {
         let (Some(expire), Some(value)) = (replies.next(), replies.next()) else {
-            return Err("a reply is missing".into());
+            return Err(io::Error::other("a reply is missing"));
         };
         let value = match kind.as_slice() {
             b"set" => sorted(value, 1),
