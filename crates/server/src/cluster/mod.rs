@@ -22,6 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use replication::{DriverConfig, Handle, LinkStatus, Offset, Phase, Position, ReplId};
@@ -173,6 +174,15 @@ pub struct ShardStatus {
     pub keys_aside: usize,
     /// Its link.
     pub link: LinkStatus,
+}
+
+impl ShardStatus {
+    /// How far its keys are behind its primary at most: the time since that was last heard of. `None` before the first
+    /// byte.
+    #[must_use]
+    pub fn lag(&self) -> Option<Duration> {
+        self.link.last_io.map(|at| at.elapsed())
+    }
 }
 
 impl Engine {
