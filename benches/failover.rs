@@ -214,7 +214,7 @@ fn rounds(what: &str, group: &mut Group, rounds: usize, turn: fn(&mut Group, u16
     let after = (group.syncs_of_ours(), group.syncs_of_sibling());
     let [promoted, ours, theirs] = all;
     let most = |values: &[f64]| values.iter().copied().fold(0.0, f64::max);
-    println!("{rounds} failovers, {what}; another primary after {:.0} ms (median)", median(promoted.clone()));
+    println!("{rounds} failovers, {what}; another primary after {:.0} ms (median)", median(promoted));
     for (name, times, (full, partial), (full_now, partial_now)) in
         [("replica serve", ours, before.0, after.0), ("Redis 7.0.15", theirs, before.1, after.1)]
     {

@@ -145,7 +145,7 @@ impl Cluster {
     fn meet(&self, node: &Running) {
         let Some(other) = self.running().find(|other| other.port() != node.port()) else { return };
         // That of the bus follows from it, and the bus speaks TLS where there is any.
-        let port = other.tls_port().unwrap_or(other.port());
+        let port = other.tls_port().unwrap_or_else(|| other.port());
         node.client().call(&["CLUSTER", "MEET", "127.0.0.1", &port.to_string()]).ok();
     }
 

@@ -22,9 +22,18 @@ trait Stream: io::Read + io::Write + Send {}
 
 impl<T: io::Read + io::Write + Send> Stream for T {}
 
+/// A server, and what is on its way to it and back.
+struct Socket {
+    stream: Box<dyn Stream>,
+    decoder: ValueDecoder,
+    out: Vec<u8>,
+    pending: usize,
+    buffer: Vec<u8>,
+}
+
 /// Where commands go, and their replies come from.
 enum Way {
-    Socket { stream: Box<dyn Stream>, decoder: ValueDecoder, out: Vec<u8>, pending: usize, buffer: Vec<u8> },
+    Socket(Box<Socket>),
     Process { caller: Box<server::Caller>, replies: Vec<Value> },
 }
 
@@ -65,13 +74,13 @@ impl Wire {
             stream.map_err(|error| io::Error::new(error.kind(), format!("{host}:{port}: {error}")))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let mut connection = Self(Way::Socket {
+        let mut connection = Self(Way::Socket(Box::new(Socket {
             stream: secured(stream, address, how)?,
             decoder: ValueDecoder::new(Limits::replies()),
             out: Vec::new(),
             pending: 0,
             buffer: vec![0; READ_SIZE],
-        });
+        })));
         if let Some(password) = password {
             let words: Vec<&str> =
                 ["AUTH"].into_iter().chain(user.as_deref()).chain([password.as_str()]).collect();
@@ -91,9 +100,9 @@ impl Wire {
     /// Queues a command.
     pub fn push(&mut self, args: &[impl AsRef<[u8]>]) {
         match &mut self.0 {
-            Way::Socket { out, pending, .. } => {
-                Encoder::new(out, Protocol::Resp2).command(args);
-                *pending += 1;
+            Way::Socket(socket) => {
+                Encoder::new(&mut socket.out, Protocol::Resp2).command(args);
+                socket.pending += 1;
             }
             Way::Process { caller, replies } => {
                 let words: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
@@ -108,8 +117,8 @@ impl Wire {
     /// # Errors
     /// The socket's, and bytes that are no replies.
     pub fn flush(&mut self) -> io::Result<Vec<Value>> {
-        let (stream, decoder, out, pending, buffer) = match &mut self.0 {
-            Way::Socket { stream, decoder, out, pending, buffer } => (stream, decoder, out, pending, buffer),
+        let Socket { stream, decoder, out, pending, buffer } = match &mut self.0 {
+            Way::Socket(socket) => &mut **socket,
             Way::Process { replies, .. } => return Ok(std::mem::take(replies)),
         };
         // The peer may fill its output buffer before it has read all of ours: its replies wait in the
