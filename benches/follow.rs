@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use measure::{Process, binary, median, number, wants};
+use measure::{Process, binary, median, number, sub_replica, wants};
 use testkit::{Server, cpu_time_of};
 
 #[global_allocator]
@@ -21,33 +21,6 @@ static ALLOCATOR: measure::Allocator = measure::Allocator;
 
 fn start_ours(binary: &Path, port: u16) -> Process {
     Process::ours(binary, &["--master", &format!("redis://127.0.0.1:{port}")])
-}
-
-/// A replica of `server` that asks for everything, reads what comes and says each second how far it is.
-fn sub_replica(server: &Process) {
-    let mut socket = TcpStream::connect(server.address()).expect("it listens");
-    let mut acks = socket.try_clone().expect("a socket");
-    socket.write_all(b"REPLCONF capa eof capa psync2\r\nPSYNC ? -1\r\n").expect("it reads");
-    let mut chunk = vec![0; 1 << 18];
-    // +OK, the header and the small dump are few bytes: what is acknowledged is near enough.
-    let read = Arc::new(AtomicU64::new(0));
-    let so_far = Arc::clone(&read);
-    spawn(move || {
-        while let Ok(n) = socket.read(&mut chunk)
-            && n > 0
-        {
-            read.fetch_add(n as u64, Ordering::Relaxed);
-        }
-    });
-    spawn(move || {
-        loop {
-            sleep(Duration::from_secs(1));
-            let ack = format!("REPLCONF ACK {}\r\n", so_far.load(Ordering::Relaxed).saturating_sub(500));
-            if acks.write_all(ack.as_bytes()).is_err() {
-                return;
-            }
-        }
-    });
 }
 
 /// So many SETs over as many keys, as the stream carries them.

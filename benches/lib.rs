@@ -3,9 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{sleep, spawn};
 use std::time::Duration;
 
 use testkit::{Client, Server, cpu_time_of, rss_bytes_of};
@@ -118,7 +122,7 @@ impl Process {
             {
                 return client;
             }
-            std::thread::sleep(Duration::from_millis(1));
+            sleep(Duration::from_millis(1));
         }
     }
 
@@ -133,4 +137,31 @@ impl Process {
     pub fn resident(&self) -> u64 {
         rss_bytes_of(self.pid()).unwrap()
     }
+}
+
+/// A replica of `server` that asks for everything, reads what comes and says each second how far it is: it keeps nothing.
+pub fn sub_replica(server: &Process) {
+    let mut socket = TcpStream::connect(server.address()).unwrap();
+    let mut acks = socket.try_clone().unwrap();
+    socket.write_all(b"REPLCONF capa eof capa psync2\r\nPSYNC ? -1\r\n").unwrap();
+    let mut chunk = vec![0; 1 << 18];
+    // +OK, the header and the small dump are few bytes: what is acknowledged is near enough.
+    let read = Arc::new(AtomicU64::new(0));
+    let so_far = Arc::clone(&read);
+    spawn(move || {
+        while let Ok(n) = socket.read(&mut chunk)
+            && n > 0
+        {
+            read.fetch_add(n as u64, Ordering::Relaxed);
+        }
+    });
+    spawn(move || {
+        loop {
+            sleep(Duration::from_secs(1));
+            let ack = format!("REPLCONF ACK {}\r\n", so_far.load(Ordering::Relaxed).saturating_sub(500));
+            if acks.write_all(ack.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
 }

@@ -8,8 +8,8 @@ use hdrhistogram::Histogram;
 use replica::{Db, Replica, Scan, Standalone};
 use resp::Value;
 
-use crate::connection::Connection;
 use crate::{Failure, runtime};
+use replica::Wire;
 
 /// Arguments of `replica bench`.
 #[derive(Debug, clap::Args)]
@@ -80,7 +80,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     for (name, url) in [("copy", &served), ("primary", &master)] {
         for depth in [1, usize::from(args.pipeline)] {
             let open = |_| {
-                let mut connection = Connection::open(url, &args.tls)?;
+                let mut connection = crate::connection::open(url, &args.tls)?;
                 connection.ask(&["SELECT", &args.db.to_string()])?;
                 Ok(connection)
             };
@@ -215,7 +215,7 @@ fn in_process(
 }
 
 fn over_tcp(
-    connection: &mut Connection,
+    connection: &mut Wire,
     keys: &[Vec<u8>],
     depth: usize,
     random: &mut Random,

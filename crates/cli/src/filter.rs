@@ -23,6 +23,9 @@ pub struct Args {
     /// Keep only keys of these cluster slots: 5, or 0-5460.
     #[arg(long, value_name = "SLOTS")]
     filter_slot: Vec<String>,
+    /// Of a cluster, follow only the shard of this node: its id, or host:port.
+    #[arg(long, value_name = "NODE")]
+    filter_shard: Vec<String>,
     /// Apply only this command of the stream.
     #[arg(long, value_name = "NAME")]
     filter_command: Vec<String>,
@@ -43,6 +46,7 @@ impl Args {
             .databases(self.filter_db.iter().copied())
             .prefixes(self.filter_prefix.iter().map(String::as_str))
             .patterns(self.filter_pattern.iter().map(String::as_str))
+            .shards(self.filter_shard.iter().map(String::as_str))
             .commands(&self.filter_command)
             .block_commands(&self.filter_block_command))
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use resp::Value;
 
 use crate::Failure;
-use crate::connection::Connection;
+use replica::Wire;
 
 /// Arguments of `replica top`.
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let interval = Duration::try_from_secs_f64(args.interval.max(0.05))?;
     let live = !args.once && io::stdout().is_terminal();
-    let mut connection = Connection::open(&args.server, &args.tls)?;
+    let mut connection = crate::connection::open(&args.server, &args.tls)?;
     let mut before = Look::take(&mut connection)?;
     loop {
         // Rates need two looks.
@@ -63,7 +63,7 @@ struct Look {
 }
 
 impl Look {
-    fn take(connection: &mut Connection) -> Result<Self, Failure> {
+    fn take(connection: &mut Wire) -> Result<Self, Failure> {
         let (Value::Bulk(text) | Value::Verbatim { text, .. }) = connection.ask(&["INFO", "all"])? else {
             return Err("INFO did not answer a text".into());
         };

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use prometheus_parse::{Sample, Scrape, Value};
 use support::Ours;
-use testkit::{Proxy, Server, fill_every_type, wait_until_caught_up};
+use testkit::{Cluster, Proxy, Server, TempDir, eventually, fill_every_type, wait_until_caught_up};
 
 /// The figures as a parser of the text format reads them.
 fn scrape(ours: &Ours) -> Vec<Sample> {
@@ -153,6 +153,28 @@ fn the_page_needs_nothing_from_elsewhere() {
 }
 
 /// The page as headless Chromium has it after a few seconds of its script.
+fn shown(ours: &Ours) -> String {
+    // The first look begins the walk over the keys, the second has it.
+    ours.get("/status.json");
+    let profile = TempDir::new("page");
+    let output = Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--timeout=20000", "--virtual-time-budget=6000", "--dump-dom"])
+        .arg(format!("http://{}/", ours.http))
+        .output()
+        .expect("chromium is needed to look at the page: Debian's package of that name");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// An element of the page, up to its end: of a table all its rows.
+fn element(page: &str, id: &str) -> String {
+    let from = page.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no {id} in {page}"));
+    let rest = &page[from..];
+    let end = if ["biggest", "slow", "shards"].contains(&id) { "</table>" } else { "</" };
+    rest[..rest.find(end).unwrap()].to_owned()
+}
+
 #[test]
 fn the_page_shows_how_it_goes() {
     let primary = Server::R7_0.start();
@@ -165,33 +187,42 @@ fn the_page_shows_how_it_goes() {
     client.call(&["CONFIG", "SET", "slowlog-log-slower-than", "0"]).ok();
     client.call(&["GET", "queue-that-is-not-there"]);
     drop(client);
-    // The first look begins the walk over the keys, the second has it.
-    ours.get("/status.json");
-    let profile = std::env::temp_dir().join(format!("replica-page-{}", std::process::id()));
-    let output = Command::new("chromium")
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .args(["--timeout=20000", "--virtual-time-budget=6000", "--dump-dom"])
-        .arg(format!("http://{}/", ours.http))
-        .output()
-        .expect("chromium is needed to look at the page: Debian's package of that name");
-    let _ = std::fs::remove_dir_all(&profile);
-    let page = String::from_utf8_lossy(&output.stdout);
-    let element = |id: &str| {
-        let from = page.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("no {id} in {page}"));
-        let rest = &page[from..];
-        let end = if rest.starts_with("id=\"biggest\"") || rest.starts_with("id=\"slow\"") {
-            "</table>"
-        } else {
-            "</"
-        };
-        rest[..rest.find(end).unwrap()].to_owned()
-    };
-    assert!(element("ready").ends_with(">ready"), "{page}");
-    assert!(element("link").ends_with(">link: streaming"), "{page}");
-    assert!(element("keys").ends_with(">2"), "{page}");
-    assert!(element("what").contains("of 127.0.0.1:"), "{page}");
-    let biggest = element("biggest");
+    let page = shown(&ours);
+    assert!(element(&page, "ready").ends_with(">ready"), "{page}");
+    assert!(element(&page, "link").ends_with(">link: streaming"), "{page}");
+    assert!(element(&page, "keys").ends_with(">2"), "{page}");
+    assert!(element(&page, "what").contains("of 127.0.0.1:"), "{page}");
+    assert!(element(&page, "of-cluster").contains("hidden"), "{page}");
+    let biggest = element(&page, "biggest");
     assert!(biggest.contains("&lt;b&gt;bold&lt;/b&gt;") && biggest.contains("queue"), "{biggest}");
-    assert!(element("slow").contains("GET queue-that-is-not-there"), "{page}");
+    assert!(element(&page, "slow").contains("GET queue-that-is-not-there"), "{page}");
+}
+
+#[test]
+fn the_page_shows_each_shard_of_a_cluster() {
+    let mut cluster = Cluster::start(Server::V9_1, 3, false);
+    cluster.move_slot(5, &cluster.nodes[0], &cluster.nodes[2]);
+    let ours = Ours::serve(&["--master", &format!("redis-cluster://{}", cluster.nodes[0].addr())]);
+    ours.until("/readyz", 200);
+    let page = shown(&ours);
+    assert!(element(&page, "what").contains("of a cluster, 3 shards followed"), "{page}");
+    assert!(!element(&page, "of-cluster").contains("hidden"), "{page}");
+    let shards = element(&page, "shards");
+    let rows: Vec<&str> = shards.split("<tr>").skip(2).collect();
+    assert_eq!(rows.len(), 3, "{shards}");
+    for (row, node, slots) in
+        [(rows[0], 0, ">0-4 6-5460<"), (rows[1], 2, ">5 10922-16383<"), (rows[2], 1, ">5461-10921<")]
+    {
+        let place = format!(">{}<", cluster.nodes[node].addr());
+        assert!(row.contains(slots) && row.contains(&place) && row.contains(">streaming<"), "{row}");
+    }
+    // One that cannot be reached is told of by itself.
+    cluster.nodes[1].kill();
+    let is_down = |shard: &serde_json::Value| shard["link"].as_str().unwrap().starts_with("down: ");
+    eventually("it is down", || {
+        let status: serde_json::Value = serde_json::from_str(&ours.get("/status.json").1).unwrap();
+        let shards = status["shards"].as_array().unwrap();
+        is_down(&shards[2]) && shards[..2].iter().all(|shard| shard["link"] == "streaming")
+    });
+    assert_eq!(scrape(&ours).iter().filter(|s| s.metric == "replica_shard_lag_seconds").count(), 3);
 }

@@ -147,6 +147,12 @@ fn verify_compares_with_all_primaries_of_a_cluster() {
     other.client().call(&["SET", "more", "1"]).ok();
     let told = text(&["verify", "--retries", "0", "--master", &url, "--replica", &other.url()], 1);
     assert!(told.contains("301 keys in 1 databases compared: 301 differences"), "{told}");
+    // A copy of one shard is compared with that shard alone, by what it says of itself.
+    let part = Ours::serve(&["--master", &url, "--filter-shard", &cluster.nodes[1].addr()]);
+    part.until("/readyz", 200);
+    let told = text(&["verify", "--master", &url, "--replica", &part.addr], 0);
+    assert!(told.contains("of what this filter keeps: shard=127.0.0.1:"), "{told}");
+    assert!(!told.contains("300 keys") && told.contains("in 1 databases compared: 0 differences"), "{told}");
     // Each shard is told of by itself.
     let (_, metrics) = ours.get("/metrics");
     let of_shards = |name: &str| metrics.lines().filter(|line| line.starts_with(name)).count();

@@ -20,6 +20,7 @@ use crate::handle::Replica;
 use crate::log::{self, LogLine};
 use crate::recorder::{self, Recorder};
 use crate::route;
+use crate::verify::How;
 
 /// Longer than anything runs.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -566,6 +567,9 @@ impl Builder {
             let what = "a copy of a cluster goes on from a file (persist), not from one position";
             return Err(Error::Config(what.to_owned()));
         }
+        if self.filter.names_shards() && address.cluster.is_empty() {
+            return Err(Error::Config("a filter by shards is for copies of clusters".to_owned()));
+        }
         let mut options = Options::default();
         options.databases = self.databases;
         options.filter = self.filter;
@@ -634,7 +638,7 @@ impl Builder {
         {
             return Err(Error::Config("this build listens nowhere: feature `server`".to_owned()));
         }
-        let mut config = self.link;
+        let (met, mut config) = (Address { user: None, password: None, ..address.clone() }, self.link);
         if config.connector.is_none() {
             config.connector = route::to(&address, config.connect_timeout)?;
         }
@@ -681,6 +685,10 @@ impl Builder {
         if address.tls {
             return Err(Error::Config("this build has no TLS: feature `tls`".to_owned()));
         }
+        #[cfg(feature = "tls")]
+        let (met, how) = (Address { tls: config.tls.is_some(), ..met }, How { tls: config.tls.clone() });
+        #[cfg(not(feature = "tls"))]
+        let how = How {};
         let link = match address.service {
             None if !address.cluster.is_empty() => Ok(engine.follow_cluster(address.cluster, config, saved)),
             None => engine.follow(config),
@@ -703,6 +711,8 @@ impl Builder {
             listener,
             link,
             self.name,
+            met,
+            how,
         ))
     }
 }

@@ -87,6 +87,9 @@ pub enum Error {
     /// The data set could not be saved.
     #[error("not saved: {0}")]
     Save(#[from] server::SaveError),
+    /// A comparison did not come to its end.
+    #[error("not compared: {0}")]
+    NotCompared(#[source] io::Error),
     /// A command's error.
     #[error("{0}")]
     Command(CommandError),
@@ -153,7 +156,9 @@ impl Error {
             Self::Config(_) => ErrorPhase::Configure,
             Self::Io { .. } => ErrorPhase::Start,
             Self::Replication { source, .. } => match source {
-                LinkError::Unreachable { .. } | LinkError::Tls { .. } => ErrorPhase::Connect,
+                LinkError::Unreachable { .. } | LinkError::NoPrimary { .. } | LinkError::Tls { .. } => {
+                    ErrorPhase::Connect
+                }
                 LinkError::Refused { step: Step::Dump, .. } => ErrorPhase::FullSync,
                 LinkError::Lost { doing, .. }
                 | LinkError::Closed { doing }
@@ -173,7 +178,7 @@ impl Error {
             Self::TooStale { .. } | Self::HistoryEnded { .. } | Self::Timeout { .. } => ErrorPhase::Stream,
             Self::Save(_) => ErrorPhase::Save,
             Self::Closed => ErrorPhase::Closed,
-            Self::WrongKind { .. } | Self::Convert(_) => ErrorPhase::Read,
+            Self::WrongKind { .. } | Self::Convert(_) | Self::NotCompared(_) => ErrorPhase::Read,
             Self::ReadOnly | Self::Command(_) | Self::Server { .. } | Self::Upstream(_) => {
                 ErrorPhase::Command
             }
@@ -208,6 +213,7 @@ mod tests {
             Error::Closed => "`the replica is closed`",
             Error::Timeout { .. } => "`timed out: ..`",
             Error::Save(_) => "`not saved: ..`",
+            Error::NotCompared(_) => "`not compared: ..`",
             Error::Command(_) => "what a client would get (`Command`)",
         }
     }
@@ -237,6 +243,7 @@ mod tests {
             Error::HistoryEnded { position },
             Error::Closed,
             Error::Timeout { what: "" },
+            Error::NotCompared(io::Error::other("")),
             Error::Command(CommandError::Syntax),
         ] {
             let words = in_the_guide(&error);

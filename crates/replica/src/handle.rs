@@ -21,6 +21,7 @@ use crate::cmd::Cmd;
 use crate::db::Db;
 use crate::error::Error;
 use crate::store::{DatabaseInfo, Store};
+use crate::verify::How;
 use crate::view::View;
 
 /// A data set that follows a primary. Cheap to clone; the last clone dropped stops it.
@@ -37,6 +38,9 @@ struct Inner {
     closed: AtomicBool,
     link: watch::Receiver<LinkStatus>,
     name: Option<String>,
+    /// Where its primary was at first; without the login, which the link's settings have.
+    met: Address,
+    how: How,
 }
 
 impl Drop for Inner {
@@ -169,6 +173,8 @@ impl Replica {
         #[cfg(feature = "server")] listener: Option<Listener>,
         link: watch::Receiver<LinkStatus>,
         name: Option<String>,
+        met: Address,
+        how: How,
     ) -> Self {
         let inner = Inner {
             engine,
@@ -177,6 +183,8 @@ impl Replica {
             closed: AtomicBool::new(false),
             link,
             name,
+            met,
+            how,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -502,6 +510,30 @@ impl Replica {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.inner.engine.metrics()
+    }
+
+    /// Where the data come from now, with the link's login.
+    pub(crate) fn whom(&self) -> Address {
+        let settings = self.inner.engine.link_settings();
+        let (host, port) = self.inner.link.borrow().primary.clone();
+        let met = &self.inner.met;
+        let is_there_still = (&*host, port) == (met.host.as_str(), met.port);
+        Address {
+            host: host.to_string(),
+            port,
+            others: if is_there_still { met.others.clone() } else { Vec::new() },
+            unix: met.unix.clone().filter(|_| is_there_still),
+            user: settings.user,
+            password: settings.password,
+            tls: met.tls,
+            service: None,
+            cluster: self.shards().into_iter().map(|shard| shard.primary).collect(),
+        }
+    }
+
+    /// How to speak TLS to them.
+    pub(crate) fn how(&self) -> How {
+        self.inner.how.clone()
     }
 
     pub(crate) fn link(&self) -> LinkStatus {

@@ -70,6 +70,7 @@ mod route;
 mod standalone;
 mod store;
 mod typed;
+mod verify;
 mod view;
 
 pub use crate::store::{DatabaseInfo, Store};
@@ -110,6 +111,7 @@ pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError
 #[cfg(feature = "server")]
 pub use standalone::Standalone;
 pub use typed::{HashRef, ListRef, SetRef, StreamEntry, StreamGroup, StreamRef, ZsetRef};
+pub use verify::{Report, Verify, Wire};
 pub use view::{View, ViewDb};
 
 /// The examples of the README and of the guides are compiled with those of the code.

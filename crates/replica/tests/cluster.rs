@@ -159,6 +159,9 @@ async fn compare(cluster: &Cluster, replica: &Replica) {
         assert_eq!(ours.call(&["DBSIZE"]).int(), i64::try_from(wanted.len()).unwrap());
     });
     assert_eq!(replica.status().diverged, 0);
+    let report = replica.verify().await.unwrap();
+    assert_eq!(report.total(), 0, "{:?}", report.examples);
+    assert!(report.keys > 100);
 }
 
 async fn follow(cluster: &Cluster) -> Replica {
@@ -179,6 +182,21 @@ async fn cut_links(cluster: &Cluster, replica: &Replica) {
         node.client().call(&["CLIENT", "KILL", "TYPE", "replica"]);
     }
     until(replica, "three links that go on", |status| syncs(status) >= before + 3).await;
+}
+
+/// Cuts all links again and again while slots move, three times at least.
+fn with_cuts(cluster: &Cluster, replica: &Replica, moves: impl FnOnce() + Send) {
+    let mut cuts = 0;
+    std::thread::scope(|scope| {
+        let moves = scope.spawn(moves);
+        tokio::task::block_in_place(|| {
+            while !moves.is_finished() || cuts < 3 {
+                Handle::current().block_on(cut_links(cluster, replica));
+                cuts += 1;
+            }
+        });
+    });
+    println!("all links were cut {cuts} times");
 }
 
 /// Seen by readers all the while: never anything but numbers that grow.
@@ -287,6 +305,34 @@ async fn a_server_without_a_cluster_is_no_cluster() {
     assert!(error.to_string().contains(text) && !error.is_retryable(), "{error}");
 }
 
+/// Every node comes back at another address, one after the other; the seed of ours is none of them any more.
+async fn addresses_change(server: Server, seed: u64) {
+    let mut cluster = tokio::task::block_in_place(|| Cluster::start(server, 3, false));
+    let mut writer = write(&cluster, seed);
+    writer.goes_on(1000).await;
+    writer.end();
+    let replica = follow(&cluster).await;
+    for index in 0..3 {
+        tokio::task::block_in_place(|| cluster.relocate(index));
+        let mut writer = write(&cluster, seed + 1);
+        writer.goes_on(300).await;
+        writer.end();
+        compare(&cluster, &replica).await;
+    }
+    assert_eq!(replica.shards().len(), 3);
+    replica.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_that_change_in_redis_7_0_are_followed() {
+    addresses_change(Server::R7_0, 11).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_that_change_in_valkey_9_1_are_followed() {
+    addresses_change(Server::V9_1, 12).await;
+}
+
 async fn everything(server: Server, seed: u64) {
     println!("seed {seed}");
     let mut cluster = tokio::task::block_in_place(|| Cluster::start(server, 3, true));
@@ -298,7 +344,7 @@ async fn everything(server: Server, seed: u64) {
     let slots: u16 = std::env::var("REPLICA_SLOTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
     // Slots move, key by key, while all is written to.
     let [first, second, third] = [0, 1, 2].map(|n| &cluster.nodes[n]);
-    tokio::task::block_in_place(|| {
+    with_cuts(&cluster, &replica, || {
         for slot in 0..slots {
             cluster.move_slot(slot, first, second);
         }
@@ -317,23 +363,12 @@ async fn everything(server: Server, seed: u64) {
     // Valkey moves slots in one piece, too.
     if server == Server::V9_1 {
         let writer = write(&cluster, seed + 3);
-        let cuts = std::thread::scope(|scope| {
-            let moves = scope.spawn(|| {
-                cluster.migrate_slots(0, slots / 2 - 1, third, first);
-                for n in 48..56 {
-                    cluster.migrate_slots(n * 250, n * 250 + 249, third, second);
-                }
-            });
-            let mut cuts = 0;
-            tokio::task::block_in_place(|| {
-                while !moves.is_finished() || cuts < 3 {
-                    Handle::current().block_on(cut_links(&cluster, &replica));
-                    cuts += 1;
-                }
-            });
-            cuts
+        with_cuts(&cluster, &replica, || {
+            cluster.migrate_slots(0, slots / 2 - 1, third, first);
+            for n in 48..56 {
+                cluster.migrate_slots(n * 250, n * 250 + 249, third, second);
+            }
         });
-        println!("all links were cut {cuts} times");
         writer.end();
         compare(&cluster, &replica).await;
     }

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use replica::Replica;
+use replica::{Credentials, Phase, Replica};
 use testkit::{Client, Running, Server, assert_equal, eventually, random_writes};
 
 mod support;
-use support::{client_of, info};
+use support::{client_of, info, until};
 
 const NAME: &str = "service";
 
@@ -64,7 +64,10 @@ fn settled(group: &Group, before: u16) {
             primary_port(&mut client) != before && !flags.contains("failover")
         });
     }
-    eventually("that it is one", || info(&mut group.primary(2).client(), "replication", "role") == "master");
+    let running = group.sentinels.iter().position(Running::runs).unwrap();
+    eventually("that it is one", || {
+        info(&mut group.primary(running).client(), "replication", "role") == "master"
+    });
 }
 
 /// Does something with the primary, again if a connection was cut: Sentinels hang up on the clients of every server that
@@ -136,4 +139,93 @@ async fn failovers_are_followed_and_a_lost_sentinel_is_missed_by_nobody() {
     caught_up(group.primary(2), &replica).await;
     with_primary(&group, 2, |primary| assert_equal(primary, &mut client_of(&replica)));
     replica.shutdown().await.unwrap();
+}
+
+/// A failover that is asked of this Sentinel, whether others are there or not.
+fn force_failover(group: &Group, sentinel: usize) {
+    let before = group.primary(sentinel).port();
+    let mut client = group.sentinels[sentinel].client();
+    eventually("the Sentinel is ready for a failover", || {
+        !client.call(&["SENTINEL", "FAILOVER", NAME]).is_error()
+    });
+    settled(group, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_sentinels_are_missed_by_nobody_and_heard_again() {
+    let mut group = Group::start();
+    let replica = Replica::builder().master(group.url()).listen("127.0.0.1:0").start().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), replica.ready()).await.unwrap().unwrap();
+    // Each of them is listened to, the one that was not named as well.
+    for sentinel in &group.sentinels {
+        let mut client = sentinel.client();
+        eventually("it is listened to", || client.call(&["CLIENT", "LIST"]).text().contains(" sub=1 "));
+    }
+    // Two of three, those that were named: the third is known from them.
+    group.sentinels[0].kill();
+    group.sentinels[1].kill();
+    random_writes(&mut group.primary(2).client(), 1, 300);
+    force_failover(&group, 2);
+    with_primary(&group, 2, |primary| drop(random_writes(primary, 2, 300)));
+    caught_up(group.primary(2), &replica).await;
+    with_primary(&group, 2, |primary| assert_equal(primary, &mut client_of(&replica)));
+
+    // All of them: the primary that was followed is followed.
+    let port = group.primary(2).port();
+    group.sentinels[2].kill();
+    let primary = group.servers.iter().find(|server| server.port() == port).unwrap();
+    random_writes(&mut primary.client(), 3, 300);
+    primary.client().call(&["CLIENT", "KILL", "TYPE", "replica"]);
+    primary.client().call(&["SET", "meanwhile", "1"]).ok();
+    caught_up(primary, &replica).await;
+    assert_equal(&mut primary.client(), &mut client_of(&replica));
+
+    // One is back, and the next failover is followed.
+    group.sentinels[1].restart();
+    force_failover(&group, 1);
+    with_primary(&group, 1, |primary| drop(random_writes(primary, 4, 300)));
+    caught_up(group.primary(1), &replica).await;
+    with_primary(&group, 1, |primary| assert_equal(primary, &mut client_of(&replica)));
+    replica.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_named_has_to_be_a_primary() {
+    let primary = Server::R7_0.start();
+    primary.client().call(&["SET", "k", "of the primary"]).ok();
+    let named = Server::R7_0.start_with(&["--replicaof", &format!("127.0.0.1 {}", primary.port())]);
+    let sentinel = Server::R7_0.builder().watching(NAME, &named).start();
+    let url = format!("redis-sentinel://{}/{NAME}", sentinel.addr());
+    let replica = Replica::builder().master(url).start().await.unwrap();
+    let reason = format!("127.0.0.1:{}, which does not say that it is one", named.port());
+    until(&replica, "the reason", |status| format!("{:?}", status.phase).contains(&reason)).await;
+    assert!(!replica.status().synced());
+    named.client().call(&["REPLICAOF", "NO", "ONE"]).ok();
+    named.client().call(&["SET", "k", "of the named"]).ok();
+    tokio::time::timeout(Duration::from_secs(60), replica.ready()).await.unwrap().unwrap();
+    caught_up(&named, &replica).await;
+    assert_eq!(replica.db(0).get("k").unwrap().unwrap(), "of the named");
+    replica.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_sentinels_from_answering_is_told() {
+    let primary = Server::R7_0.start();
+    let sentinel = Server::R7_0.builder().watching(NAME, &primary).config("requirepass", "watched").start();
+    let builder =
+        |name: &str| Replica::builder().master(format!("redis-sentinel://{}/{name}", sentinel.addr()));
+    let wrong = builder(NAME).sentinel_credentials(Credentials::password("guessed"));
+    for (builder, words) in [(builder(NAME), "NOAUTH"), (wrong, "WRONGPASS")] {
+        let replica = builder.start().await.unwrap();
+        let ready = tokio::time::timeout(Duration::from_secs(60), replica.ready()).await.unwrap();
+        let error = ready.unwrap_err();
+        assert!(!error.is_retryable() && error.to_string().contains(words), "{error}");
+        assert!(error.to_string().contains(&sentinel.addr()), "{error}");
+    }
+    let right = || Credentials::password("watched");
+    let unknown = builder("nobody").sentinel_credentials(right()).start().await.unwrap();
+    let down = until(&unknown, "a reason", |status| matches!(status.phase, Phase::Down { .. })).await;
+    assert!(format!("{:?}", down.phase).contains("No such master with that name"), "{down:?}");
+    let replica = builder(NAME).sentinel_credentials(right()).start().await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), replica.ready()).await.unwrap().unwrap();
 }

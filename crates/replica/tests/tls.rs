@@ -5,68 +5,23 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-};
 use replica::{FailureKind, Profile, Replica, Tls, TlsVersion};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use testkit::{Running, Server, fill_every_type, random_writes};
 use tokio_rustls::TlsAcceptor;
 
+#[path = "support/certificates.rs"]
+mod certificates;
 mod support;
+use certificates::{Certificates, NAME};
 use support::{assert_equal, caught_up, client_of, start, until};
-
-/// The name in the server's certificate. Nothing resolves it.
-const NAME: &str = "cache.primary.test";
-
-/// An authority of our own, and what it has signed.
-struct Certificates {
-    ca: String,
-    server: (String, String),
-    client: (String, String),
-}
-
-impl Certificates {
-    fn new(authority: &str) -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, authority);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let sign = |name: &str, purpose| {
-            let key = KeyPair::generate().unwrap();
-            let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-            params.distinguished_name.push(DnType::CommonName, name);
-            params.extended_key_usages = vec![purpose];
-            (params.signed_by(&key, &ca).unwrap().pem(), key.serialize_pem())
-        };
-        Self {
-            ca: ca.pem(),
-            server: sign(NAME, ExtendedKeyUsagePurpose::ServerAuth),
-            client: sign("replica", ExtendedKeyUsagePurpose::ClientAuth),
-        }
-    }
-
-    fn tls(&self, name: &str) -> replica::TlsBuilder {
-        Tls::builder(name).roots(self.ca.clone()).client_cert(self.client.0.clone(), self.client.1.clone())
-    }
-}
 
 /// A real Redis 7.0 with a TLS port.
 fn redis(certificates: &Certificates, clients: &str) -> (Running, String) {
     let port = testkit::free_port();
-    let server = Server::R7_0
-        .builder()
-        .file("ca.pem", certificates.ca.as_bytes())
-        .file("server.pem", certificates.server.0.as_bytes())
-        .file("server.key", certificates.server.1.as_bytes())
-        .config("tls-port", &port.to_string())
-        .config("tls-ca-cert-file", "ca.pem")
-        .config("tls-cert-file", "server.pem")
-        .config("tls-key-file", "server.key")
-        .config("tls-auth-clients", clients)
-        .config("repl-diskless-sync-delay", "0")
-        .start();
+    let server = certificates.at(Server::R7_0.builder(), port, clients);
+    let server = server.config("repl-diskless-sync-delay", "0").start();
     (server, format!("rediss://127.0.0.1:{port}"))
 }
 

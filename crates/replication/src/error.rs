@@ -28,6 +28,14 @@ pub enum LinkError {
         /// Whether the connection broke meanwhile, which another try may cure.
         broken: bool,
     },
+    /// Whoever was asked whom to follow leads to no primary: Sentinels, or the nodes of a cluster.
+    #[error("nobody to follow ({asked}: {reason})")]
+    NoPrimary {
+        /// Who was asked last, or what.
+        asked: Arc<str>,
+        /// What the answer was, or why there was none.
+        reason: Arc<str>,
+    },
     /// The connection broke while being read or written.
     #[error("connection lost ({doing}): {reason}")]
     Lost {
@@ -128,6 +136,11 @@ impl LinkError {
             | Self::Closed { .. }
             | Self::Timeout { .. } => Recovery::Resume,
             Self::Tls { broken: false, .. } => Recovery::GiveUp,
+            Self::NoPrimary { reason, .. } => match Refusal::of(reason) {
+                Refusal::Access => Recovery::GiveUp,
+                _ if reason.starts_with("ERR AUTH") => Recovery::GiveUp,
+                Refusal::Transient | Refusal::Other => Recovery::Resume,
+            },
             // One connection will do: Valkey wants the right to SYNC for the second.
             Self::Refused { step: Step::DumpChannel | Step::DumpRequest | Step::TieChannels, .. } => {
                 Recovery::Resume
@@ -161,7 +174,7 @@ impl LinkError {
     #[must_use]
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Unreachable { .. } => FailureKind::Unreachable,
+            Self::Unreachable { .. } | Self::NoPrimary { .. } => FailureKind::Unreachable,
             Self::Tls { .. } => FailureKind::Tls,
             Self::Lost { .. } | Self::Closed { .. } => FailureKind::Lost,
             Self::Redirected => FailureKind::Redirected,

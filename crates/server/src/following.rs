@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use replication::{Credentials, Driver, DriverConfig, Handle, LinkStatus, Offset, Position, Primary, ReplId};
+use replication::{
+    Credentials, Driver, DriverConfig, Handle, LinkError, LinkStatus, Offset, Position, Primary, ReplId,
+};
 use store::{Family, SettingKind};
 use tokio::sync::watch;
 
@@ -232,6 +234,15 @@ impl Engine {
         self.watch_link(link.clone());
         *driver = Some(started);
         Ok(link)
+    }
+
+    /// Whoever was to name the primary does not, for this reason: so the link is down.
+    pub(crate) fn lack_primary(&self, reason: LinkError) {
+        let driver = self.following.driver.lock();
+        let nobody_is_named = matches!(self.role(), Role::Replica { host, .. } if host.is_empty());
+        if let Some(driver) = driver.as_ref().filter(|_| nobody_is_named) {
+            driver.pause_for(reason);
+        }
     }
 
     /// How to treat every primary that will be named.

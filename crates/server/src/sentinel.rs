@@ -15,7 +15,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use replication::{Credentials, DriverConfig};
+use replication::{Credentials, DriverConfig, LinkError};
 use resp::{Limits, Protocol, Value, ValueDecoder};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -54,9 +54,18 @@ impl Sentinels {
 /// What a Sentinel says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Told {
+    /// Who says it.
+    sentinel: (String, u16),
     host: String,
     port: u16,
     epoch: u64,
+}
+
+/// What comes of asking.
+enum News {
+    Told(Told),
+    /// No Sentinel answers; what the last one said instead.
+    Lost(LinkError),
 }
 
 /// What the tasks share.
@@ -65,7 +74,9 @@ struct Council {
     /// How they are reached: TLS, and how long that may take.
     config: DriverConfig,
     known: Mutex<HashSet<(String, u16)>>,
-    told: mpsc::Sender<Told>,
+    /// Those of them that do not answer.
+    lost: Mutex<HashSet<(String, u16)>>,
+    news: mpsc::Sender<News>,
 }
 
 impl Engine {
@@ -73,23 +84,31 @@ impl Engine {
     /// it is a primary itself nothing is done; where somebody has said REPLICAOF, that holds until the next failover.
     /// `config` tells how to reach a Sentinel; its host and port mean nothing.
     pub fn heed(self: &Arc<Self>, sentinels: Sentinels, config: DriverConfig) {
-        let (told, answers) = mpsc::channel(16);
+        let (news, heard) = mpsc::channel(16);
         let first = sentinels.addresses.clone();
-        let council = Arc::new(Council { sentinels, config, known: Mutex::default(), told });
+        let council =
+            Arc::new(Council { sentinels, config, known: Mutex::default(), lost: Mutex::default(), news });
         for (host, port) in first {
             ask_too(&council, host, port);
         }
-        tokio::spawn(steward(Arc::downgrade(self), answers));
+        tokio::spawn(steward(Arc::downgrade(self), heard));
     }
 }
 
 /// Follows whoever was named last.
-async fn steward(engine: Weak<Engine>, mut answers: mpsc::Receiver<Told>) {
+async fn steward(engine: Weak<Engine>, mut heard: mpsc::Receiver<News>) {
     let (mut epoch, mut followed) = (0, None);
     // The one before: who leads a failover names it with the new epoch for a moment.
     let mut left = None;
-    while let Some(told) = answers.recv().await {
+    while let Some(news) = heard.recv().await {
         let Some(engine) = engine.upgrade() else { return };
+        let told = match news {
+            News::Told(told) => told,
+            News::Lost(reason) => {
+                engine.lack_primary(reason);
+                continue;
+            }
+        };
         let place = (told.host.clone(), told.port);
         let is_old = told.epoch < epoch || told.epoch == epoch && left.as_ref() == Some(&place);
         if is_old || followed.as_ref() == Some(&place) || engine.is_writable() {
@@ -99,6 +118,8 @@ async fn steward(engine: Weak<Engine>, mut answers: mpsc::Receiver<Told>) {
         // Sentinels name who will be primary before it is one.
         if !is_primary(&engine, &told.host, told.port).await {
             tracing::debug!(host = %told.host, port = told.port, "named by a Sentinel, and not a primary yet");
+            let reason = format!("it names {}:{}, which does not say that it is one", told.host, told.port);
+            engine.lack_primary(lacking(&told.sentinel, reason));
             continue;
         }
         // REPLICAOF may have come from the Sentinels themselves meanwhile.
@@ -149,15 +170,20 @@ fn ask_too(council: &Arc<Council>, host: String, port: u16) {
 /// Asks one Sentinel until nobody listens any more.
 async fn ask(council: Arc<Council>, host: String, port: u16) {
     let mut was_lost = false;
-    while !council.told.is_closed() {
-        match converse(&council, &host, port, &mut was_lost).await {
-            // Nobody listens.
-            Ok(()) => return,
-            Err(error) if !was_lost => {
-                was_lost = true;
-                tracing::warn!(%host, port, %error, "a Sentinel is lost");
-            }
-            Err(_) => {}
+    let place = (host, port);
+    while !council.news.is_closed() {
+        // Nobody listens.
+        let Err(error) = converse(&council, &place, &mut was_lost).await else { return };
+        if !std::mem::replace(&mut was_lost, true) {
+            tracing::warn!(host = %place.0, port, %error, "a Sentinel is lost");
+        }
+        let all_are_lost = {
+            let mut lost = council.lost.lock();
+            lost.insert(place.clone());
+            lost.len() == council.known.lock().len()
+        };
+        if all_are_lost {
+            let _ = council.news.send(News::Lost(lacking(&place, error.to_string()))).await;
         }
         tokio::time::sleep(INTERVAL).await;
     }
@@ -165,13 +191,12 @@ async fn ask(council: Arc<Council>, host: String, port: u16) {
 
 async fn converse(
     council: &Arc<Council>,
-    host: &str,
-    port: u16,
+    place: &(String, u16),
     was_lost: &mut bool,
 ) -> Result<(), UpstreamError> {
     let mut config = council.config.clone();
-    host.clone_into(&mut config.host);
-    config.port = port;
+    config.host.clone_from(&place.0);
+    config.port = place.1;
     let login = council.sentinels.credentials.as_ref().map(|credentials| {
         let user = credentials.user.as_ref().map(String::as_bytes);
         Login::new(&user.into_iter().chain([credentials.password.as_bytes()]).collect::<Vec<_>>())
@@ -192,10 +217,9 @@ async fn converse(
             }
             Some(fields) => {
                 *was_lost = false;
-                let told = told(&fields);
-                // Whoever has to choose among them is busy: the next second will do as well.
-                if let Some(told) = told
-                    && council.told.send(told).await.is_err()
+                council.lost.lock().remove(place);
+                if let Some(told) = told(place, &fields)
+                    && council.news.send(News::Told(told)).await.is_err()
                 {
                     return Ok(());
                 }
@@ -214,7 +238,7 @@ async fn converse(
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
             message = listened.next() => drop(message?),
-            () = council.told.closed() => return Ok(()),
+            () = council.news.closed() => return Ok(()),
         }
     }
 }
@@ -233,8 +257,17 @@ fn text(fields: &Value, name: &str) -> Option<String> {
     pair[1].as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
 }
 
-fn told(fields: &Value) -> Option<Told> {
+/// Why there is no primary, by what this Sentinel says.
+fn lacking(sentinel: &(String, u16), reason: String) -> LinkError {
+    LinkError::NoPrimary {
+        asked: format!("Sentinel {}:{}", sentinel.0, sentinel.1).into(),
+        reason: reason.trim_start_matches('-').into(),
+    }
+}
+
+fn told(sentinel: &(String, u16), fields: &Value) -> Option<Told> {
     Some(Told {
+        sentinel: sentinel.clone(),
         host: text(fields, "ip")?,
         port: text(fields, "port")?.parse().ok()?,
         epoch: text(fields, "config-epoch")?.parse().ok()?,
@@ -248,9 +281,11 @@ mod tests {
     #[test]
     fn what_a_sentinel_says_is_read() {
         let reply = b"*8\r\n$4\r\nname\r\n$2\r\nmy\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n$4\r\nport\r\n$4\r\n7001\r\n$12\r\nconfig-epoch\r\n$2\r\n12\r\n";
-        let fields = value(reply).unwrap();
-        assert_eq!(told(&fields), Some(Told { host: "127.0.0.1".to_owned(), port: 7001, epoch: 12 }));
-        assert_eq!(value(b"*2\r\n$2\r\nip\r\n").and_then(|fields| told(&fields)), None);
-        assert_eq!(told(&value(b"*2\r\n$2\r\nip\r\n$1\r\nx\r\n").unwrap()), None);
+        let sentinel = ("h".to_owned(), 1);
+        let read = |reply: &[u8]| value(reply).and_then(|fields| told(&sentinel, &fields));
+        let wanted = Told { sentinel: sentinel.clone(), host: "127.0.0.1".to_owned(), port: 7001, epoch: 12 };
+        assert_eq!(read(reply), Some(wanted));
+        assert_eq!(read(b"*2\r\n$2\r\nip\r\n"), None);
+        assert_eq!(read(b"*2\r\n$2\r\nip\r\n$1\r\nx\r\n"), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::running::Builder;
 use crate::{Client, Reply, Running, Server};
 
 /// Slots of a cluster.
@@ -28,10 +29,13 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 fn start(server: Server) -> Running {
+    as_node(server.builder()).start()
+}
+
+fn as_node(builder: Builder) -> Builder {
     let settings =
         [("cluster-enabled", "yes"), ("cluster-node-timeout", "5000"), ("repl-diskless-sync-delay", "0")];
-    let builder = server.builder();
-    settings.into_iter().fold(builder, |builder, (name, value)| builder.config(name, value)).start()
+    settings.into_iter().fold(builder, |builder, (name, value)| builder.config(name, value))
 }
 
 /// Says it again while it is refused: a Valkey wants its replicas to be there.
@@ -60,7 +64,22 @@ impl Cluster {
     /// If they do not agree within a minute.
     #[must_use]
     pub fn start(server: Server, shards: u16, with_replicas: bool) -> Self {
-        let mut nodes: Vec<Running> = (0..shards).map(|_| start(server)).collect();
+        Self::start_with(server, shards, with_replicas, |builder| builder)
+    }
+
+    /// The same with more settings for each node.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with(
+        server: Server,
+        shards: u16,
+        with_replicas: bool,
+        set: impl Fn(Builder) -> Builder,
+    ) -> Self {
+        let start = || set(as_node(server.builder())).start();
+        let mut nodes: Vec<Running> = (0..shards).map(|_| start()).collect();
         for (n, node) in (0..shards).zip(&nodes) {
             let slot = |n: u16| u32::from(SLOTS) * u32::from(n) / u32::from(shards);
             let (first, last) = (slot(n).to_string(), (slot(n + 1) - 1).to_string());
@@ -69,7 +88,7 @@ impl Cluster {
             client.call(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]).ok();
         }
         if with_replicas {
-            nodes.extend((0..shards).map(|_| start(server)));
+            nodes.extend((0..shards).map(|_| start()));
         }
         let cluster = Self { nodes };
         cluster.nodes[1..].iter().for_each(|node| cluster.meet(node));
@@ -100,6 +119,17 @@ impl Cluster {
         self.nodes.len() - 1
     }
 
+    /// Lets a node come back on another port with its data, and waits until all know.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn relocate(&mut self, index: usize) {
+        self.nodes[index].shutdown(true);
+        self.nodes[index].restart_elsewhere();
+        self.meet(&self.nodes[index]);
+        self.agree();
+    }
+
     /// Stops a node for good, and lets the others forget it.
     ///
     /// # Panics
@@ -114,7 +144,9 @@ impl Cluster {
 
     fn meet(&self, node: &Running) {
         let Some(other) = self.running().find(|other| other.port() != node.port()) else { return };
-        node.client().call(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string()]).ok();
+        // That of the bus follows from it, and the bus speaks TLS where there is any.
+        let port = other.tls_port().unwrap_or_else(|| other.port());
+        node.client().call(&["CLUSTER", "MEET", "127.0.0.1", &port.to_string()]).ok();
     }
 
     /// The nodes that run.

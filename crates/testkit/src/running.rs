@@ -94,14 +94,20 @@ impl Builder {
     /// Runs it as a Sentinel that watches this primary: one vote finds it down, after a second, and a failover may be
     /// tried again after ten.
     #[must_use]
-    pub fn watching(mut self, name: &str, primary: &Running) -> Self {
+    pub fn watching(self, name: &str, primary: &Running) -> Self {
+        self.watching_at(name, primary.port(), &[])
+    }
+
+    /// The same by the primary's port alone, with more lines for the Sentinel's file.
+    #[must_use]
+    pub fn watching_at(mut self, name: &str, port: u16, more: &[&str]) -> Self {
         self.is_sentinel = true;
-        let port = primary.port();
         let lines = [
             format!("sentinel monitor {name} 127.0.0.1 {port} 1"),
             format!("sentinel down-after-milliseconds {name} 1000"),
             format!("sentinel failover-timeout {name} 10000"),
         ];
+        let lines: Vec<&str> = lines.iter().map(String::as_str).chain(more.iter().copied()).collect();
         self.file(SENTINEL_FILE, lines.join("\n").as_bytes())
     }
 
@@ -199,6 +205,12 @@ impl Running {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The port for TLS, if `tls-port` was set.
+    #[must_use]
+    pub fn tls_port(&self) -> Option<u16> {
+        self.set("--tls-port")?.parse().ok()
+    }
+
     /// `redis://127.0.0.1:PORT`
     #[must_use]
     pub fn url(&self) -> String {
@@ -291,6 +303,17 @@ impl Running {
         }
     }
 
+    /// As [`restart`](Self::restart), on another port.
+    ///
+    /// # Panics
+    /// When it does not come up again.
+    #[track_caller]
+    pub fn restart_elsewhere(&mut self) {
+        self.kill();
+        self.port = crate::free_port();
+        self.restart();
+    }
+
     /// All it has logged, over restarts.
     #[must_use]
     pub fn log(&self) -> String {
@@ -335,7 +358,12 @@ impl Running {
     }
 
     fn password(&self) -> Option<&str> {
-        let at = self.args.iter().rposition(|arg| arg == "--requirepass")?;
+        self.set("--requirepass")
+    }
+
+    /// What an argument was set to.
+    fn set(&self, name: &str) -> Option<&str> {
+        let at = self.args.iter().rposition(|arg| arg == name)?;
         self.args.get(at + 1).map(String::as_str)
     }
 

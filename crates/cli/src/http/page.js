@@ -43,6 +43,12 @@ function table(name, head, rows) {
   id(name).replaceChildren(cells("th", head.map((column) => column[0])), ...lines);
 }
 
+// The first ranges of slots, and how many more.
+function ranges(slots) {
+  const text = slots.slice(0, 4).map(([first, last]) => first === last ? String(first) : first + "-" + last).join(" ");
+  return slots.length === 0 ? "none" : slots.length > 4 ? text + " and " + (slots.length - 4) + " more" : text;
+}
+
 // Rates: the last values of counters, and a minute of what they grew by.
 const counters = {};
 function rate(name, value, now) {
@@ -78,7 +84,9 @@ function line(name, history) {
 function show(status) {
   const m = status.metrics;
   const now = performance.now();
-  put("what", (status.primary ? "of " + status.primary : "primary") + " as " + status.compat);
+  const shards = status.shards;
+  const whom = shards.length > 0 ? "a cluster, " + shards.length + " shards followed" : status.primary;
+  put("what", (whom ? "of " + whom : "primary") + " as " + status.compat);
   put("version", "version " + status.version);
   const badge = id("ready");
   badge.textContent = status.ready ? "ready" : "not ready";
@@ -112,6 +120,10 @@ function show(status) {
   put("syncs", syncs ? count(syncs.full) + " full, " + count(syncs.partial) + " partial" : "–");
   const failures = Object.entries(m.replica_link_failures_total || {}).filter(([, n]) => n > 0);
   put("failures", failures.map(([why, n]) => why + " " + n).join("  "));
+  id("of-cluster").hidden = shards.length === 0;
+  table("shards", [["slots"], ["primary"], ["link"], ["behind", "number"], ["heard of", "number"], ["aside", "number"], ["position", "name"]],
+    shards.map((s) => [ranges(s.slots), s.primary, s.link, bytes(s.behind), s.lag === null ? "–" : duration(s.lag) + " ago",
+      count(s.aside), s.position || "–"]));
   const census = status.census || { types: [], biggest: [] };
   table("types", [["type"], ["keys", "number"], ["bytes", "number"]],
     census.types.sort((a, b) => b.bytes - a.bytes).map((t) => [t.type, count(t.keys), bytes(t.bytes)]));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use replica::Phase;
+use replica::{LinkStatus, Phase};
 use serde_json::{Map, Value, json};
 use server::{Census, Engine, Role};
 use std::sync::Mutex;
@@ -19,6 +19,25 @@ pub struct Status {
     engine: Arc<Engine>,
     ready_within: Duration,
     census: Mutex<Walks>,
+}
+
+/// What a link does in words, and how far a full sync has come.
+fn described(link: &LinkStatus) -> (String, Option<(u64, Option<u64>)>) {
+    match &link.phase {
+        Phase::Connecting => ("connecting".to_owned(), None),
+        Phase::Handshake => ("handshake".to_owned(), None),
+        &Phase::Transfer { received, total } => {
+            let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+            (format!("full sync, {received}{of} bytes"), Some((received, total)))
+        }
+        Phase::Streaming => ("streaming".to_owned(), None),
+        Phase::Down { reason, retry_in } => {
+            let next = retry_in.saturating_sub(link.phase_since.elapsed()).as_secs_f64();
+            (format!("down: {reason}; next try in {next:.0} s"), None)
+        }
+        Phase::Idle => ("following nobody".to_owned(), None),
+        _ => ("stopped".to_owned(), None),
+    }
 }
 
 /// The last walk over the keyspace, and whether one is on its way.
@@ -52,22 +71,25 @@ impl Status {
 
     /// What the link does in words, and how far a full sync has come.
     fn link(&self) -> (String, Option<(u64, Option<u64>)>) {
-        let Some(link) = self.engine.link_status() else { return ("no primary".to_owned(), None) };
-        match link.phase {
-            Phase::Connecting => ("connecting".to_owned(), None),
-            Phase::Handshake => ("handshake".to_owned(), None),
-            Phase::Transfer { received, total } => {
-                let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-                (format!("full sync, {received}{of} bytes"), Some((received, total)))
-            }
-            Phase::Streaming => ("streaming".to_owned(), None),
-            Phase::Down { reason, retry_in } => {
-                let next = retry_in.saturating_sub(link.phase_since.elapsed()).as_secs_f64();
-                (format!("down: {reason}; next try in {next:.0} s"), None)
-            }
-            Phase::Idle => ("following nobody".to_owned(), None),
-            _ => ("stopped".to_owned(), None),
-        }
+        self.engine.link_status().map_or_else(|| ("no primary".to_owned(), None), |link| described(&link))
+    }
+
+    /// Each shard of a cluster that is followed.
+    fn shards(&self) -> Vec<Value> {
+        let shards = self.engine.shards().into_iter().map(|shard| {
+            let slots: Vec<[u16; 2]> =
+                shard.slots.iter().map(|range| [*range.start(), *range.end()]).collect();
+            json!({
+                "slots": slots,
+                "primary": format!("{}:{}", shard.primary.0, shard.primary.1),
+                "link": described(&shard.link).0,
+                "position": shard.position.map(|held| held.to_string()),
+                "behind": shard.behind_bytes,
+                "lag": shard.lag().map(|lag| lag.as_secs_f64()),
+                "aside": shard.keys_aside,
+            })
+        });
+        shards.collect()
     }
 
     /// The text for Prometheus.
@@ -97,6 +119,7 @@ impl Status {
             "ready": ready.is_ok(),
             "reason": ready.err(),
             "sync": sync.map(|(received, total)| json!({ "received": received, "total": total })),
+            "shards": self.shards(),
             "metrics": self.figures(),
             "slow": slow,
             "census": self.census().map(|census| json!({

@@ -3,6 +3,7 @@
 use crate::driver::orders::{Follow, Orders};
 use crate::driver::run::Run;
 use crate::driver::{DriverConfig, LinkStatus};
+use crate::error::LinkError;
 use crate::options::LinkOptions;
 use crate::position::Position;
 use crate::target::Target;
@@ -38,7 +39,7 @@ impl Driver {
     /// # Errors
     /// The thread, or the runtime on it, cannot be made.
     pub fn spawn_idle<T: Target + 'static>(config: DriverConfig, target: T) -> io::Result<Handle<T>> {
-        let orders = Orders { number: 1, follow: Follow::Nobody, ..Orders::default() };
+        let orders = Orders { number: 1, follow: Follow::Nobody(None), ..Orders::default() };
         Self::spawn_with(orders, config, target)
     }
 
@@ -117,7 +118,12 @@ impl<T> Handle<T> {
 
     /// Leaves the present primary and follows nobody.
     pub fn pause(&self) {
-        self.order(Follow::Nobody);
+        self.order(Follow::Nobody(None));
+    }
+
+    /// Follows nobody, because whoever knows whom to follow does not say: the link is down for this reason.
+    pub fn pause_for(&self, reason: LinkError) {
+        self.order(Follow::Nobody(Some(reason)));
     }
 
     fn order(&self, follow: Follow) {

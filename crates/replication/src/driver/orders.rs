@@ -1,5 +1,6 @@
 //! What the handle tells the driver.
 
+use crate::error::LinkError;
 use crate::options::LinkOptions;
 use crate::position::Position;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ pub(crate) enum Follow {
     /// The one of the configuration.
     #[default]
     Configured,
-    Nobody,
+    /// Nobody, and why if that is to be told as a failure.
+    Nobody(Option<LinkError>),
     Primary {
         host: Arc<str>,
         port: u16,

@@ -33,6 +33,8 @@ pub(crate) struct Run<T: Target> {
     started: Instant,
     gauge: Arc<Gauge>,
     failures: Failures,
+    /// Why there is nobody to follow.
+    lacking: Option<LinkError>,
     /// Everything that this connection had received by then has gone through the link.
     level: Option<Instant>,
 }
@@ -70,8 +72,19 @@ impl<T: Target> Run<T> {
         let (status, watcher) = watch::channel(first);
         let gauge = Gauge::new(started, config.buffer_limit, config.rate_limit);
         let failures = Failures::default();
-        let run =
-            Self { config, link, target, orders, number: 0, status, started, gauge, failures, level: None };
+        let run = Self {
+            config,
+            link,
+            target,
+            orders,
+            number: 0,
+            status,
+            started,
+            gauge,
+            failures,
+            lacking: None,
+            level: None,
+        };
         (run, watcher)
     }
 
@@ -85,7 +98,11 @@ impl<T: Target> Run<T> {
                 failures = 0;
             }
             if !follows {
-                self.publish(Phase::Idle, 0);
+                let phase = match self.lacking.clone() {
+                    Some(reason) => Phase::Down { reason, retry_in: Duration::from_secs(1) },
+                    None => Phase::Idle,
+                };
+                self.publish(phase, 0);
                 match self.disturbed().await {
                     Ended::Stopped => break,
                     _ => continue,
@@ -136,7 +153,10 @@ impl<T: Target> Run<T> {
         self.number = orders.number;
         match orders.follow {
             Follow::Configured => Some(true),
-            Follow::Nobody => Some(false),
+            Follow::Nobody(why) => {
+                self.lacking = why;
+                Some(false)
+            }
             Follow::Primary { host, port, from, term } => {
                 tracing::info!(%host, port, "following another primary");
                 self.config.host = host.to_string();

@@ -22,6 +22,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use replication::{DriverConfig, Handle, LinkStatus, Offset, Phase, Position, ReplId};
@@ -56,6 +57,8 @@ pub(crate) struct Shard {
     /// Histories that it has left, and how much of them is held.
     left: Mutex<Vec<Position>>,
     loaded: AtomicBool,
+    /// The filter keeps something of it: it is followed. Once it is, that stays so.
+    wanted: AtomicBool,
     /// It is followed no more: what still comes is dropped.
     gone: AtomicBool,
     link: Mutex<Option<Handle<ShardTarget>>>,
@@ -78,6 +81,7 @@ impl Shard {
             asked: Mutex::default(),
             left: Mutex::default(),
             loaded: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             link: Mutex::default(),
             doubt: AtomicU64::new(0),
@@ -89,6 +93,15 @@ impl Shard {
     fn address(&self) -> String {
         let (host, port) = self.place.lock().clone();
         address(&host, port)
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing of it is missing that it has now or later: it streams, or is not followed at all.
+    fn is_streaming(&self) -> bool {
+        !self.is_wanted() || self.link.lock().as_ref().is_some_and(|link| link.status().phase.is_streaming())
     }
 
     /// How much of which history is held.
@@ -114,6 +127,10 @@ impl Shard {
 
     /// Whether what this shard has brought goes up to `at`; `None`: that is not a position of its.
     fn holds(&self, at: Position) -> Option<Held> {
+        if !self.is_wanted() {
+            let is_its = self.asked.lock().is_some_and(|asked| asked.replid == at.replid);
+            return is_its.then_some(Held::Never);
+        }
         let held = self.position()?;
         if held.replid == at.replid {
             return Some(if at.offset <= held.offset { Held::Yes } else { Held::NotYet });
@@ -164,6 +181,15 @@ pub struct ShardStatus {
     pub keys_aside: usize,
     /// Its link.
     pub link: LinkStatus,
+}
+
+impl ShardStatus {
+    /// How far its keys are behind its primary at most: the time since that was last heard of. `None` before the first
+    /// byte.
+    #[must_use]
+    pub fn lag(&self) -> Option<Duration> {
+        self.link.last_io.map(|at| at.elapsed())
+    }
 }
 
 impl Engine {
@@ -233,6 +259,11 @@ impl Cluster {
         all
     }
 
+    /// Those that are followed.
+    fn wanted(&self) -> Vec<Arc<Shard>> {
+        self.all().into_iter().filter(|shard| shard.is_wanted()).collect()
+    }
+
     pub(crate) fn holds(&self, at: Position) -> Held {
         let learned = self.learned.load(Ordering::Acquire);
         let held = self.all().iter().find_map(|shard| {
@@ -274,7 +305,7 @@ impl Cluster {
         if engine.is_loaded() || !self.covered.load(Ordering::Acquire) {
             return;
         }
-        let shards = self.all();
+        let shards = self.wanted();
         let slots = self.slots.lock();
         let is_there =
             |shard: &Arc<Shard>| shard.loaded.load(Ordering::Acquire) || slots.ranges(shard.index).is_empty();

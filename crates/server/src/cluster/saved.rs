@@ -149,6 +149,7 @@ fn shard(words: &mut Words<'_>) -> Option<Shard> {
         *shard.replid.lock() = Some(replid.parse().ok()?);
         shard.offset.store(offset, Ordering::Relaxed);
         shard.loaded.store(true, Ordering::Relaxed);
+        shard.wanted.store(true, Ordering::Relaxed);
     }
     let members = words.word()?.split(',').filter(|id| !id.is_empty());
     *shard.members.lock() = members.map(str::to_owned).collect();

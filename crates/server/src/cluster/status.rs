@@ -39,14 +39,14 @@ impl Cluster {
                 link,
             }
         };
-        let mut all: Vec<ShardStatus> = self.all().iter().map(status).collect();
+        let mut all: Vec<ShardStatus> = self.wanted().iter().map(status).collect();
         all.sort_by_key(|shard| shard.slots.first().map_or(u16::MAX, |range| *range.start()));
         all
     }
 
     /// Tells how all links together are doing.
     pub(super) fn publish(&self) {
-        let links: Vec<LinkStatus> = self.all().iter().map(|shard| link_of(shard)).collect();
+        let links: Vec<LinkStatus> = self.wanted().iter().map(|shard| link_of(shard)).collect();
         let total = self.total.load(Ordering::Acquire);
         if self.closed.load(Ordering::Acquire) {
             return;

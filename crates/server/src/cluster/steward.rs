@@ -20,6 +20,7 @@ use super::slots::{NOBODY, ShardId, Slots};
 use super::target::ShardTarget;
 use super::{Cluster, Shard};
 use crate::engine::Engine;
+use crate::filter::Filter;
 use crate::upstream::{Conn, UpstreamError, position_of};
 
 /// How often the nodes are asked.
@@ -203,11 +204,11 @@ impl Cluster {
             !spoken.is_empty() && spoken.iter().all(|slot| slots.owner(*slot) != NOBODY)
         };
         self.covered.fetch_or(covered, Ordering::AcqRel);
-        let streams = self
-            .all()
-            .iter()
-            .all(|shard| shard.link.lock().as_ref().is_some_and(|link| link.status().phase.is_streaming()));
-        is_settled && covered && streams
+        if self.wanted().is_empty() && !claims.is_empty() {
+            let (asked, reason) = ("CLUSTER NODES".into(), "the filter keeps none of the shards".into());
+            self.unreachable(LinkError::NoPrimary { asked, reason }, INTERVAL);
+        }
+        is_settled && covered && self.all().iter().all(|shard| shard.is_streaming())
     }
 
     /// Whether the cluster is the one that was saved: some node of it is known. The data of another one go as soon as
@@ -252,7 +253,13 @@ impl Cluster {
                 other.members.lock().retain(|id| !members.contains(id));
             }
             shard.members.lock().extend(members);
-            self.turn(engine, &shard, place);
+            if shard.is_wanted() || wants(&engine.sieve.filter, &shard, me, &answer.nodes) {
+                shard.wanted.store(true, Ordering::Release);
+                self.turn(engine, &shard, place);
+            } else {
+                shard.missed.store(0, Ordering::Relaxed);
+                *shard.place.lock() = place;
+            }
             let claim = Claim { shard: shard.index, node: me.clone(), position: answer.position };
             best.insert(shard.index, claim);
         }
@@ -331,7 +338,7 @@ impl Cluster {
                 claimed.iter().filter(|slot| is_mine(slot)).any(is_anothers)
             };
             let is_younger = takes_away(&self.slots.lock());
-            if is_younger && !reaches(&shard, claim.position).await {
+            if is_younger && shard.is_wanted() && !reaches(&shard, claim.position).await {
                 all = false;
                 continue;
             }
@@ -390,11 +397,8 @@ impl Cluster {
     fn is_level(&self, shard: ShardId) -> bool {
         let shard = self.shards.lock().get(&shard).cloned();
         shard.is_some_and(|shard| {
-            let link = shard.link.lock();
-            link.as_ref().is_some_and(|link| {
-                let status = link.status();
-                status.phase.is_streaming() && status.buffered.bytes == 0
-            })
+            let waiting = shard.link.lock().as_ref().map_or(0, |link| link.status().buffered.bytes);
+            shard.is_streaming() && waiting == 0
         })
     }
 
@@ -419,6 +423,19 @@ impl Cluster {
             drop(shard.link.lock().take());
         }
     }
+}
+
+/// Whether a filter keeps anything of the shard of this primary, by its slots and by the nodes that it has or has had.
+fn wants(filter: &Filter, shard: &Shard, me: &Node, nodes: &[Node]) -> bool {
+    let named = || {
+        let members = shard.members.lock();
+        let places = nodes.iter().filter(|node| members.contains(&node.id)).filter_map(|n| n.place.as_ref());
+        let is_at = |(host, port): &Place| filter.keeps_shard(&format!("{host}:{port}"));
+        members.iter().any(|id| filter.keeps_shard(id)) || places.into_iter().any(is_at)
+    };
+    let mut slots = me.slots.iter().cloned().flatten().chain(me.importing.iter().copied());
+    (!filter.names_shards() || named())
+        && (!filter.names_slots() || slots.any(|slot| filter.keeps_slot(slot)))
 }
 
 /// Whether what a shard has brought goes up to this position, now or soon.

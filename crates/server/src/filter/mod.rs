@@ -18,7 +18,8 @@ pub(crate) use stream::{Ruling, Sieve};
 /// What a replica keeps of its primary's data. Empty, it keeps everything; each sort of condition that is
 /// given must hold, and of several prefixes and patterns together one is enough.
 ///
-/// Written down it is a line of words, each a condition: `db=0,1 prefix=user: type=hash,zset slot=0-5460`.
+/// Written down it is a line of words, each a condition: `db=0,1 prefix=user: type=hash,zset slot=0-5460`. Of a cluster,
+/// shards that have nothing to give are not followed at all: none of these slots, or none of these nodes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     databases: Vec<u32>,
@@ -26,6 +27,7 @@ pub struct Filter {
     patterns: Vec<Vec<u8>>,
     kinds: Vec<Kind>,
     slots: Vec<RangeInclusive<u16>>,
+    shards: Vec<String>,
     commands: Vec<String>,
     blocked: Vec<String>,
 }
@@ -96,6 +98,14 @@ impl Filter {
         self
     }
 
+    /// Of a cluster, keeps only what the shards of these nodes have, whichever slots those are. A node is named by its id
+    /// or by `host:port`, and stands for its shard whether it is the primary there or not.
+    #[must_use]
+    pub fn shards<N: Into<String>>(mut self, nodes: impl IntoIterator<Item = N>) -> Self {
+        self.shards.extend(nodes.into_iter().map(Into::into));
+        self
+    }
+
     /// Of the stream, applies only these commands, by the names that stand there. The copy is then no copy
     /// of anything the primary ever held: what these commands alone make of the dump.
     #[must_use]
@@ -129,9 +139,30 @@ impl Filter {
         let named = self.prefixes.is_empty() && self.patterns.is_empty()
             || self.prefixes.iter().any(|prefix| key.starts_with(prefix))
             || self.patterns.iter().any(|pattern| store::glob::matches(pattern, key));
-        named
-            && self.keeps_database(db)
-            && (self.slots.is_empty() || self.slots.iter().any(|range| range.contains(&slot(key))))
+        named && self.keeps_database(db) && (self.slots.is_empty() || self.keeps_slot(slot(key)))
+    }
+
+    /// Whether it chooses among the shards of a cluster.
+    #[must_use]
+    pub fn names_shards(&self) -> bool {
+        !self.shards.is_empty()
+    }
+
+    /// Whether a shard is kept that has a node of this name: its id, or `host:port`.
+    #[must_use]
+    pub fn keeps_shard(&self, node: &str) -> bool {
+        self.shards.is_empty() || self.shards.iter().any(|known| known == node)
+    }
+
+    /// Whether it chooses among slots.
+    pub(crate) fn names_slots(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// Whether a key of this slot may be kept.
+    #[must_use]
+    pub fn keeps_slot(&self, slot: u16) -> bool {
+        self.slots.is_empty() || self.slots.iter().any(|range| range.contains(&slot))
     }
 
     /// Whether values of this kind are kept.
@@ -204,6 +235,7 @@ impl fmt::Display for Filter {
             ("pattern", bytes(&self.patterns)),
             ("type", kinds.collect()),
             ("slot", slots.collect()),
+            ("shard", self.shards.clone()),
             ("command", self.commands.clone()),
             ("block", self.blocked.clone()),
         ];
@@ -269,6 +301,7 @@ impl FromStr for Filter {
                         let (first, last) = range.ok_or_else(wrong)?;
                         filter.slots([first..=last])
                     }
+                    "shard" if !value.is_empty() => filter.shards([value]),
                     "command" => filter.commands([value]),
                     "block" => filter.block_commands([value]),
                     _ => return Err(invalid(format!("{name:?} is no condition"))),
@@ -285,8 +318,7 @@ mod tests {
 
     #[test]
     fn a_filter_can_be_written_down_and_read_again() {
-        let text =
-            "db=0,3 prefix=user:,a%2cb%20c pattern=*x? type=list,hash slot=0-5460 command=set block=del";
+        let text = "db=0,3 prefix=user:,a%2cb%20c pattern=*x? type=list,hash slot=0-5460 shard=07c3,[::1]:7 command=set block=del";
         let filter: Filter = text.parse().unwrap();
         assert_eq!(filter.to_string(), text);
         assert!(filter.prefixes.contains(&b"a,b c".to_vec()));

@@ -172,6 +172,11 @@ impl Engine {
         each("replica_shard_lag_bytes", "Received of this shard and not applied yet.", |shard| {
             shard.behind_bytes as f64
         });
+        let help =
+            "How far this shard's keys are behind its primary at most: time since that was last heard of.";
+        each("replica_shard_lag_seconds", help, |shard| {
+            shard.lag().map_or(f64::INFINITY, |lag| lag.as_secs_f64())
+        });
         each("replica_shard_keys_aside", "Keys of this shard that are held and not shown.", |shard| {
             shard.keys_aside as f64
         });

@@ -1,16 +1,17 @@
 //! What a client can read of a key, brought into a form that can be compared.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use resp::Value;
 
-use crate::Failure;
-use crate::connection::Connection;
+use super::wire::Wire;
+use crate::Filter;
 
 /// Everything about one key.
 #[derive(Debug, PartialEq)]
-pub struct Key {
+pub(super) struct Key {
     kind: Vec<u8>,
     expire: Expire,
     value: Value,
@@ -42,8 +43,18 @@ impl Expire {
 const ROUGHLY: u64 = 5000;
 
 impl Key {
+    /// Of a key that is not there.
+    pub(super) fn none() -> Self {
+        Self {
+            kind: b"none".to_vec(),
+            expire: Expire::At(-2),
+            value: Value::Simple(b"none".as_slice().into()),
+            fields: None,
+        }
+    }
+
     /// What TYPE says.
-    pub fn kind(&self) -> &str {
+    pub(super) fn kind(&self) -> &str {
         std::str::from_utf8(&self.kind).unwrap_or_default()
     }
 
@@ -52,7 +63,7 @@ impl Key {
     }
 
     /// What differs, if anything.
-    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+    pub(super) fn difference(&self, other: &Self) -> Option<&'static str> {
         match () {
             () if self.kind == other.kind && self.kind == b"none" => None,
             () if self.kind == b"none" => Some("only in the copy"),
@@ -88,7 +99,7 @@ fn bytes(value: &Value) -> Vec<u8> {
 }
 
 /// Databases with how many keys each.
-pub fn databases(connection: &mut Connection) -> Result<BTreeMap<u32, u64>, Failure> {
+pub(super) fn databases(connection: &mut Wire) -> io::Result<BTreeMap<u32, u64>> {
     let info = bytes(&connection.ask(&["INFO", "keyspace"])?);
     let info = String::from_utf8_lossy(&info).into_owned();
     let line = |line: &str| {
@@ -100,25 +111,25 @@ pub fn databases(connection: &mut Connection) -> Result<BTreeMap<u32, u64>, Fail
 }
 
 /// What a copy of ours says that it keeps.
-pub fn filter(connection: &mut Connection) -> Result<replica::Filter, Failure> {
+pub(super) fn filter(connection: &mut Wire) -> io::Result<Filter> {
     let info = bytes(&connection.ask(&["INFO", "replication"])?);
     let info = String::from_utf8_lossy(&info).into_owned();
     let line = info.lines().find_map(|line| line.strip_prefix("replica_filter:"));
-    Ok(line.unwrap_or_default().parse()?)
+    line.unwrap_or_default().parse().map_err(io::Error::other)
 }
 
-pub fn select(connection: &mut Connection, db: u32) -> Result<(), Failure> {
+pub(super) fn select(connection: &mut Wire, db: u32) -> io::Result<()> {
     connection.ask(&["SELECT", &db.to_string()]).map(|_| ())
 }
 
 /// Every key of the selected database.
-pub fn keys(connection: &mut Connection) -> Result<Vec<Vec<u8>>, Failure> {
+pub(super) fn keys(connection: &mut Wire) -> io::Result<Vec<Vec<u8>>> {
     let (mut keys, mut cursor) = (Vec::new(), b"0".to_vec());
     loop {
         let reply = connection.ask(&[b"SCAN".as_slice(), &cursor, b"COUNT", b"1000"])?;
-        let Value::Array(parts) = reply else { return Err("SCAN did not answer an array".into()) };
+        let Value::Array(parts) = reply else { return Err(io::Error::other("SCAN did not answer an array")) };
         let [next, Value::Array(found)] = parts.as_slice() else {
-            return Err("SCAN answered another shape".into());
+            return Err(io::Error::other("SCAN answered another shape"));
         };
         keys.extend(found.iter().map(bytes));
         cursor = bytes(next);
@@ -133,7 +144,7 @@ pub fn keys(connection: &mut Connection) -> Result<Vec<Vec<u8>>, Failure> {
 }
 
 /// What stands at each of these keys.
-pub fn values(connection: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<Key>, Failure> {
+pub(super) fn values(connection: &mut Wire, keys: &[Vec<u8>]) -> io::Result<Vec<Key>> {
     for key in keys {
         connection.push(&[b"TYPE", key.as_slice()]);
     }
@@ -156,7 +167,7 @@ pub fn values(connection: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<Key>,
     let mut without_moment = Vec::new();
     for (kind, key) in kinds.into_iter().zip(keys) {
         let (Some(expire), Some(value)) = (replies.next(), replies.next()) else {
-            return Err("a reply is missing".into());
+            return Err(io::Error::other("a reply is missing"));
         };
         let expire = match expire {
             Value::Integer(at) => Expire::At(at),
@@ -179,12 +190,13 @@ pub fn values(connection: &mut Connection, keys: &[Vec<u8>]) -> Result<Vec<Key>,
 }
 
 /// When those keys expire whose server has no PEXPIRETIME.
-fn reckon(connection: &mut Connection, keys: &[(usize, &Vec<u8>)], found: &mut [Key]) -> Result<(), Failure> {
+fn reckon(connection: &mut Wire, keys: &[(usize, &Vec<u8>)], found: &mut [Key]) -> io::Result<()> {
     for (_, key) in keys {
         connection.push(&[b"PTTL", key.as_slice()]);
     }
     let replies = connection.flush()?;
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
+    let now = i64::try_from(now.as_millis()).map_err(io::Error::other)?;
     for ((at, _), left) in keys.iter().zip(replies) {
         if let Value::Integer(left) = left {
             found[*at].expire = Expire::About(if left < 0 { left } else { now + left });
@@ -194,7 +206,7 @@ fn reckon(connection: &mut Connection, keys: &[(usize, &Vec<u8>)], found: &mut [
 }
 
 /// When the fields of the hashes among these keys expire.
-fn ask_for_fields(connection: &mut Connection, keys: &[Vec<u8>], found: &mut [Key]) -> Result<(), Failure> {
+fn ask_for_fields(connection: &mut Wire, keys: &[Vec<u8>], found: &mut [Key]) -> io::Result<()> {
     let mut asked = Vec::new();
     for (at, (key, known)) in keys.iter().zip(&*found).enumerate() {
         let Value::Array(pairs) = &known.value else { continue };
