@@ -42,7 +42,7 @@ pub(super) fn linsert(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) ->
         out.integer(-1);
         return Ok(());
     };
-    list.insert(place + usize::from(behind), args.at(4), limits);
+    list.insert(place, if behind { End::Right } else { End::Left }, args.at(4), limits);
     let len = list.len();
     drop(list);
     txn.changed(Class::List, "linsert", key);

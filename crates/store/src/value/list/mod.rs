@@ -183,19 +183,20 @@ impl List {
         }
     }
 
-    /// Inserts an element so that it then stands at `index`, which is at most the length.
-    pub fn insert(&mut self, index: usize, element: &[u8], limits: &Limits) {
+    /// Inserts an element beside the one at `pivot`, on its left or its right.
+    pub fn insert(&mut self, pivot: usize, side: End, element: &[u8], limits: &Limits) {
         let bound = Bound::of(limits);
         if let Repr::Packed(list) = &mut self.0 {
             let view = list.as_listpack();
-            let at = view.seek(index as i64).unwrap_or_else(|| view.end());
+            let at =
+                view.seek((pivot + usize::from(side == End::Right)) as i64).unwrap_or_else(|| view.end());
             if bound.admits(list.bytes_len(), list.len(), element) && list.insert(at, element).is_ok() {
                 return;
             }
             self.make_nodes();
         }
         if let Repr::Nodes(nodes) = &mut self.0 {
-            nodes.insert(index, element, bound);
+            nodes.insert(pivot, side, element, bound);
         }
     }
 

@@ -5,6 +5,9 @@ use rdb::encoding::{Item, ListpackBuf, encoded_size};
 use super::End;
 use crate::limits::Limits;
 
+/// Bytes of a listpack without elements: its header and its end.
+const EMPTY: usize = 7;
+
 /// Some elements in a row; never none while it is in a list.
 #[derive(Debug, Clone)]
 pub(super) enum Node {
@@ -50,6 +53,12 @@ impl Bound {
             usize::MAX => bytes <= self.bytes / 2,
             most => elements <= most / 2,
         }
+    }
+
+    /// Whether two listpacks of so many bytes and elements together may be one.
+    pub(super) fn admits_both(self, bytes: usize, elements: usize) -> bool {
+        // One header and one end less.
+        elements <= self.elements && bytes - EMPTY <= self.bytes
     }
 
     /// Whether an element has a node for itself.
@@ -128,6 +137,14 @@ impl Node {
         done
     }
 
+    /// Adds an element whatever the bound says; false if a listpack cannot grow so far.
+    pub(super) fn push_anyway(&mut self, end: End, element: &[u8]) -> bool {
+        let Self::Packed(list, count) = self else { return false };
+        let done = push(list, end, element);
+        *count += u32::from(done);
+        done
+    }
+
     /// Replaces an element unless the new one, or the old one alone, has a node for itself. A node may grow beyond its
     /// bound so.
     pub(super) fn set(&mut self, index: usize, element: &[u8], bound: Bound) -> bool {
@@ -168,6 +185,14 @@ impl Node {
         list.remove_range(at, usize::MAX);
         list.shrink();
         Some(Self::packed(tail))
+    }
+
+    /// Adds the elements of another packed node.
+    pub(super) fn append(&mut self, other: Self) {
+        let (Self::Packed(list, count), Self::Packed(more, _)) = (self, other) else { return };
+        for item in more.as_listpack().iter() {
+            *count += u32::from(list.push_item(item).is_ok());
+        }
     }
 
     pub(super) fn remove_equal(&mut self, element: &[u8], from: End, most: usize) -> usize {

@@ -110,38 +110,89 @@ impl Nodes {
     pub(super) fn set(&mut self, index: usize, element: &[u8], bound: Bound) -> bool {
         let Some((at, offset)) = self.seek(index) else { return false };
         if !self.change(at, |node| node.set(offset, element, bound)) {
+            self.insert(index, End::Right, element, bound);
+            let is_left = self.nodes.get(at).is_some_and(|node| node.len() > 1);
             self.remove_range(index, 1);
-            self.insert(index, element, bound);
+            if is_left && bound.is_large(element) {
+                // Around the new one, which stands behind what is left.
+                let new = self.seek(index).map_or(at, |(at, _)| at);
+                self.merge_around(new, bound);
+            }
         }
         true
     }
 
-    pub(super) fn insert(&mut self, index: usize, element: &[u8], bound: Bound) {
-        let Some((at, offset)) = self.seek(index) else { return self.push(End::Right, element, bound) };
-        if self.change(at, |node| node.insert(offset, element, bound)) {
+    /// Inserts an element beside the one at `pivot`: on which side. Nodes come out as those of the real servers, whose
+    /// number decides when a list is a single listpack again: a full node is split at the pivot, the element goes to
+    /// the half that leaves it, and neighbours that fit into one node become one.
+    pub(super) fn insert(&mut self, pivot: usize, side: End, element: &[u8], bound: Bound) {
+        let Some((at, offset)) = self.seek(pivot) else { return };
+        let len = self.nodes.get(at).map_or(0, Node::len);
+        let is_behind = usize::from(side == End::Right);
+        let place = offset + is_behind;
+        let is_large = bound.is_large(element);
+        if !is_large && self.change(at, |node| node.insert(place, element, bound)) {
             return;
         }
-        if offset > 0 {
-            let before = self.heap_of(at);
-            let tail = self.nodes.get_mut(at).and_then(|node| node.split_off(offset));
-            self.bytes = self.bytes - before + self.heap_of(at);
-            if let Some(tail) = tail {
-                self.len -= tail.len();
-                self.insert_node(at + 1, tail);
+        if place == 0 || place == len {
+            // At an edge: in the neighbour there, or in a node of its own.
+            let (neighbour, end) = if place == 0 {
+                (at.checked_sub(1), End::Right)
+            } else {
+                (Some(at + 1).filter(|next| *next < self.nodes.len()), End::Left)
+            };
+            let taken = !is_large
+                && neighbour.is_some_and(|at| self.change(at, |node| node.push(end, element, bound)));
+            if !taken {
+                self.insert_node(at + is_behind, Node::of(element, bound));
             }
-            if self.change(at, |node| node.push(End::Right, element, bound))
-                || self.change(at + 1, |node| node.push(End::Left, element, bound))
-            {
-                return;
-            }
-            self.insert_node(at + 1, Node::of(element, bound));
-        } else {
-            // Before a whole node: at the end of the one that precedes it, if that has room.
-            if at > 0 && self.change(at - 1, |node| node.push(End::Right, element, bound)) {
-                return;
-            }
-            self.insert_node(at, Node::of(element, bound));
+            return;
         }
+        let before = self.heap_of(at);
+        let tail = self.nodes.get_mut(at).and_then(|node| node.split_off(place));
+        self.bytes = self.bytes - before + self.heap_of(at);
+        if let Some(tail) = tail {
+            self.len -= tail.len();
+            self.insert_node(at + 1, tail);
+        }
+        if is_large {
+            self.insert_node(at + 1, Node::of(element, bound));
+            return;
+        }
+        // The half with the pivot stays as it is; the other takes the element even if it grows beyond its bound.
+        let (taker, end) = if is_behind == 1 { (at + 1, End::Left) } else { (at, End::Right) };
+        if !self.change(taker, |node| node.push_anyway(end, element)) {
+            self.insert_node(at + 1, Node::of(element, bound));
+        }
+        self.merge_around(at + 1 - is_behind, bound);
+    }
+
+    /// Merges the pairs of nodes on both sides of this one, and it with its neighbours, where one node may hold both.
+    fn merge_around(&mut self, mut center: usize, bound: Bound) {
+        if center >= 2 && self.merge(center - 2, bound) {
+            center -= 1;
+        }
+        self.merge(center + 1, bound);
+        if center >= 1 && self.merge(center - 1, bound) {
+            center -= 1;
+        }
+        self.merge(center, bound);
+    }
+
+    /// Makes a node and the next one a single node, if the bound allows it.
+    fn merge(&mut self, at: usize, bound: Bound) -> bool {
+        let fit = match (self.nodes.get(at), self.nodes.get(at + 1)) {
+            (Some(Node::Packed(a, m)), Some(Node::Packed(b, n))) => {
+                bound.admits_both(a.bytes_len() + b.bytes_len(), (m + n) as usize)
+            }
+            _ => false,
+        };
+        if !fit {
+            return false;
+        }
+        let Some(next) = self.remove_node(at + 1) else { return false };
+        self.change(at, |node| node.append(next));
+        true
     }
 
     pub(super) fn remove_range(&mut self, index: usize, count: usize) {

@@ -120,9 +120,11 @@ proptest! {
                     }
                 }
                 Op::Insert(i, n) => {
-                    let i = i.min(model.len());
-                    list.insert(i, &text(n), &limits);
-                    model.insert(i, text(n));
+                    if let Some(pivot) = place(i as i64, model.len()) {
+                        let right = n % 2 == 0;
+                        list.insert(pivot, end(!right), &text(n), &limits);
+                        model.insert(pivot + usize::from(right), text(n));
+                    }
                 }
                 Op::RemoveRange(i, n) => {
                     list.remove_range(i, n);
