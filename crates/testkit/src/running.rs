@@ -310,8 +310,16 @@ impl Running {
     #[track_caller]
     pub fn restart_elsewhere(&mut self) {
         self.kill();
-        self.port = crate::free_port();
-        self.restart();
+        for _ in 0..PORT_TRIES {
+            self.port = crate::free_port();
+            match self.launch() {
+                Ok(()) => return,
+                // Or the port of its cluster bus, 10000 above.
+                Err(Trouble::PortTaken) => {}
+                Err(Trouble::Other(text)) => panic!("{text}"),
+            }
+        }
+        panic!("{:?} finds no free port", self.server);
     }
 
     /// All it has logged, over restarts.
