@@ -44,7 +44,9 @@ impl Visitor for Nodes {
 fn nodes(dumped: Recorded) -> Nodes {
     let mut nodes = Nodes::default();
     if let Recorded::Bulk(payload) = dumped {
-        decode(&payload, Policy::default(), &mut nodes).unwrap();
+        if let Err(error) = decode(&payload, Policy::default(), &mut nodes) {
+            panic!("a dump that cannot be read: {error}");
+        }
     }
     nodes
 }
