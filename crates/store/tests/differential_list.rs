@@ -43,10 +43,10 @@ impl Visitor for Nodes {
 
 fn nodes(dumped: Recorded) -> Nodes {
     let mut nodes = Nodes::default();
-    if let Recorded::Bulk(payload) = dumped {
-        if let Err(error) = decode(&payload, Policy::default(), &mut nodes) {
-            panic!("a dump that cannot be read: {error}");
-        }
+    if let Recorded::Bulk(payload) = dumped
+        && let Err(error) = decode(&payload, Policy::default(), &mut nodes)
+    {
+        panic!("a dump that cannot be read: {error}");
     }
     nodes
 }
