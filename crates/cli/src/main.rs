@@ -60,7 +60,12 @@ enum Command {
 static ALLOCATOR: allocator::Allocator = allocator::Allocator;
 
 fn main() -> ExitCode {
+    // At once, for a page that is large stays so; a server's configuration decides (`disable-thp`).
+    server::huge_pages::disable(true);
     let command = Cli::parse().command;
+    if !matches!(command, Command::Serve(_)) {
+        server::huge_pages::disable(false);
+    }
     // A server tells what it does; the others answer on standard output.
     let level = if matches!(command, Command::Serve(_)) { "info" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()

@@ -167,6 +167,8 @@ settings! {
     tcp_keepalive "tcp-keepalive" "SECONDS";
     /// How many clients may wait to be accepted. [default: 511]
     tcp_backlog "tcp-backlog" "N";
+    /// Does without pages of 2 MiB, on Linux: yes or no. [default: yes]
+    disable_thp "disable-thp" "CHOICE";
     /// What may wait for clients who do not read: class, hard limit, soft limit, seconds; and the next class.
     client_output_buffer_limit "client-output-buffer-limit" "LIMITS";
     /// Where SAVE and BGSAVE write, and where a dump is looked for at the start. Default: the working directory,
@@ -219,7 +221,7 @@ fn configuration(args: &Args) -> Result<Configuration, Failure> {
     Ok(configuration)
 }
 
-/// Where to listen if nobody says it.
+/// What holds if nobody says it: where to listen, and what the program decides for its process.
 fn complete(configuration: &mut Configuration, args: &Args) {
     let has_file = args.file.is_some() || args.config.is_some();
     let says = |name| configuration.last(name).is_some();
@@ -227,6 +229,9 @@ fn complete(configuration: &mut Configuration, args: &Args) {
     if !says("port") && (has_file && args.listen.is_empty() || !elsewhere) {
         let port = if has_file { PORT_OF_FILE } else { PORT };
         configuration.push("port", [port]);
+    }
+    if configuration.last("disable-thp").is_none() {
+        configuration.push("disable-thp", ["yes"]);
     }
     if configuration.last("bind").is_none() {
         let hosts: &[&str] = if has_file { &["*", "-::*"] } else { &["127.0.0.1"] };

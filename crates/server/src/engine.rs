@@ -247,6 +247,9 @@ impl Engine {
     /// An empty engine. A replica answers LOADING until its first sync.
     #[must_use]
     pub fn new(role: Role, options: Options) -> Arc<Self> {
+        if let Some(disabled) = options.disable_huge_pages {
+            crate::huge_pages::disable(disabled);
+        }
         let (keyspace, writer) = Keyspace::new(options.databases);
         let position = Position { replid: ReplId::random(), offset: Offset(0) };
         let is_primary = role == Role::Primary;

@@ -45,6 +45,7 @@ mod following;
 mod functions;
 mod histories;
 pub mod housekeeper;
+pub mod huge_pages;
 mod info;
 mod interpreters;
 mod listener;

@@ -60,6 +60,9 @@ pub struct Options {
     pub tcp_keepalive: Duration,
     /// How many clients may wait to be accepted (`tcp-backlog`).
     pub tcp_backlog: u32,
+    /// Whether the whole process does without pages of 2 MiB (`disable-thp`), on Linux. Default: nobody touches that,
+    /// since it concerns the program around the library; the binary says yes, as the real servers do.
+    pub disable_huge_pages: Option<bool>,
     /// Longest run of a script before it can be killed, and is reported as busy.
     pub script_time_limit: Duration,
     /// Who may use DEBUG (`enable-debug-command`).
@@ -190,6 +193,7 @@ impl Default for Options {
             idle_timeout: Duration::ZERO,
             tcp_keepalive: Duration::from_secs(300),
             tcp_backlog: 511,
+            disable_huge_pages: None,
             script_time_limit: Duration::from_secs(5),
             debug_command: DebugCommand::No,
             protected_configs: DebugCommand::No,

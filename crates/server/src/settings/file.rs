@@ -19,7 +19,7 @@ use crate::options::{DebugCommand, Options};
 const PASSED_OVER: &str = "acllog-max-len activerehashing activedefrag always-show-logo aof-load-truncated \
     aof-rewrite-incremental-fsync aof-timestamp-enabled aof-use-rdb-preamble appenddirname appendfilename appendfsync \
     auto-aof-rewrite-min-size auto-aof-rewrite-percentage crash-log-enabled crash-memcheck-enabled daemonize \
-    disable-thp dynamic-hz extended-redis-compatibility io-threads io-threads-do-reads jemalloc-bg-thread \
+    dynamic-hz extended-redis-compatibility io-threads io-threads-do-reads jemalloc-bg-thread \
     latency-tracking latency-tracking-info-percentiles lazyfree-lazy-user-flush locale-collate logfile loglevel \
     no-appendfsync-on-rewrite oom-score-adj oom-score-adj-values pidfile proc-title-template \
     rdb-del-sync-files rdb-key-save-delay rdb-save-incremental-fsync rdb-version-check repl-disable-tcp-nodelay \
@@ -206,6 +206,7 @@ impl Configuration {
                         octal.ok_or_else(|| line.wrong("argument couldn't be parsed as an octal number"))?;
                 }
                 "tcp-backlog" => options.tcp_backlog = line.number(0, i32::MAX.unsigned_abs())?,
+                "disable-thp" => options.disable_huge_pages = Some(yes()?),
                 "databases" => options.databases = line.number(1, i32::MAX.unsigned_abs())?,
                 "aclfile" => {
                     options.acl_file = Some(line.word()?).filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -242,6 +243,7 @@ fn is_startup(name: &str) -> bool {
             | "unixsocket"
             | "unixsocketperm"
             | "tcp-backlog"
+            | "disable-thp"
             | "databases"
             | "aclfile"
             | "enable-debug-command"

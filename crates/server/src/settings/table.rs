@@ -103,6 +103,9 @@ const SERVER: &[Row] = &[
         |engine, text| engine.shows_topology.store(text == "copy", Ordering::Relaxed),
     ),
     Row::immutable("databases", |engine| engine.keyspace.databases().to_string()),
+    Row::immutable("disable-thp", |engine| {
+        if engine.options.disable_huge_pages == Some(true) { "yes" } else { "no" }.to_owned()
+    }),
     Row::immutable("enable-debug-command", |engine| engine.options.debug_command.name().to_owned()),
     Row::immutable("enable-protected-configs", |engine| engine.options.protected_configs.name().to_owned()),
     Row::as_it_is("list-compress-depth", "0"),
