@@ -330,3 +330,35 @@ fn the_command_line_holds_over_the_file_and_replicaof_makes_a_replica() {
     client.line("CONFIG REWRITE").ok();
     assert!(!std::fs::read_to_string(&file).unwrap().contains("replicaof"));
 }
+
+/// Whether the system may give a process pages of 2 MiB.
+#[cfg(target_os = "linux")]
+fn may_have_huge_pages(process: &Process) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.0.id())).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("THP_enabled:")).unwrap().trim() == "1"
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn pages_of_two_megabytes_are_left_alone_unless_somebody_wants_them() {
+    let dir = Dir::new("thp");
+    for (line, huge) in [("", false), ("disable-thp yes", false), ("disable-thp no", true)] {
+        let mut told = Vec::new();
+        for server in [None, Some(Server::R7_0)] {
+            let socket = dir.0.join("thp.sock");
+            let file = dir.write("thp.conf", &format!("port 0\nunixsocket {}\n{line}\n", socket.display()));
+            let command = match server {
+                None => our_command("redis-7.0", &file, &dir.0, &[]),
+                Some(server) => their_command(server, &file, &dir.0, &[]),
+            };
+            let (process, mut stream) = start(command, &socket);
+            told.push(converse(&mut stream, &["CONFIG GET disable-thp", "CONFIG SET disable-thp no"]));
+            if server.is_none() {
+                assert_eq!(may_have_huge_pages(&process), huge, "{line}");
+            }
+            drop((process, stream));
+            let _ = std::fs::remove_file(&socket);
+        }
+        assert_eq!(told[0], told[1], "{line} (ours, theirs)");
+    }
+}
