@@ -94,14 +94,11 @@ fn nodes_are_those_of(server: Server, large: bool) {
             let before = nodes(pair.ours(&words("DUMP l")));
             let command = command(&mut random, large);
             pair.check(&command);
-            pair.check(&words("OBJECT ENCODING l"));
+            let what = shown(&command.iter().map(|word| told(word).into_bytes()).collect());
+            let (ours, theirs) = pair.both(&words("OBJECT ENCODING l"));
+            assert_eq!(ours, theirs, "encoding, seed {seed}, size {size}, {what}, before {before:?}");
             let (ours, theirs) = pair.both(&words("DUMP l"));
-            assert_eq!(
-                nodes(ours),
-                nodes(theirs),
-                "seed {seed}, size {size}, {}, before {before:?}",
-                shown(&command.iter().map(|word| told(word).into_bytes()).collect())
-            );
+            assert_eq!(nodes(ours), nodes(theirs), "seed {seed}, size {size}, {what}, before {before:?}");
         }
     });
 }

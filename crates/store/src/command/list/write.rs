@@ -63,7 +63,9 @@ pub(super) fn lrem(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> Co
     let most =
         if count == 0 { usize::MAX } else { usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX) };
     let removed = list.remove(args.at(3), if count < 0 { End::Right } else { End::Left }, most);
-    list.settle(limits);
+    if removed > 0 {
+        list.settle(limits);
+    }
     let vanishes = list.will_vanish();
     drop(list);
     if removed > 0 {
