@@ -3,14 +3,23 @@
 //! A set of integers is an intset up to `set-max-intset-entries`; else a listpack while it has at most
 //! `set-max-listpack-entries` members of at most `set-max-listpack-value` bytes (Redis 7.2; before, there were
 //! no listpack sets, which a limit of 0 entries gives back); else a table. No set ever goes back.
+//!
+//! A table of few members is a listpack all the same, and a table to the outside alone: it takes a third of a table's
+//! memory, and a walk through it no longer than a hash.
 
 mod load;
 mod save;
 
-use rdb::encoding::{IntsetBuf, Item, ListpackBuf, ListpackIter, parse_canonical_i64};
+use rdb::encoding::{IntsetBuf, Item, ListpackBuf, ListpackIter, encoded_size, parse_canonical_i64};
 
 use crate::limits::Limits;
 use crate::value::table::Table;
+
+/// The wide form ends here: walking so much still costs less than a table's memory.
+const WIDE_MEMBERS: usize = 32;
+const WIDE_BYTES: usize = 4096;
+/// No integer takes more bytes in a listpack.
+const INTEGER: usize = 12;
 
 /// A set.
 #[derive(Debug, Clone)]
@@ -20,6 +29,8 @@ pub struct Set(Repr);
 enum Repr {
     Ints(IntsetBuf),
     Packed(ListpackBuf),
+    /// A table to the outside: few members, of which some are long.
+    Wide(ListpackBuf),
     Table(Box<Table<Box<[u8]>>>),
 }
 
@@ -38,7 +49,7 @@ impl Set {
     pub fn len(&self) -> usize {
         match &self.0 {
             Repr::Ints(ints) => ints.len(),
-            Repr::Packed(list) => list.len(),
+            Repr::Packed(list) | Repr::Wide(list) => list.len(),
             Repr::Table(table) => table.len(),
         }
     }
@@ -54,7 +65,7 @@ impl Set {
     pub fn allocated(&self) -> usize {
         match &self.0 {
             Repr::Ints(ints) => ints.heap_bytes(),
-            Repr::Packed(list) => list.heap_bytes(),
+            Repr::Packed(list) | Repr::Wide(list) => list.heap_bytes(),
             Repr::Table(table) => size_of::<Table<Box<[u8]>>>() + table.allocated(),
         }
     }
@@ -65,14 +76,18 @@ impl Set {
         match &self.0 {
             Repr::Ints(_) => "intset",
             Repr::Packed(_) => "listpack",
-            Repr::Table(_) => "hashtable",
+            Repr::Wide(_) | Repr::Table(_) => "hashtable",
         }
     }
 
     /// Members and places of the hash table, if it is one.
     #[must_use]
     pub fn table_size(&self) -> Option<(usize, usize)> {
-        if let Repr::Table(table) = &self.0 { Some((table.len(), table.slots())) } else { None }
+        match &self.0 {
+            Repr::Ints(_) | Repr::Packed(_) => None,
+            Repr::Wide(list) => Some((list.len(), list.len())),
+            Repr::Table(table) => Some((table.len(), table.slots())),
+        }
     }
 
     /// Whether `member` is among them. O(log n) in an intset, O(n) in a listpack, else O(1).
@@ -80,7 +95,7 @@ impl Set {
     pub fn contains(&self, member: &[u8]) -> bool {
         match &self.0 {
             Repr::Ints(ints) => parse_canonical_i64(member).is_some_and(|n| ints.contains(n)),
-            Repr::Packed(list) => list.as_listpack().find(member, 0).is_some(),
+            Repr::Packed(list) | Repr::Wide(list) => list.as_listpack().find(member, 0).is_some(),
             Repr::Table(table) => table.get(member).is_some(),
         }
     }
@@ -90,7 +105,7 @@ impl Set {
     pub fn iter(&self) -> Members<'_> {
         Members(match &self.0 {
             Repr::Ints(ints) => Walk::Ints(ints.iter()),
-            Repr::Packed(list) => Walk::Packed(list.iter()),
+            Repr::Packed(list) | Repr::Wide(list) => Walk::Packed(list.iter()),
             Repr::Table(table) => Walk::Table(Box::new(table.iter())),
         })
     }
@@ -110,7 +125,9 @@ impl Set {
     pub fn random(&self, below: &mut dyn FnMut(usize) -> usize) -> Option<Item<'_>> {
         match &self.0 {
             Repr::Ints(ints) => ints.get(below(ints.len())).map(Item::Int),
-            Repr::Packed(list) => list.as_listpack().get(i64::try_from(below(list.len())).ok()?),
+            Repr::Packed(list) | Repr::Wide(list) => {
+                list.as_listpack().get(i64::try_from(below(list.len())).ok()?)
+            }
             Repr::Table(table) => table.random(below).map(|member| Item::Str(member)),
         }
     }
@@ -129,7 +146,10 @@ impl Set {
                 }
             }
             Repr::Packed(_) if count <= limits.set_entries() => {}
-            _ => self.make_table(),
+            _ => {
+                let bytes = members.iter().map(|member| encoded_size(member)).sum();
+                self.make_wide_or_table(members.len(), bytes);
+            }
         }
     }
 
@@ -154,7 +174,7 @@ impl Set {
                     return ints.insert(n).unwrap_or(false);
                 }
                 // As real servers do: too many integers go to a table, however short.
-                self.make_table();
+                self.make_wide_or_table(1, INTEGER);
             }
             (Repr::Ints(ints), None) => {
                 let longest = ints.iter().next().into_iter().chain(ints.iter().next_back());
@@ -162,7 +182,7 @@ impl Set {
                 if self.may_pack(longest, limits) {
                     self.make_packed();
                 } else {
-                    self.make_table();
+                    self.make_wide_or_table(1, encoded_size(member));
                 }
             }
             (Repr::Packed(list), _) => {
@@ -170,14 +190,20 @@ impl Set {
                     return false;
                 }
                 if !self.may_pack(member.len(), limits) {
-                    self.make_table();
+                    self.make_wide_or_table(1, encoded_size(member));
                 }
+            }
+            (Repr::Wide(list), _) => {
+                if !is_new && list.as_listpack().find(member, 0).is_some() {
+                    return false;
+                }
+                self.make_wide_or_table(1, encoded_size(member));
             }
             (Repr::Table(_), _) => {}
         }
         match &mut self.0 {
             Repr::Ints(_) => false,
-            Repr::Packed(list) => list.push(member).is_ok(),
+            Repr::Packed(list) | Repr::Wide(list) => list.push(member).is_ok(),
             Repr::Table(table) => {
                 (is_new || table.get(member).is_none()) && table.insert(member.into()).is_none()
             }
@@ -186,7 +212,7 @@ impl Set {
 
     /// Gives back what growing has reserved: the set is complete.
     pub fn shrink(&mut self) {
-        if let Repr::Packed(list) = &mut self.0 {
+        if let Repr::Packed(list) | Repr::Wide(list) = &mut self.0 {
             list.shrink();
         }
     }
@@ -195,7 +221,7 @@ impl Set {
     pub fn remove(&mut self, member: &[u8]) -> bool {
         match &mut self.0 {
             Repr::Ints(ints) => parse_canonical_i64(member).is_some_and(|n| ints.remove(n)),
-            Repr::Packed(list) => {
+            Repr::Packed(list) | Repr::Wide(list) => {
                 let at = list.as_listpack().find(member, 0);
                 at.map(|at| list.remove(at)).is_some()
             }
@@ -206,13 +232,31 @@ impl Set {
     /// Whether one more member may go into a listpack, the longest having `longest` bytes.
     fn may_pack(&self, longest: usize, limits: &Limits) -> bool {
         let bytes = match &self.0 {
-            Repr::Ints(ints) => ints.len().saturating_mul(12),
+            Repr::Ints(ints) => ints.len().saturating_mul(INTEGER),
             Repr::Packed(list) => list.bytes_len(),
-            Repr::Table(_) => return false,
+            Repr::Wide(_) | Repr::Table(_) => return false,
         };
         (self.len() as i64) < limits.set_entries()
             && longest as i64 <= limits.set_value()
             && bytes.saturating_add(longest) < ListpackBuf::MAX_BYTES - 64
+    }
+
+    /// Becomes a table to the outside that takes so many members, of so many bytes, more.
+    fn make_wide_or_table(&mut self, members: usize, bytes: usize) {
+        let here = match &self.0 {
+            Repr::Ints(ints) => ints.len().saturating_mul(INTEGER),
+            Repr::Packed(list) | Repr::Wide(list) => list.bytes_len(),
+            Repr::Table(_) => return,
+        };
+        if self.len().saturating_add(members) > WIDE_MEMBERS || here.saturating_add(bytes) > WIDE_BYTES {
+            return self.make_table();
+        }
+        if matches!(self.0, Repr::Ints(_)) {
+            self.make_packed();
+        }
+        if let Repr::Packed(list) = &mut self.0 {
+            self.0 = Repr::Wide(std::mem::take(list));
+        }
     }
 
     fn make_packed(&mut self) {
