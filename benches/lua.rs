@@ -45,29 +45,44 @@ fn scripts(c: &mut Criterion) {
     c.bench_function("lua/engine/new", |b| b.iter(|| Engine::new(Options::default())));
 }
 
-/// A script of a server in this process: the whole way of EVALSHA but the socket.
-fn served(c: &mut Criterion) {
+/// A server in this process that knows the script and has these keys.
+fn server_with(keys: &[String]) -> Arc<server::Engine> {
     let engine = server::Engine::new(server::Role::Primary, server::Options::default());
     let mut caller = server::Caller::new(&engine);
-    let mut call = |args: &[&[u8]]| caller.call(args).expect("answers");
-    call(&[&b"SET"[..], b"key:000000001", &[b'v'; 64]]);
-    let sha = Digest::of(GET).to_hex();
+    let mut call = |args: &[&[u8]]| drop(caller.call(args).expect("answers"));
     call(&[&b"SCRIPT"[..], b"LOAD", GET]);
+    for key in keys {
+        call(&[&b"SET"[..], key.as_bytes(), &[b'v'; 64]]);
+    }
+    engine
+}
+
+/// A script of a server in this process: the whole way of EVALSHA but the socket.
+fn served(c: &mut Criterion) {
+    // A thousand keys, in no order.
+    let keys: Vec<String> = (0..1000).map(|n| format!("key:{:09}", n * 7919 % 1000)).collect();
+    let engine = server_with(&keys);
+    let mut caller = server::Caller::new(&engine);
+    let mut call = |args: &[&[u8]]| caller.call(args).expect("answers");
+    let sha = Digest::of(GET).to_hex();
     for name in ["EVALSHA", "EVALSHA_RO"] {
         let args: [&[u8]; 5] = [name.as_bytes(), sha.as_bytes(), b"1", b"key:000000001", b"arg"];
         c.bench_function(&format!("lua/served/{name}/get"), |b| b.iter(|| call(&args)));
     }
-    // Of a thousand keys, in no order; and of one alone, whose lock is then asked for by all.
-    let keys: Vec<String> = (0..1000).map(|n| format!("key:{:09}", n * 7919 % 1000)).collect();
-    for key in &keys {
-        call(&[&b"SET"[..], key.as_bytes(), &[b'v'; 64]]);
-    }
-    for (name, keys) in [("side-by-side", &keys[..]), ("side-by-side-one-key", &keys[..1])] {
+    // All keys of one server; one key, which all want; and each thread on a server of its own, so that they share
+    // nothing but the machine: no more can be had there.
+    let one = [Arc::clone(&engine)];
+    let two = [engine, server_with(&keys)];
+    for (name, engines, keys) in [
+        ("side-by-side", &one[..], &keys[..]),
+        ("side-by-side-one-key", &one[..], &keys[..1]),
+        ("apart", &two[..], &keys[..]),
+    ] {
         let mut group = c.benchmark_group(format!("lua/served/{name}"));
         for threads in [1, 2] {
             group.throughput(Throughput::Elements(threads as u64));
             group.bench_function(format!("{threads}"), |b| {
-                b.iter_custom(|calls| side_by_side(&engine, &sha, keys, threads, calls));
+                b.iter_custom(|calls| side_by_side(engines, &sha, keys, threads, calls));
             });
         }
     }
@@ -75,7 +90,7 @@ fn served(c: &mut Criterion) {
 
 /// The time in which each of so many threads has made its calls, once all of them have begun to.
 fn side_by_side(
-    engine: &Arc<server::Engine>,
+    engines: &[Arc<server::Engine>],
     sha: &str,
     keys: &[String],
     threads: usize,
@@ -83,7 +98,7 @@ fn side_by_side(
 ) -> Duration {
     let start = Barrier::new(threads);
     let run = |thread: usize| {
-        let mut caller = server::Caller::new(engine);
+        let mut caller = server::Caller::new(&engines[thread % engines.len()]);
         let mut run = |calls: u64| {
             for n in 0..calls as usize {
                 let key = keys[(n + thread * keys.len() / 2) % keys.len()].as_bytes();
