@@ -8,6 +8,7 @@ pub mod hyperloglog;
 pub mod list;
 pub(crate) mod seen;
 pub mod set;
+pub mod sorted;
 pub mod stream;
 mod table;
 pub mod zset;

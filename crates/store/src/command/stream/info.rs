@@ -186,7 +186,7 @@ fn full_group(
         out.count(consumer.pending().len());
         out.bulk(b"pending");
         out.array(consumer.pending().len().min(count));
-        for id in consumer.pending().iter().take(count) {
+        for id in consumer.pending().keys().take(count) {
             let (ms, deliveries) = group.pending().get(id).map_or((0, 0), |p| (p.delivery_ms, p.count));
             out.array(3);
             id::reply(*id, out);

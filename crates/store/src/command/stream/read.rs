@@ -305,8 +305,10 @@ fn history(
     let Stream { log, groups, .. } = &mut *stream;
     let give = |group: &mut Group| {
         let pending = group.consumer(consumer).map(Consumer::pending);
-        let behind =
-            pending.into_iter().flat_map(|ids| ids.range((Bound::Excluded(after), Bound::Unbounded)));
+        let behind = pending
+            .into_iter()
+            .flat_map(|ids| ids.range((Bound::Excluded(after), Bound::Unbounded)))
+            .map(|(id, ())| id);
         let ids: Vec<StreamId> = behind.take(count.unwrap_or(usize::MAX)).copied().collect();
         let mut given = Vec::with_capacity(ids.len());
         for id in ids {

@@ -1,21 +1,19 @@
 //! Consumer groups: what was delivered, to whom, and what is not yet acknowledged.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rdb::StreamId;
 
-/// What one pending entry costs: its place in the group's tree and in its consumer's, each two thirds full.
-const PENDING: usize = (2 * size_of::<StreamId>() + size_of::<Pending>()) * 3 / 2;
-/// What a consumer costs beside its name.
-const CONSUMER: usize = (size_of::<Arc<[u8]>>() + size_of::<Consumer>()) * 3 / 2 + 16;
-/// What a group costs beside its name.
-const GROUP: usize = (size_of::<Box<[u8]>>() + size_of::<Group>()) * 3 / 2;
+use crate::value::sorted::Sorted;
+
+/// What the counts of a shared name take.
+const COUNTS: usize = 16;
 
 /// The groups of a stream, by name.
 #[derive(Debug, Default, Clone)]
 pub struct Groups {
-    by_name: BTreeMap<Box<[u8]>, Group>,
+    by_name: Sorted<Box<[u8]>, Group>,
+    /// Heap bytes of the names and of what the groups have.
     bytes: usize,
 }
 
@@ -35,7 +33,7 @@ impl Groups {
     /// Heap bytes, O(1).
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.bytes
+        self.bytes + self.by_name.allocated()
     }
 
     /// A group.
@@ -54,7 +52,7 @@ impl Groups {
         if self.by_name.contains_key(name) {
             return false;
         }
-        self.bytes += GROUP + name.len() + group.allocated();
+        self.bytes += name.len() + group.allocated();
         self.by_name.insert(name.into(), group);
         true
     }
@@ -62,7 +60,7 @@ impl Groups {
     /// Removes a group; whether it was there.
     pub fn destroy(&mut self, name: &[u8]) -> bool {
         let Some(group) = self.by_name.remove(name) else { return false };
-        self.bytes = self.bytes.saturating_sub(GROUP + name.len() + group.allocated());
+        self.bytes = self.bytes.saturating_sub(name.len() + group.allocated());
         true
     }
 
@@ -83,8 +81,8 @@ pub struct Group {
     pub last_id: StreamId,
     /// How many entries were read, if that is known.
     pub entries_read: Option<u64>,
-    pending: BTreeMap<StreamId, Pending>,
-    consumers: BTreeMap<Arc<[u8]>, Consumer>,
+    pending: Sorted<StreamId, Pending>,
+    consumers: Sorted<Arc<[u8]>, Consumer>,
     name_bytes: usize,
 }
 
@@ -106,13 +104,13 @@ pub struct Consumer {
     pub seen_ms: i64,
     /// Unix milliseconds when it last got some; `None`: never.
     pub active_ms: Option<i64>,
-    pending: BTreeSet<StreamId>,
+    pending: Sorted<StreamId, ()>,
 }
 
 impl Consumer {
     /// Ids of its pending entries.
     #[must_use]
-    pub fn pending(&self) -> &BTreeSet<StreamId> {
+    pub fn pending(&self) -> &Sorted<StreamId, ()> {
         &self.pending
     }
 }
@@ -126,12 +124,14 @@ impl Group {
 
     /// Heap bytes, O(1).
     fn allocated(&self) -> usize {
-        self.pending.len() * PENDING + self.consumers.len() * CONSUMER + self.name_bytes
+        // What is pending stands once more with its consumer, by id alone.
+        let owned = self.pending.allocated() / size_of::<(StreamId, Pending)>() * size_of::<StreamId>();
+        self.pending.allocated() + owned + self.consumers.allocated() + self.name_bytes
     }
 
     /// Pending entries, by id.
     #[must_use]
-    pub fn pending(&self) -> &BTreeMap<StreamId, Pending> {
+    pub fn pending(&self) -> &Sorted<StreamId, Pending> {
         &self.pending
     }
 
@@ -157,7 +157,7 @@ impl Group {
         if self.consumers.contains_key(name) {
             return false;
         }
-        self.name_bytes += name.len();
+        self.name_bytes += COUNTS + name.len();
         self.consumers.insert(name.into(), Consumer { seen_ms: now, ..Consumer::default() });
         true
     }
@@ -181,8 +181,8 @@ impl Group {
     /// Removes a consumer with what is pending for it; how much that was.
     pub fn delete_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let consumer = self.consumers.remove(name)?;
-        self.name_bytes = self.name_bytes.saturating_sub(name.len());
-        for id in &consumer.pending {
+        self.name_bytes = self.name_bytes.saturating_sub(COUNTS + name.len());
+        for id in consumer.pending.keys() {
             self.pending.remove(id);
         }
         Some(consumer.pending.len())
@@ -198,7 +198,7 @@ impl Group {
         else {
             return;
         };
-        consumer.pending.insert(id);
+        consumer.pending.insert(id, ());
         let old = self.pending.insert(id, Pending { consumer: Arc::clone(&name), delivery_ms, count });
         if let Some(old) = old.filter(|old| old.consumer != name)
             && let Some(loser) = self.consumers.get_mut(&old.consumer)

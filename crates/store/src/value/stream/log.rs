@@ -1,24 +1,20 @@
 //! The entries of a stream: nodes by their base id, split where real servers split them, so that trimming with `~`
 //! and DUMP come out equal.
 
-use std::collections::BTreeMap;
-
 use rdb::StreamId;
 use rdb::encoding::{Full, NodeEntry, StreamNodeBuf};
 
 use super::MIN_ID;
 use crate::limits::Limits;
-
-/// What a node costs beside its listpack: its place in the tree, which is two thirds full on average.
-const NODE: usize = (size_of::<StreamNodeBuf>() + size_of::<StreamId>()) * 3 / 2;
+use crate::value::sorted::Sorted;
 
 /// The entries of a stream, in order.
 #[derive(Debug, Default, Clone)]
 pub struct Log {
-    nodes: BTreeMap<StreamId, StreamNodeBuf>,
+    nodes: Sorted<StreamId, StreamNodeBuf>,
     /// Live entries.
     length: u64,
-    /// Heap bytes of the nodes.
+    /// Heap bytes of the nodes' listpacks.
     bytes: usize,
     /// The last id generated, whether or not its entry is still there.
     pub last_id: StreamId,
@@ -53,7 +49,7 @@ impl Log {
     /// Heap bytes, O(1).
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.bytes
+        self.bytes + self.nodes.allocated()
     }
 
     /// The nodes, in order.
@@ -89,7 +85,7 @@ impl Log {
         start: StreamId,
         end: StreamId,
     ) -> impl DoubleEndedIterator<Item = (&StreamId, &StreamNodeBuf)> {
-        let from = self.nodes.range(..=start).next_back().map_or(start, |(base, _)| *base);
+        let from = self.nodes.up_to(&start).map_or(start, |(base, _)| *base);
         // A range that ends before it starts would panic.
         self.nodes.range(from..=end.max(from))
     }
@@ -114,7 +110,7 @@ impl Log {
     /// The live entry of an id.
     #[must_use]
     pub fn find(&self, id: StreamId) -> Option<NodeEntry<'_>> {
-        self.nodes.range(..=id).next_back().and_then(|(_, node)| node.as_node().find(id))
+        self.nodes.up_to(&id).and_then(|(_, node)| node.as_node().find(id))
     }
 
     /// Appends an entry; `id` is to be above [`Log::last_id`].
@@ -129,21 +125,20 @@ impl Log {
             fields.clone().fold(0_usize, |n, (f, v)| n.saturating_add(f.len()).saturating_add(v.len()));
         let max_bytes = usize::try_from(limits.stream_bytes()).unwrap_or_default();
         let max_entries = u64::try_from(limits.stream_entries()).unwrap_or_default();
-        let last = self.nodes.last_entry().filter(|last| last.get().takes(payload, max_bytes, max_entries));
-        if let Some(mut last) = last {
-            let node = last.get_mut();
+        let takes = |node: &&mut StreamNodeBuf| node.takes(payload, max_bytes, max_entries);
+        if let Some(node) = self.nodes.last_mut().filter(takes) {
             let before = node.heap_bytes();
             node.append(id, fields)?;
             self.bytes = (self.bytes + node.heap_bytes()).saturating_sub(before);
         } else {
             let node = StreamNodeBuf::new(id, fields)?;
-            if let Some(mut last) = self.nodes.last_entry() {
+            if let Some(last) = self.nodes.last_mut() {
                 // It will not grow any more.
-                let before = last.get().heap_bytes();
-                last.get_mut().shrink();
-                self.bytes = (self.bytes + last.get().heap_bytes()).saturating_sub(before);
+                let before = last.heap_bytes();
+                last.shrink();
+                self.bytes = (self.bytes + last.heap_bytes()).saturating_sub(before);
             }
-            self.bytes += NODE + node.heap_bytes();
+            self.bytes += node.heap_bytes();
             self.nodes.insert(id, node);
         }
         self.length += 1;
@@ -155,17 +150,17 @@ impl Log {
     /// Takes a whole node behind the others.
     pub(super) fn push_node(&mut self, node: StreamNodeBuf) {
         self.length = self.length.saturating_add(node.len());
-        self.bytes += NODE + node.heap_bytes();
+        self.bytes += node.heap_bytes();
         if let Some(old) = self.nodes.insert(node.base(), node) {
             self.length = self.length.saturating_sub(old.len());
-            self.bytes = self.bytes.saturating_sub(NODE + old.heap_bytes());
+            self.bytes = self.bytes.saturating_sub(old.heap_bytes());
         }
     }
 
     fn drop_node(&mut self, base: StreamId) {
         if let Some(node) = self.nodes.remove(&base) {
             self.length = self.length.saturating_sub(node.len());
-            self.bytes = self.bytes.saturating_sub(NODE + node.heap_bytes());
+            self.bytes = self.bytes.saturating_sub(node.heap_bytes());
         }
     }
 
@@ -180,7 +175,7 @@ impl Log {
 
     /// The same for an entry that is trimmed away, which leaves no gap.
     pub(super) fn take_out(&mut self, id: StreamId) -> bool {
-        let Some((&base, node)) = self.nodes.range_mut(..=id).next_back() else { return false };
+        let Some((&base, node)) = self.nodes.up_to_mut(&id) else { return false };
         let before = node.heap_bytes();
         if !node.delete(id) {
             return false;
@@ -225,8 +220,7 @@ impl Log {
     }
 
     fn trim_first_node(&mut self, to: Trim) -> u64 {
-        let Some(mut first) = self.nodes.first_entry() else { return 0 };
-        let node = first.get_mut();
+        let Some(node) = self.nodes.first_mut() else { return 0 };
         let count = match to {
             Trim::MaxLen(most) => self.length.saturating_sub(most),
             Trim::MinId(least) => node.as_node().iter().take_while(|entry| entry.id() < least).count() as u64,

@@ -1,12 +1,12 @@
 //! Streams: entries by id, and the groups that consume them.
 //!
 //! ```text
-//! Stream --- Log ---- BTreeMap<base id, node>      a node: a listpack of entries that share field names
+//! Stream --- Log ---- Sorted<base id, node>        a node: a listpack of entries that share field names
 //!    |        '------ last id, highest deleted id, entries ever added
-//!    '------ Groups - BTreeMap<name, Group>
+//!    '------ Groups - Sorted<name, Group>
 //!                        |-- last delivered id, entries read
-//!                        |-- pending: BTreeMap<id, (consumer, when, how often)>
-//!                        '-- consumers: BTreeMap<name, (seen, active, own pending ids)>
+//!                        |-- pending: Sorted<id, (consumer, when, how often)>
+//!                        '-- consumers: Sorted<name, (seen, active, own pending ids)>
 //! ```
 //!
 //! The log and the groups are apart because most operations read one while they change the other.

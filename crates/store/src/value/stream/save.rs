@@ -29,7 +29,7 @@ impl Stream {
             out.consumers(group.consumer_count());
             for (name, consumer) in group.consumers() {
                 out.consumer(name, consumer.seen_ms, consumer.active_ms, consumer.pending().len());
-                for id in consumer.pending() {
+                for id in consumer.pending().keys() {
                     out.owned(*id);
                 }
             }
