@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{sleep, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testkit::{Client, Server, cpu_time_of, rss_bytes_of};
 
@@ -57,12 +57,17 @@ pub fn binary() -> PathBuf {
 pub struct Process {
     child: Child,
     address: String,
+    /// Goes with it.
+    dir: Option<PathBuf>,
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(dir) = &self.dir {
+            let _ = std::fs::remove_dir_all(dir);
+        }
     }
 }
 
@@ -76,23 +81,38 @@ impl Process {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().rsplit(' ').next().unwrap().to_owned();
-        Self { child, address }
+        Self { child, address, dir: None }
     }
 
     /// A real server that writes nothing, with a dump to begin with.
     #[must_use]
     pub fn theirs(server: Server, dump: Option<&Path>) -> Self {
-        let port = testkit::free_port().to_string();
-        let mut command = Command::new(server.fetch().unwrap());
-        command.args(["--port", &port, "--save", "", "--bind", "127.0.0.1", "--loglevel", "warning"]);
-        if let Some(dump) = dump {
-            command.arg("--dir").arg(dump.parent().unwrap());
-            command.arg("--dbfilename").arg(dump.file_name().unwrap());
-        } else {
-            command.args(["--dbfilename", "none.rdb"]);
+        for _ in 0..5 {
+            let port = testkit::free_port().to_string();
+            let mut command = Command::new(server.fetch().unwrap());
+            command.args(["--port", &port, "--save", "", "--bind", "127.0.0.1", "--loglevel", "warning"]);
+            // As a replica it writes a dump before it loads it, which the next server must not find.
+            let dir = if let Some(dump) = dump {
+                command.arg("--dir").arg(dump.parent().unwrap());
+                command.arg("--dbfilename").arg(dump.file_name().unwrap());
+                None
+            } else {
+                let dir = std::env::temp_dir().join(format!("replica-bench-{port}"));
+                std::fs::create_dir_all(&dir).unwrap();
+                command.arg("--dir").arg(&dir);
+                Some(dir)
+            };
+            let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+            let address = format!("127.0.0.1:{port}");
+            while child.try_wait().unwrap().is_none() {
+                if Client::connect(address.as_str()).is_ok() {
+                    return Self { child, address, dir };
+                }
+                sleep(Duration::from_millis(1));
+            }
+            // Somebody was faster at that port.
         }
-        let child = command.stdout(Stdio::null()).spawn().unwrap();
-        Self { child, address: format!("127.0.0.1:{port}") }
+        panic!("{server:?} does not start");
     }
 
     /// Host and port.
@@ -116,7 +136,8 @@ impl Process {
     /// Connected, and done with loading.
     #[must_use]
     pub fn client(&self) -> Client {
-        loop {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(120) {
             if let Ok(mut client) = Client::connect(self.address.as_str())
                 && client.try_call(&["PING"]).is_ok_and(|reply| !reply.is_error())
             {
@@ -124,6 +145,7 @@ impl Process {
             }
             sleep(Duration::from_millis(1));
         }
+        panic!("{} does not answer", self.address);
     }
 
     /// Processor time used so far, user and system.
