@@ -15,6 +15,8 @@ use dashmap::DashMap;
 use redis::AsyncCommands as _;
 use testkit::Server;
 
+/// Keys that `get_many` is asked for.
+const AT_ONCE: usize = 64;
 const VALUE: usize = 64;
 /// A clock is asked for once in so many reads.
 const TURN: usize = 64;
@@ -120,6 +122,22 @@ fn main() {
     println!("| read from | reads a second, {columns} | a read | of ours |");
     println!("| --- | {} --- | --- |", "--- | ".repeat(copy.len()));
     row("a replica in process, `db.get`", &copy, base);
+    let db = &db;
+    let many = each(&|threads| {
+        measure(&keys, threads, time, || {
+            let mut asked: Vec<[u8; 16]> = Vec::with_capacity(AT_ONCE);
+            move |key: &[u8]| {
+                asked.push(key.try_into().expect("16 bytes"));
+                if asked.len() == AT_ONCE {
+                    let found = db.get_many(&asked);
+                    assert!(found.iter().all(|blob| blob.as_ref().is_some_and(|blob| blob.len() == VALUE)));
+                    asked.clear();
+                }
+                VALUE
+            }
+        })
+    });
+    row("the same, 64 at once by `db.get_many`", &many, base);
     let bare = each(&|threads| {
         measure(&keys, threads, time, || |key: &[u8]| map.get(key).map_or(0, |value| value.clone().len()))
     });
