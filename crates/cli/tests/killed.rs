@@ -10,7 +10,6 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use support::Ours;
 use testkit::{
@@ -157,8 +156,9 @@ fn killed(server: Server, kills: u64, seed: u64) {
                 let full = number(&mut real, "stats", "sync_full");
                 assert!(full <= allowed, "{full} full syncs, {allowed} allowed\n{}", tail(&log));
             }
-            // Waits for nothing: the moment of the kill is what is tried.
-            std::thread::sleep(Duration::from_micros(u64::try_from(random.below(200_000)).unwrap()));
+            // The moment of the kill is what is tried: after so many more rounds of writes.
+            let moment = writing.round() + u64::try_from(random.below(100)).unwrap();
+            testkit::eventually("so many more writes", || writing.round() >= moment);
             drop(ours);
             counts.kills += 1;
             counts.while_saving += u64::from(temporary.exists());

@@ -226,18 +226,12 @@ impl<W: Write> Visitor for JsonLines<W> {
     }
 
     fn entry(&mut self, key: &[u8], meta: &EntryMeta) -> Result<Want, Reject> {
-        let (name, opening): (&[u8], &[u8]) = match meta.kind {
-            Kind::String => (b"string", b"\""),
-            Kind::List => (b"list", b"["),
-            Kind::Set => (b"set", b"["),
-            Kind::Zset => (b"zset", b"["),
-            Kind::Hash => (b"hash", b"["),
-            Kind::Stream => (b"stream", b"{\"entries\":["),
-            Kind::Module => (b"module", b"\""),
-            Kind::Array => (b"array", b"["),
-            Kind::Gcra => (b"gcra", b"["),
+        let opening: &[u8] = match meta.kind {
+            Kind::String | Kind::Module => b"\"",
+            Kind::Stream => b"{\"entries\":[",
+            Kind::List | Kind::Set | Kind::Zset | Kind::Hash | Kind::Array | Kind::Gcra => b"[",
         };
-        self.open(Some(meta.db), key, name, meta.expire_ms);
+        self.open(Some(meta.db), key, meta.kind.name().as_bytes(), meta.expire_ms);
         self.line.extend_from_slice(opening);
         self.kind = meta.kind;
         self.more = false;

@@ -21,7 +21,7 @@ pub struct Stat {
     version: Option<Version>,
     aux: Vec<(Vec<u8>, Vec<u8>)>,
     databases: BTreeMap<u64, u64>,
-    kinds: [Figures; KINDS.len()],
+    kinds: [Figures; Kind::ALL.len()],
     encodings: BTreeMap<(u8, &'static str), Figures>,
     /// Keys by the power of two that their value's size is below.
     sizes: Vec<u64>,
@@ -76,19 +76,6 @@ impl Default for Entry {
     }
 }
 
-/// All kinds and their names.
-const KINDS: [(Kind, &str); 9] = [
-    (Kind::String, "string"),
-    (Kind::List, "list"),
-    (Kind::Set, "set"),
-    (Kind::Zset, "zset"),
-    (Kind::Hash, "hash"),
-    (Kind::Stream, "stream"),
-    (Kind::Module, "module"),
-    (Kind::Array, "array"),
-    (Kind::Gcra, "gcra"),
-];
-
 impl Stat {
     /// The dump's version, once its header has been read.
     pub fn version(&self) -> Option<Version> {
@@ -112,20 +99,20 @@ impl Stat {
 
     /// Figures of a kind.
     pub fn kind(&self, kind: Kind) -> Figures {
-        KINDS
+        Kind::ALL
             .iter()
             .zip(&self.kinds)
-            .find(|((k, _), _)| *k == kind)
+            .find(|(k, _)| **k == kind)
             .map_or_else(Figures::default, |(_, f)| *f)
     }
 
     /// Kinds that occur: name and figures.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, Figures)> + '_ {
-        KINDS
+        Kind::ALL
             .iter()
             .zip(&self.kinds)
             .filter(|(_, figures)| figures.keys > 0)
-            .map(|((_, name), f)| (*name, *f))
+            .map(|(kind, f)| (kind.name(), *f))
     }
 
     /// Encodings that occur: type byte, name and figures.
@@ -241,7 +228,7 @@ impl Visitor for Stat {
     fn entry_end(&mut self) -> Result<(), Reject> {
         let entry = &self.entry;
         if let Some((_, figures)) =
-            KINDS.iter().zip(&mut self.kinds).find(|((kind, _), _)| *kind == entry.kind)
+            Kind::ALL.iter().zip(&mut self.kinds).find(|(kind, _)| **kind == entry.kind)
         {
             figures.add(entry);
         }

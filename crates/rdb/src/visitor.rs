@@ -27,6 +27,37 @@ pub enum Kind {
     Gcra,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::String,
+        Self::List,
+        Self::Set,
+        Self::Zset,
+        Self::Hash,
+        Self::Stream,
+        Self::Module,
+        Self::Array,
+        Self::Gcra,
+    ];
+
+    /// Its name, as TYPE answers it (`module` for all that modules bring).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::Zset => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
+            Self::Module => "module",
+            Self::Array => "array",
+            Self::Gcra => "gcra",
+        }
+    }
+}
+
 /// What precedes a value: everything that a filter can decide by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]

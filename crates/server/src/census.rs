@@ -4,8 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
-use store::value::Kind;
-use store::{EntryRef, ShardSet, ValueRef, View, Viewer};
+use store::{EntryRef, ShardSet, View, Viewer};
 
 use crate::engine::Engine;
 
@@ -79,7 +78,7 @@ impl Engine {
             let mut cursor = 0;
             loop {
                 cursor = view.scan(db, cursor, STEP, |entry: EntryRef<'_>| {
-                    let (name, bytes) = (type_of(entry), entry.weight() as u64);
+                    let (name, bytes) = (entry.type_name(), entry.weight() as u64);
                     let sum = types.entry(name).or_default();
                     *sum = (sum.0 + 1, sum.1 + bytes);
                     if heap.len() < biggest || heap.peek().is_some_and(|Reverse(least)| bytes > least.bytes) {
@@ -113,21 +112,5 @@ impl Engine {
             client: l.addr,
         };
         logged.into_iter().map(of).collect()
-    }
-}
-
-fn type_of(entry: EntryRef<'_>) -> &'static str {
-    let kind = match entry.value() {
-        ValueRef::Inline(_) => Kind::String,
-        ValueRef::Owned(value) => value.kind(),
-    };
-    match kind {
-        Kind::String => "string",
-        Kind::List => "list",
-        Kind::Set => "set",
-        Kind::Zset => "zset",
-        Kind::Hash => "hash",
-        Kind::Stream => "stream",
-        _ => "module",
     }
 }

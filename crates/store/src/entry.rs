@@ -92,16 +92,8 @@ impl<'a> EntryRef<'a> {
     #[must_use]
     pub fn type_name(self) -> &'static str {
         match self.value() {
-            ValueRef::Inline(_) => "string",
-            ValueRef::Owned(value) => match value.kind() {
-                Kind::String => "string",
-                Kind::List => "list",
-                Kind::Set => "set",
-                Kind::Zset => "zset",
-                Kind::Hash => "hash",
-                Kind::Stream => "stream",
-                _ => "module",
-            },
+            ValueRef::Inline(_) => Kind::String.name(),
+            ValueRef::Owned(value) => value.kind().name(),
         }
     }
 

@@ -8,8 +8,6 @@ use parking_lot::RwLockWriteGuard;
 use smallvec::SmallVec;
 
 use crate::access;
-use crate::args::Args;
-use crate::command::Command;
 use crate::compat::Family;
 use crate::entry::{Entry, EntryRef, MAX_INLINE, ValueRef};
 use crate::error::CommandError;
@@ -164,13 +162,9 @@ impl<'k> Txn<'k> {
         self.tells = tells;
     }
 
-    /// Tells of the keys that a command looks for in vain.
-    pub(crate) fn tell_misses(&mut self, row: &Command, args: Args<'_>) {
-        if self.tells.misses {
-            let mut missed: Vec<Box<[u8]>> = Vec::new();
-            row.misses(&self.view, args, |key| missed.push(key.into()));
-            missed.iter().for_each(|key| self.notify(Class::Miss, "keymiss", key));
-        }
+    /// Whether it is told of keys that are looked for in vain.
+    pub(crate) fn tells_misses(&self) -> bool {
+        self.tells.misses
     }
 
     /// Takes the effects collected so far.

@@ -144,7 +144,7 @@ impl<'a> Top<'a> {
             memory: size.memory,
             serialized: size.serialized,
             elements: size.elements,
-            kind: name(kind),
+            kind: kind.name(),
         }));
     }
 
@@ -259,19 +259,5 @@ impl Visitor for Top<'_> {
         let (memory, elements) = weight.map_or((0, 0), |weight| (weight.bytes as u64, weight.len as u64));
         self.ended = Some(Size { keys: 1, memory, serialized: 0, elements });
         Ok(())
-    }
-}
-
-fn name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::String => "string",
-        Kind::List => "list",
-        Kind::Set => "set",
-        Kind::Zset => "zset",
-        Kind::Hash => "hash",
-        Kind::Stream => "stream",
-        Kind::Module => "module",
-        Kind::Array => "array",
-        _ => "other",
     }
 }

@@ -75,6 +75,7 @@ pub(super) fn run(
     }
     let keys = usize::try_from(keys).map_err(|_| CommandError::err("Number of keys can't be negative"))?;
     let (keys, argv) = args.from(3).split_at(keys);
+    // Brought up to date; from here on it is only looked at, without a count of its own.
     session.current_user();
     let session = &*session;
     let script = Script {

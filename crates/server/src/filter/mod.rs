@@ -37,15 +37,13 @@ pub struct Filter {
 #[error("filter: {0}")]
 pub struct InvalidFilter(String);
 
-/// Names of the kinds, as TYPE answers them.
-const KINDS: [(&str, Kind); 6] = [
-    ("string", Kind::String),
-    ("list", Kind::List),
-    ("set", Kind::Set),
-    ("zset", Kind::Zset),
-    ("hash", Kind::Hash),
-    ("stream", Kind::Stream),
-];
+/// What a filter can choose among, by the names that TYPE answers.
+const KINDS: [Kind; 6] = [Kind::String, Kind::List, Kind::Set, Kind::Zset, Kind::Hash, Kind::Stream];
+
+/// The kind of this name, if a filter can choose it.
+fn kind_of(name: &str) -> Option<Kind> {
+    KINDS.into_iter().find(|kind| kind.name() == name)
+}
 
 impl Filter {
     /// Keeps everything.
@@ -85,7 +83,7 @@ impl Filter {
     /// Keeps no values that only modules understand.
     pub(crate) fn without_modules(mut self) -> Self {
         if self.kinds.is_empty() {
-            self.kinds.extend(KINDS.iter().map(|(_, kind)| *kind));
+            self.kinds.extend(KINDS);
         }
         self.kinds.retain(|kind| *kind != Kind::Module);
         self
@@ -174,7 +172,7 @@ impl Filter {
     /// Whether values of the kind that TYPE calls so are kept.
     #[must_use]
     pub fn keeps_type(&self, name: &str) -> bool {
-        KINDS.iter().find(|(known, _)| *known == name).is_none_or(|(_, kind)| self.keeps_kind(*kind))
+        kind_of(name).is_none_or(|kind| self.keeps_kind(kind))
     }
 
     /// Whether this command of the stream is to be looked at.
@@ -227,7 +225,7 @@ impl fmt::Display for Filter {
         let bytes = |all: &[Vec<u8>]| all.iter().map(|text| escape(text)).collect::<Vec<_>>();
         let numbers = self.databases.iter().map(ToString::to_string).collect();
         let kinds =
-            KINDS.iter().filter(|(_, kind)| self.kinds.contains(kind)).map(|(name, _)| (*name).to_owned());
+            KINDS.into_iter().filter(|kind| self.kinds.contains(kind)).map(|kind| kind.name().to_owned());
         let slots = self.slots.iter().map(|range| format!("{}-{}", range.start(), range.end()));
         let conditions = [
             ("db", numbers),
@@ -290,10 +288,7 @@ impl FromStr for Filter {
                     "db" => filter.databases([value.parse().map_err(|_| wrong())?]),
                     "prefix" => filter.prefixes([unescape(value)]),
                     "pattern" => filter.patterns([unescape(value)]),
-                    "type" => {
-                        let known = KINDS.iter().find(|(known, _)| *known == value);
-                        filter.kinds([known.ok_or_else(wrong)?.1])
-                    }
+                    "type" => filter.kinds([kind_of(value).ok_or_else(wrong)?]),
                     "slot" => {
                         let (first, last) = value.split_once('-').unwrap_or((value, value));
                         let slot = |text: &str| text.parse().ok().filter(|slot| *slot < 16384);

@@ -7,6 +7,7 @@ use crate::access;
 use crate::args::{Args, is_word};
 use crate::compat::{Compat, Since};
 use crate::error::{CommandError, CommandResult, as_c_string};
+use crate::event::Class;
 use crate::keyspace::Keyspace;
 use crate::lock::ShardSet;
 use crate::reply::Reply;
@@ -305,7 +306,7 @@ impl Command {
             Handler::Read(handler) => {
                 self.keys.each(args, |key| txn.reap(key));
                 let result = looking(txn, |view| handler(view, args, out));
-                txn.tell_misses(self, args);
+                self.seek(txn, args, false);
                 result
             }
             Handler::Write(handler) | Handler::Either(_, handler) => {
@@ -313,21 +314,33 @@ impl Command {
                     // What has expired goes before the command, also among the keys that it only reads: replicas
                     // still see it, and would compute with it.
                     self.keys.each(args, |key| txn.reap(key));
-                    txn.tell_misses(self, args);
-                    if txn.viewer() == Viewer::Client {
-                        looking(txn, |view| {
-                            self.each_sought(args, |key| _ = view.peek(key));
-                            Ok(())
-                        })?;
-                    }
+                    self.seek(txn, args, txn.viewer() == Viewer::Client);
                     handler(txn, args, out)
                 })
             }
         }
     }
 
+    /// Looks for the keys that it reads, and tells of those that are not there, if somebody wants to know; `counts` if
+    /// no handler counts these looks.
+    fn seek(&self, txn: &mut Txn<'_>, args: Args<'_>, counts: bool) {
+        if !counts && !txn.tells_misses() {
+            return;
+        }
+        let mut missed = Vec::new();
+        txn.take_lookups();
+        self.misses(txn, args, |key| missed.push(key));
+        let lookups = txn.take_lookups();
+        if counts {
+            access::count(lookups);
+        }
+        if txn.tells_misses() {
+            missed.into_iter().for_each(|key| txn.notify(Class::Miss, "keymiss", key));
+        }
+    }
+
     /// Calls `f` with the keys that it looks for to read and does not find, as often as real servers do.
-    pub fn misses(&self, view: &View<'_>, args: Args<'_>, mut f: impl FnMut(&[u8])) {
+    pub fn misses<'a>(&self, view: &View<'_>, args: Args<'a>, mut f: impl FnMut(&'a [u8])) {
         self.each_sought(args, |key| {
             if view.peek(key).is_none() {
                 f(key);
@@ -337,7 +350,7 @@ impl Command {
 
     /// Calls `f` with the keys that it looks for to read, as often as real servers do. A command that writes does not
     /// look for what it changes.
-    fn each_sought(&self, args: Args<'_>, mut f: impl FnMut(&[u8])) {
+    fn each_sought<'a>(&self, args: Args<'a>, mut f: impl FnMut(&'a [u8])) {
         let reads = match self.handler {
             // Those look at a key without asking for it.
             Handler::Read(_) if self.name.starts_with("object|") || self.name.starts_with("memory|") => {

@@ -11,6 +11,7 @@ pub mod set;
 pub mod sorted;
 pub mod stream;
 mod table;
+mod wide;
 pub mod zset;
 
 pub use hash::Hash;

@@ -23,6 +23,7 @@ use crate::entry::{Entry, MAX_INLINE, MAX_KEY, ValueRef};
 use crate::limits::Limits;
 use crate::value::Value;
 use crate::value::table::{Named, Table};
+use crate::value::wide;
 
 /// A hash.
 #[derive(Debug, Default, Clone)]
@@ -310,8 +311,7 @@ impl Hash {
     /// Takes a form that has room for so many bytes more; `beyond` the limits of the small forms, one that servers
     /// call a table.
     fn make_room(&mut self, bytes: usize, beyond: bool) {
-        let is_wide =
-            |list: &ListpackBuf| list.len() / 2 <= WIDE_FIELDS && list.bytes_len() + bytes <= WIDE_BYTES;
+        let is_wide = |list: &ListpackBuf| wide::is_wide(list.len() / 2, list.bytes_len() + bytes);
         match &mut self.0 {
             Repr::Packed(list) if beyond && is_wide(list) => self.0 = Repr::Wide(std::mem::take(list)),
             Repr::Packed(list) if !beyond && list.fits(bytes + 64) => {}
@@ -346,10 +346,6 @@ impl Hash {
         self.0 = Repr::Table(Box::new(table));
     }
 }
-
-/// The wide form ends here: walking so much still costs less than a table's memory.
-const WIDE_FIELDS: usize = 32;
-const WIDE_BYTES: usize = 4096;
 
 /// A field in a table: name, value and deadline in one allocation unless the value is long.
 #[derive(Debug)]

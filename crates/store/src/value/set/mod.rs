@@ -14,10 +14,8 @@ use rdb::encoding::{IntsetBuf, Item, ListpackBuf, ListpackIter, encoded_size, pa
 
 use crate::limits::Limits;
 use crate::value::table::Table;
+use crate::value::wide;
 
-/// The wide form ends here: walking so much still costs less than a table's memory.
-const WIDE_MEMBERS: usize = 32;
-const WIDE_BYTES: usize = 4096;
 /// No integer takes more bytes in a listpack.
 const INTEGER: usize = 12;
 
@@ -248,7 +246,7 @@ impl Set {
             Repr::Packed(list) | Repr::Wide(list) => list.bytes_len(),
             Repr::Table(_) => return,
         };
-        if self.len().saturating_add(members) > WIDE_MEMBERS || here.saturating_add(bytes) > WIDE_BYTES {
+        if !wide::is_wide(self.len().saturating_add(members), here.saturating_add(bytes)) {
             return self.make_table();
         }
         if matches!(self.0, Repr::Ints(_)) {

@@ -3,9 +3,10 @@
 
 use std::cmp::Ordering;
 
-use super::{Form, SCORE, WIDE_BYTES, WIDE_MEMBERS, Zset, packed, too_many};
+use super::{Form, SCORE, Zset, packed, too_many};
 use crate::limits::Limits;
 use crate::value::seen::Seen;
+use crate::value::wide;
 use rdb::encoding::{ListpackBuf, encoded_size};
 
 /// Members as they come.
@@ -24,7 +25,7 @@ impl Gathered {
     /// For a set that claims so many members, if they may come to be a blob.
     pub(crate) fn of(claim: u64, limits: &Limits) -> Option<Self> {
         let claim = usize::try_from(claim).ok()?;
-        let few = claim <= WIDE_MEMBERS || claim <= MOST && too_many(claim, limits).is_none();
+        let few = claim <= wide::ELEMENTS || claim <= MOST && too_many(claim, limits).is_none();
         few.then(|| Self { ends: Vec::with_capacity(claim), ..Self::default() })
     }
 
@@ -59,7 +60,7 @@ impl Gathered {
         let longest = usize::try_from(limits.zset_value()).unwrap_or(0);
         let is_small = too_many(members.len(), limits).is_none()
             && members.iter().all(|(member, _)| member.len() <= longest);
-        if !is_small && members.len() > WIDE_MEMBERS {
+        if !is_small && members.len() > wide::ELEMENTS {
             return None;
         }
         // Dumps begin with the highest.
@@ -68,7 +69,7 @@ impl Gathered {
         let mut list = ListpackBuf::with_capacity(self.names.len() + members.len() * (AROUND + SCORE));
         for (member, score) in members {
             let bytes = list.bytes_len() + encoded_size(member) + SCORE;
-            if !is_small && bytes > WIDE_BYTES || packed::push(&mut list, member, *score).is_err() {
+            if !is_small && bytes > wide::BYTES || packed::push(&mut list, member, *score).is_err() {
                 return None;
             }
         }

@@ -24,6 +24,7 @@ use rdb::encoding::{Item, Listpack, ListpackBuf, Ziplist, encoded_size};
 
 use crate::limits::Limits;
 use crate::number::{DoubleFormat, format_f64};
+use crate::value::wide;
 pub use bounds::{LexBound, LexBounds, ScoreBounds};
 pub(crate) use gather::Gathered;
 use large::Large;
@@ -118,7 +119,7 @@ impl Zset {
         let members = all.len() / 2;
         if all.len().is_multiple_of(2) && too_many(members, limits).is_none() {
             self.0 = Form::Packed(ListpackBuf::from_listpack(all));
-        } else if all.len().is_multiple_of(2) && is_wide(members, all.as_bytes().len()) {
+        } else if all.len().is_multiple_of(2) && wide::is_wide(members, all.as_bytes().len()) {
             self.0 = Form::Wide(ListpackBuf::from_listpack(all));
         } else {
             self.load_items(all.iter(), members);
@@ -152,7 +153,7 @@ impl Zset {
     /// So many members may follow: a claim, for which a bounded amount of memory is reserved.
     pub fn expect(&mut self, n: u64, limits: &Limits) {
         let n = usize::try_from(n).unwrap_or(usize::MAX);
-        if too_many(n, limits).is_some() && n > WIDE_MEMBERS {
+        if too_many(n, limits).is_some() && n > wide::ELEMENTS {
             self.enlarge().reserve(n);
         }
     }
@@ -293,7 +294,7 @@ impl Zset {
         let size = encoded_size(member) + SCORE;
         let wide = |list: &ListpackBuf| {
             // A blob stores -0 as 0, and a skiplist does not.
-            is_wide(list.len() / 2 + 1, list.bytes_len() + size)
+            wide::is_wide(list.len() / 2 + 1, list.bytes_len() + size)
                 && !(score == 0.0 && score.is_sign_negative())
         };
         match &mut self.0 {
@@ -349,7 +350,7 @@ impl Zset {
     /// Is the large form from now on, by its name at least: sorting does that in real servers.
     pub fn unpack(&mut self) {
         let Form::Packed(list) = &mut self.0 else { return };
-        if is_wide(list.len() / 2, list.bytes_len()) {
+        if wide::is_wide(list.len() / 2, list.bytes_len()) {
             self.0 = Form::Wide(std::mem::take(list));
         } else {
             self.enlarge();
@@ -369,14 +370,14 @@ impl Zset {
         let Form::Large(set) = &self.0 else { return };
         let all = || set.range(0, set.len(), false);
         let small = too_many(set.len(), limits).is_none() && all().all(|(member, _)| member.len() <= longest);
-        let wide = set.len() <= WIDE_MEMBERS && all().all(|(_, s)| s != 0.0 || s.is_sign_positive());
+        let wide = set.len() <= wide::ELEMENTS && all().all(|(_, s)| s != 0.0 || s.is_sign_positive());
         if !small && !wide {
             return;
         }
         let mut list = ListpackBuf::new();
         for (member, score) in all() {
             let bytes = list.bytes_len() + encoded_size(member) + SCORE;
-            if !(small || bytes <= WIDE_BYTES) || packed::insert(&mut list, member, score).is_err() {
+            if !(small || bytes <= wide::BYTES) || packed::insert(&mut list, member, score).is_err() {
                 return;
             }
         }
@@ -394,14 +395,6 @@ impl Zset {
             Form::Packed(_) | Form::Wide(_) => unreachable!("load_items has just made it large"),
         }
     }
-}
-
-/// The wide form ends here: walking so much still costs less than the tables' memory.
-const WIDE_MEMBERS: usize = 32;
-const WIDE_BYTES: usize = 4096;
-
-fn is_wide(members: usize, bytes: usize) -> bool {
-    members <= WIDE_MEMBERS && bytes <= WIDE_BYTES
 }
 
 /// More bytes than any score takes as a listpack entry.
