@@ -17,7 +17,7 @@ struct Setting {
     stream: bool,
     authenticated: bool,
     tight: bool,
-    owned: bool,
+    way: u8,
     structured: bool,
     sizes: [u8; 3],
 }
@@ -80,7 +80,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let sizes = setting.sizes.map(|size| usize::from(size) % 40 + 1);
     for chunks in [vec![&wire[..]], wire.chunks(1).collect(), feed::cut(&wire, &sizes)] {
-        let outcome = feed::requests(chunks, limits, mode, setting.authenticated, setting.owned);
+        let outcome = feed::requests(chunks, limits, mode, setting.authenticated, feed::Way::of(setting.way % 6));
         assert_eq!(outcome, expected);
     }
 });

@@ -82,6 +82,12 @@ impl Offset {
         Self(self.0.saturating_add(bytes))
     }
 
+    /// The offset `bytes` earlier.
+    #[must_use]
+    pub fn before(self, bytes: u64) -> Self {
+        Self(self.0.saturating_sub(bytes))
+    }
+
     /// Bytes from `earlier` to here; 0 if `earlier` is in fact later.
     #[must_use]
     pub fn since(self, earlier: Self) -> u64 {

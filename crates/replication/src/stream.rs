@@ -33,8 +33,6 @@ pub(crate) struct Stream {
     /// Its bytes from MULTI on.
     raw: Vec<u8>,
     commands: u64,
-    /// So many commands have been announced to the target and not handed over.
-    announced: usize,
 }
 
 /// An open MULTI.
@@ -70,7 +68,6 @@ impl Stream {
             queue: Vec::new(),
             raw: Vec::new(),
             commands: 0,
-            announced: 0,
         }
     }
 
@@ -108,7 +105,6 @@ impl Stream {
         self.received = self.received.after(bytes.len() as u64);
         self.decoder.feed(bytes);
         loop {
-            self.announce(target);
             let more = match self.transaction {
                 None => self.bare(target, out)?,
                 Some(open) => self.grouped(open, target, out)?,
@@ -119,22 +115,22 @@ impl Stream {
         }
     }
 
-    /// Tells the target of what is at hand.
-    fn announce<T: Target>(&mut self, target: &mut T) {
-        if self.announced == 0 {
-            let most = target.looks_ahead();
-            if most > 0 {
-                let db = self.db;
-                self.announced = self.decoder.look_ahead(most, |command| target.expect(db, &command));
-                target.expected();
-            }
-        }
-        self.announced = self.announced.saturating_sub(1);
-    }
-
-    /// Handles the next command outside a transaction. Nothing is copied or counted on the way.
+    /// Handles what comes next outside a transaction: commands of data as far as there are any, or one that is the
+    /// link's own business. Nothing is copied on the way.
     fn bare<T: Target>(&mut self, target: &mut T, out: &mut BytesMut) -> Result<bool, LinkError> {
         let offset = self.applied;
+        let is_data = |command: &RequestRef<'_>| matches!(Meaning::of(command), Meaning::Data);
+        let run = self.decoder.next_run(target.gathers(), is_data);
+        let run = run.map_err(|error| LinkError::Stream { offset, error })?;
+        if !run.is_empty() {
+            let commands: SmallVec<[RequestRef<'_>; 32]> = run.iter().collect();
+            let (db, raw) = (self.db, run.raw());
+            let end = offset.after(raw.len() as u64);
+            self.commands += commands.len() as u64;
+            self.applied = end;
+            target.apply(Batch { db, commands: &commands, transaction: false, end, selected: db, raw });
+            return Ok(true);
+        }
         let Some(command) = self.decoder.next_ref().map_err(|error| LinkError::Stream { offset, error })?
         else {
             return Ok(false);

@@ -3,8 +3,9 @@
 use crate::position::{Offset, ReplId};
 use resp::RequestRef;
 
-/// A command, or the commands of one MULTI..EXEC, to be applied so that no reader sees a part of it.
-#[derive(Debug)]
+/// The commands of one MULTI..EXEC, to be applied so that no reader sees a part of it; or one command or a few that
+/// stand one behind the other (see [`Target::gathers`]), each of which appears whole.
+#[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
     /// The database selected when the first command runs; a SELECT among the commands changes it for
     /// those behind.
@@ -22,6 +23,18 @@ pub struct Batch<'a> {
     /// The batch as it came, MULTI and EXEC and whatever stood between them included: what replicas of this
     /// replica are sent, once it has been applied.
     pub raw: &'a [u8],
+}
+
+impl Batch<'_> {
+    /// The first `count` commands of a batch that is no transaction, and those behind.
+    #[must_use]
+    pub fn split_at(self, count: usize) -> (Self, Self) {
+        let (first, others) = self.commands.split_at_checked(count).unwrap_or((self.commands, &[]));
+        let length = first.iter().map(RequestRef::wire_len).sum();
+        let (raw, behind) = self.raw.split_at_checked(length).unwrap_or((self.raw, &[]));
+        let end = self.end.before(behind.len() as u64);
+        (Self { commands: first, raw, end, ..self }, Self { commands: others, raw: behind, ..self })
+    }
 }
 
 /// Receives a full data set and then every later write, in order, from one task.
@@ -53,18 +66,10 @@ pub trait Target: Send {
     /// Applies a batch. A command that fails or is unknown is the target's to count: the stream goes on.
     fn apply(&mut self, batch: Batch<'_>);
 
-    /// How many commands the target would like to know in advance. 0: none.
-    fn looks_ahead(&self) -> usize {
-        0
+    /// How many commands that have arrived, and belong to no transaction, the target takes in one batch at most.
+    fn gathers(&self) -> usize {
+        1
     }
-
-    /// This command comes soon: time to prepare for it. Whether it comes, and in which database, is not sure.
-    fn expect(&mut self, db: u32, command: &RequestRef<'_>) {
-        let _ = (db, command);
-    }
-
-    /// Those were all that come soon.
-    fn expected(&mut self) {}
 
     /// Everything that has arrived so far is applied: the moment to wake those who wait for it, rather than
     /// at every command.

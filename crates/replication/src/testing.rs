@@ -113,7 +113,17 @@ impl Target for Recorder {
         self.calls.push(Call::ReplIdChanged(replid));
     }
 
+    fn gathers(&self) -> usize {
+        5
+    }
+
     fn apply(&mut self, batch: Batch<'_>) {
+        if !batch.transaction && batch.commands.len() > 1 {
+            // Whole each, as if they had come alone.
+            let (first, others) = batch.split_at(1);
+            self.apply(first);
+            return self.apply(others);
+        }
         self.raw.extend_from_slice(batch.raw);
         self.calls.push(Call::Apply {
             db: batch.db,

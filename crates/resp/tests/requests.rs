@@ -2,6 +2,7 @@
 
 mod oracle;
 
+use oracle::feed::Way;
 use oracle::{Outcome, feed, request};
 use proptest::prelude::*;
 use resp::{Limits, Mode, ProtocolError};
@@ -39,16 +40,16 @@ fn every_way(input: &[u8], limits: Limits, mode: Mode, authenticated: bool, size
     if mode == Mode::Client {
         expected = without_nothings(expected);
     }
-    let check = |chunks: Vec<&[u8]>, owned| {
-        let outcome = feed::requests(chunks.iter().copied(), limits, mode, authenticated, owned);
-        assert_eq!(outcome, expected, "{} as {chunks:?}", input.escape_ascii());
+    let check = |chunks: Vec<&[u8]>, way| {
+        let outcome = feed::requests(chunks.iter().copied(), limits, mode, authenticated, way);
+        assert_eq!(outcome, expected, "{} as {chunks:?}, {way:?}", input.escape_ascii());
     };
-    for owned in [true, false] {
-        check(vec![input], owned);
-        check(input.chunks(1).collect(), owned);
-        check(feed::cut(input, sizes), owned);
+    for way in [Way::Owned, Way::Borrowed, Way::Runs(2), Way::Runs(32)] {
+        check(vec![input], way);
+        check(input.chunks(1).collect(), way);
+        check(feed::cut(input, sizes), way);
         for at in 0..=input.len() {
-            check(vec![&input[..at], &input[at..]], owned);
+            check(vec![&input[..at], &input[at..]], way);
         }
     }
 }
@@ -99,7 +100,7 @@ fn texts_and_limits_are_those_of_redis_7_0_15() {
     for (input, expected) in cases {
         for size in [1, 7, input.len()] {
             let chunks = input.chunks(size);
-            let outcome = feed::requests(chunks, Limits::requests(), Mode::Client, true, true);
+            let outcome = feed::requests(chunks, Limits::requests(), Mode::Client, true, Way::Owned);
             let text = outcome.end.err().map(|error| error.to_string());
             assert_eq!(
                 text,
@@ -113,7 +114,7 @@ fn texts_and_limits_are_those_of_redis_7_0_15() {
 
 #[test]
 fn before_auth_the_limits_are_small() {
-    let end = |input: &[u8]| feed::requests([input], Limits::requests(), Mode::Client, false, true).end;
+    let end = |input: &[u8]| feed::requests([input], Limits::requests(), Mode::Client, false, Way::Owned).end;
     assert_eq!(end(b"*10\r\n"), Ok(()));
     assert_eq!(end(b"*11\r\n"), Err(ProtocolError::UnauthenticatedMultibulkLength));
     assert_eq!(end(b"*1\r\n$16384\r\n"), Ok(()));
@@ -125,17 +126,17 @@ fn before_auth_the_limits_are_small() {
 #[test]
 fn terminators_are_skipped_unseen_as_servers_do() {
     let outcome =
-        feed::requests([&b"*1\rx$4\rxPINGxxPING\r\n"[..]], Limits::requests(), Mode::Client, true, true);
+        feed::requests([&b"*1\rx$4\rxPINGxxPING\r\n"[..]], Limits::requests(), Mode::Client, true, Way::Owned);
     assert_eq!(outcome.items, [(14, vec![b"PING".to_vec()]), (6, vec![b"PING".to_vec()])]);
 }
 
 #[test]
 fn a_stream_accounts_for_every_byte() {
     let input = b"\n*1\r\n$4\r\nping\r\n\r\n*0\r\n*-1\r\n*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
-    let outcome = feed::requests(input.chunks(1), Limits::stream(), Mode::Stream, true, false);
+    let outcome = feed::requests(input.chunks(1), Limits::stream(), Mode::Stream, true, Way::Borrowed);
     let lens: Vec<_> = outcome.items.iter().map(|(len, args)| (*len, args.len())).collect();
     assert_eq!(lens, [(1, 0), (14, 1), (2, 0), (4, 0), (5, 0), (37, 3)]);
-    let outcome = feed::requests([&b"PING\r\n"[..]], Limits::stream(), Mode::Stream, true, false);
+    let outcome = feed::requests([&b"PING\r\n"[..]], Limits::stream(), Mode::Stream, true, Way::Borrowed);
     assert_eq!(outcome.end, Err(ProtocolError::InlineFromPrimary));
 }
 

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use store::command::Command;
 use store::{Ahead, Args, CommandResult, Discard, Loader, ShardSet, Txn, Viewer, command};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Writing};
 use crate::filter::Ruling;
 use crate::options::UnknownTypes;
 use crate::pubsub::Kind;
@@ -48,6 +48,21 @@ impl EngineTarget {
 /// Commands of the stream that concern no key: their effects are elsewhere, or nowhere.
 pub(crate) fn is_no_data(name: &[u8]) -> bool {
     [&b"ping"[..], b"replconf", b"select"].iter().any(|n| name.eq_ignore_ascii_case(n))
+}
+
+impl EngineTarget {
+    /// Has come from memory what the commands will need.
+    fn prepare(&mut self, db: u32, calls: &[Call<'_>]) {
+        let engine = &*self.engine;
+        if calls.len() > 1 && Ahead::pays(&engine.keyspace) && engine.sieve.is_idle() {
+            for call in calls {
+                if let Some(row) = call.row {
+                    self.ahead.add(&engine.keyspace, db, row, Args::new(&call.parts));
+                }
+            }
+            self.ahead.approach(&engine.keyspace);
+        }
+    }
 }
 
 impl Target for EngineTarget {
@@ -99,67 +114,29 @@ impl Target for EngineTarget {
     }
 
     fn apply(&mut self, batch: Batch<'_>) {
-        let engine = &*self.engine;
-        let sieve = &engine.sieve;
-        let (calls, set) = engine.take_apart(&batch);
-        let mut overtaken = false;
-        let mut writing = engine.writing.lock();
-        if self.is_outdated() {
+        let calls = take_apart(&batch);
+        self.prepare(batch.db, &calls);
+        let mut writing = self.engine.writing.lock();
+        if self.term != self.engine.following.term() {
             return;
         }
-        let mut txn = writing.writer.begin(&set, Viewer::Stream, batch.db);
-        let mut db = batch.db;
-        engine.observe(&mut txn, |txn| {
-            for call in &calls {
-                let args = Args::new(&call.parts);
-                if !sieve.is_idle() && !sift(engine, txn, call.row, args, &mut overtaken) {
-                    // Done in another form, or not wanted.
-                } else if let Some(row) = call.row {
-                    run_in(engine, txn, row, args);
-                } else if args.is(0, "select") {
-                    db = selected(args).unwrap_or(db);
-                    txn.select(db);
-                } else if let Some(kind) = message(args) {
-                    engine.settle(txn);
-                    engine.publish(kind, args);
-                } else if scripts::is_of_stream(args) {
-                    engine.events.before(txn, None, args);
-                    if let Err(why) = scripts::apply(&self.engine, txn, db, args) {
-                        engine.divergence.count(args.at(0), &why);
-                    }
-                } else if !is_no_data(args.at(0)) {
-                    engine.divergence.count(args.at(0), &command::unknown(args));
-                }
+        if batch.transaction {
+            self.overtaken |= self.engine.apply(&mut writing, batch, &calls);
+        } else {
+            // A command that takes its time keeps others out of the data no longer than it must.
+            let mut rest = batch;
+            for calls in calls.chunk_by(|call, _| call.is_brief()) {
+                let (here, behind) = rest.split_at(calls.len());
+                self.overtaken |= self.engine.apply(&mut writing, here, calls);
+                rest = behind;
             }
-        });
-        engine.commit_events(batch.end);
-        engine.show_stream(|| engine.primary_address(), batch.db, batch.raw);
-        drop(txn);
-        engine.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
-        engine.saving.changed(batch.commands.len());
-        // With the writer still in hand: whoever is promoted next knows of this batch, and a snapshot is cut
-        // before all of it or behind it.
-        writing.primary.pass_on(batch.raw, batch.selected);
-        engine.publish_offset_quietly(batch.end);
-        engine.serve_blocked(&mut writing);
-        drop(writing);
-        self.overtaken |= overtaken;
-    }
-
-    fn looks_ahead(&self) -> usize {
-        if Ahead::pays(&self.engine.keyspace) && self.engine.sieve.is_idle() { Ahead::COMMANDS } else { 0 }
-    }
-
-    fn expect(&mut self, db: u32, command: &RequestRef<'_>) {
-        let parts: SmallVec<[&[u8]; 8]> = command.iter().collect();
-        let args = Args::new(&parts);
-        if let Some(row) = (!parts.is_empty()).then(|| command::find(args)).flatten() {
-            self.ahead.add(&self.engine.keyspace, db, row, args);
         }
+        self.engine.serve_blocked(&mut writing);
     }
 
-    fn expected(&mut self) {
-        self.ahead.approach(&self.engine.keyspace);
+    fn gathers(&self) -> usize {
+        // Whoever waits for a key is served after every command.
+        if self.engine.blocked.any() { 1 } else { Ahead::COMMANDS }
     }
 
     fn settled(&mut self) {
@@ -190,16 +167,73 @@ impl Engine {
         self.sieve.filter.before(loader)
     }
 
-    /// The commands of a batch with their rows, and the shards that they touch.
-    pub(crate) fn take_apart<'a>(&self, batch: &Batch<'a>) -> (SmallVec<[Call<'a>; 1]>, ShardSet) {
+    /// Applies a transaction, or commands that stand one behind the other. Answers whether the filter was overtaken.
+    fn apply(self: &Arc<Self>, writing: &mut Writing, batch: Batch<'_>, calls: &[Call<'_>]) -> bool {
+        let Writing { writer, primary } = writing;
+        let mut overtaken = false;
+        if batch.transaction {
+            let mut txn = writer.begin(&self.shards_of(batch.db, calls), Viewer::Stream, batch.db);
+            self.observe(&mut txn, |txn| {
+                for call in calls {
+                    self.apply_call(txn, call, &mut overtaken);
+                }
+            });
+            self.applied(batch, txn);
+        } else {
+            let mut txn = writer.begin(&ShardSet::none(), Viewer::Stream, batch.db);
+            let mut end = batch.end.before(batch.raw.len() as u64);
+            for (call, command) in calls.iter().zip(batch.commands) {
+                end = end.after(command.wire_len() as u64);
+                txn.turn_to(&self.shards_of(batch.db, std::slice::from_ref(call)));
+                self.observe(&mut txn, |txn| self.apply_call(txn, call, &mut overtaken));
+                self.commit_events(end);
+            }
+            self.applied(batch, txn);
+        }
+        // With the writer still in hand: whoever is promoted next knows of this batch, and a snapshot is cut before
+        // all of it or behind it.
+        primary.pass_on(batch.raw, batch.selected);
+        self.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
+        self.saving.changed(batch.commands.len());
+        overtaken
+    }
+
+    /// The batch is done: says so while nobody can see the last of it yet, and lets everybody see it.
+    fn applied(&self, batch: Batch<'_>, txn: Txn<'_>) {
+        self.commit_events(batch.end);
+        self.show_stream(|| self.primary_address(), batch.db, batch.raw);
+        self.publish_offset_quietly(batch.end);
+        drop(txn);
+    }
+
+    fn apply_call(self: &Arc<Self>, txn: &mut Txn<'_>, call: &Call<'_>, overtaken: &mut bool) {
+        let args = Args::new(&call.parts);
+        if !self.sieve.is_idle() && !sift(self, txn, call.row, args, overtaken) {
+            // Done in another form, or not wanted.
+        } else if let Some(row) = call.row {
+            run_in(self, txn, row, args);
+        } else if args.is(0, "select") {
+            txn.select(selected(args).unwrap_or_else(|| txn.db()));
+        } else if let Some(kind) = message(args) {
+            self.settle(txn);
+            self.publish(kind, args);
+        } else if scripts::is_of_stream(args) {
+            self.events.before(txn, None, args);
+            let db = txn.db();
+            if let Err(why) = scripts::apply(self, txn, db, args) {
+                self.divergence.count(args.at(0), &why);
+            }
+        } else if !is_no_data(args.at(0)) {
+            self.divergence.count(args.at(0), &command::unknown(args));
+        }
+    }
+
+    /// The shards that these commands touch, the first of them in this database.
+    pub(crate) fn shards_of(&self, mut db: u32, calls: &[Call<'_>]) -> ShardSet {
         let mut set = ShardSet::none();
-        let mut db = batch.db;
-        let mut calls = SmallVec::new();
-        for request in batch.commands {
-            let parts: SmallVec<[&[u8]; 8]> = request.iter().collect();
-            let args = Args::new(&parts);
-            let row = command::find(args);
-            if let Some(row) = row {
+        for call in calls {
+            let args = Args::new(&call.parts);
+            if let Some(row) = call.row {
                 if self.sieve.is_idle() || self.sieve.concerns(db, Some(row), args) {
                     row.add_shards(&self.keyspace, db, args, &mut set);
                 }
@@ -208,10 +242,18 @@ impl Engine {
             } else if scripts::is_of_stream(args) {
                 set.add_everything();
             }
-            calls.push(Call { row, parts });
         }
-        (calls, set)
+        set
     }
+}
+
+/// The commands of a batch with their rows.
+pub(crate) fn take_apart<'a>(batch: &Batch<'a>) -> SmallVec<[Call<'a>; 1]> {
+    let call = |request: &RequestRef<'a>| {
+        let parts: SmallVec<[&[u8]; 8]> = request.iter().collect();
+        Call { row: command::find(Args::new(&parts)), parts }
+    };
+    batch.commands.iter().map(call).collect()
 }
 
 /// Lets the filter decide about a command, and does what it says. Answers whether the command itself runs.
@@ -254,6 +296,13 @@ pub(crate) fn message(args: Args<'_>) -> Option<Kind> {
 pub(crate) struct Call<'a> {
     pub(crate) row: Option<&'static Command>,
     pub(crate) parts: SmallVec<[&'a [u8]; 8]>,
+}
+
+impl Call<'_> {
+    /// Whether others may go with it into one transaction.
+    fn is_brief(&self) -> bool {
+        self.row.is_some_and(|row| row.is_brief(Args::new(&self.parts)))
+    }
 }
 
 pub(crate) fn selected(args: Args<'_>) -> Option<u32> {

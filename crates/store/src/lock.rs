@@ -92,13 +92,15 @@ pub(crate) struct Held<'k> {
     /// For whose accounts the shards are held exclusively, and what they weighed at first.
     account: Option<&'k AtomicI64>,
     before: i64,
+    /// What those that are held no more have gained.
+    gained: i64,
 }
 
 /// What the shards have gained while they were held goes to the keyspace's account.
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if let Some(account) = self.account {
-            account.fetch_add(weight(&self.guards) - self.before, Ordering::Relaxed);
+            account.fetch_add(self.gained + weight(&self.guards) - self.before, Ordering::Relaxed);
         }
     }
 }
@@ -160,6 +162,14 @@ impl<'k> Held<'k> {
         held
     }
 
+    /// Lets go of everything, and takes `set` instead. Only the writer may, with the gate in hand.
+    pub(crate) fn turn_to(&mut self, keyspace: &'k Keyspace, set: &ShardSet) {
+        self.gained += weight(&self.guards) - self.before;
+        self.before = 0;
+        self.guards.clear();
+        self.add_exclusive(keyspace, set);
+    }
+
     /// Takes what of `set` is not held yet. Only the writer may, with the gate in hand.
     pub(crate) fn add_exclusive(&mut self, keyspace: &'k Keyspace, set: &ShardSet) {
         if set.everything {
@@ -167,7 +177,9 @@ impl<'k> Held<'k> {
                 for shard in 0..SHARDS {
                     let id = db << SHARD_BITS | shard as u32;
                     if let Err(at) = self.position(id) {
-                        self.guards.insert(at, (id, Guard::Exclusive(found.shard(shard).write())));
+                        let shard = found.shard(shard).write();
+                        self.before += i64::try_from(shard.counts().bytes).unwrap_or(i64::MAX);
+                        self.guards.insert(at, (id, Guard::Exclusive(shard)));
                     }
                 }
             }
@@ -189,7 +201,7 @@ impl<'k> Held<'k> {
         } else {
             set.shards.iter().filter_map(|id| one(*id)).collect()
         };
-        Self { guards, account: None, before: 0 }
+        Self { guards, account: None, before: 0, gained: 0 }
     }
 
     #[inline]

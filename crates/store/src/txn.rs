@@ -131,6 +131,14 @@ impl<'k> Txn<'k> {
         self.view.held.add_exclusive(keyspace, set);
     }
 
+    /// Lets go of the shards that are held, so that what was done in them appears to those who read one key, and
+    /// takes those of `set` for what comes next. Whoever holds the gate sees nothing before the transaction is
+    /// dropped.
+    pub fn turn_to(&mut self, set: &ShardSet) {
+        let keyspace = self.view.keyspace();
+        self.view.held.turn_to(keyspace, set);
+    }
+
     /// Selects a database for what follows.
     pub fn select(&mut self, db: u32) {
         self.view.select(db);
@@ -473,19 +481,18 @@ impl<'k> Txn<'k> {
     /// Attaches an entry; `over` if what was there counts as overwritten, not as changed in place.
     fn put(&mut self, entry: Entry, over: bool) -> Result<(), CommandError> {
         let hasher = self.view.keyspace().hasher();
-        let (uses, lfu) = (self.view.uses(), self.view.limits().policy().is_lfu());
+        let (uses, lfu, tells) = (self.view.uses(), self.view.limits().policy().is_lfu(), self.tells);
         let (hash, shard) = self.shard(entry.key())?;
         // What moved here keeps what is known of its use, and a counter is inherited by what takes a key's place.
         if entry.as_ref().access() == 0 {
             let heir = if lfu { shard.get(hash, entry.key()).map(EntryRef::access) } else { None };
             entry.as_ref().set_access(heir.unwrap_or_else(|| uses.fresh()));
         }
-        let over = over && self.tells.overwriting;
-        let key: Option<Box<[u8]>> = (self.tells.new || over).then(|| entry.key().into());
-        let (hash, shard) = self.shard(entry.key())?;
+        let over = over && tells.overwriting;
+        let key: Option<Box<[u8]>> = (tells.new || over).then(|| entry.key().into());
         let old = shard.insert(hash, entry, hasher);
         match (key, &old) {
-            (Some(key), None) if self.tells.new => self.notify(Class::New, "new", &key),
+            (Some(key), None) if tells.new => self.notify(Class::New, "new", &key),
             (Some(key), Some(old)) if over => self.tell_overwritten(&key, Some(old.as_ref().type_name())),
             _ => {}
         }

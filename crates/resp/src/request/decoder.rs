@@ -3,6 +3,7 @@
 use bytes::{Buf, BytesMut};
 
 use super::frame::{Request, RequestRef};
+use super::run::{Found, Run};
 use super::parser::{Mode, RequestParser};
 use crate::{Limits, ProtocolError};
 
@@ -17,8 +18,9 @@ pub struct RequestDecoder {
     buffer: BytesMut,
     /// Length of the request handed out by reference; dropped when the buffer is next touched.
     lent: usize,
-    /// Finds requests before they are given out.
-    scout: Option<Box<RequestParser>>,
+    /// Length of a request that is found already: the next one to give out.
+    found: Option<usize>,
+    together: Found,
 }
 
 impl RequestDecoder {
@@ -34,7 +36,8 @@ impl RequestDecoder {
 
     /// A decoder that begins with bytes another reader left over, such as the end of a transfer.
     pub fn with_buffer(limits: Limits, mode: Mode, buffer: BytesMut) -> Self {
-        Self { parser: RequestParser::new(limits, mode), buffer, lent: 0, scout: None }
+        let parser = RequestParser::new(limits, mode);
+        Self { parser, buffer, lent: 0, found: None, together: Found::default() }
     }
 
     /// Whether the small limits before AUTH apply (10 arguments, 16384 bytes each). They do not at first.
@@ -96,34 +99,53 @@ impl RequestDecoder {
         Ok(Some(self.parser.request(wire)))
     }
 
-    /// Shows the next requests that are whole already, at most `most`, without giving them out; answers how many
-    /// those were. They are parsed once more when their turn comes, which costs little beside what preparing for
-    /// them saves.
-    pub fn look_ahead(&mut self, most: usize, mut see: impl FnMut(RequestRef<'_>)) -> usize {
+    /// The next requests that are whole, as far as `wants` says so, at most `most` of them. None: not yet, or the
+    /// next one is not wanted, or was quoted by hand; [`next_ref`](Self::next_ref) has it, without another search.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next), after the requests that stood before.
+    pub fn next_run(
+        &mut self,
+        most: usize,
+        mut wants: impl FnMut(&RequestRef<'_>) -> bool,
+    ) -> Result<Run<'_>, ProtocolError> {
         self.release();
-        // One request alone, or a part of one, comes before any that could be prepared for.
-        let fresh = || Box::new(RequestParser::new(self.parser.limits(), self.parser.mode()));
-        let scout = self.scout.get_or_insert_with(fresh);
-        let (mut at, mut seen) = (0, 0);
-        while seen < most {
+        self.together.clear();
+        let mut at = 0;
+        while self.together.len() < most {
             let rest = self.buffer.get(at..).unwrap_or_default();
-            let parsed = if rest.is_empty() { return seen } else { scout.parse(rest) };
-            let Ok(Some(length)) = parsed else {
-                // It must begin anew: the bytes it has seen a part of will have moved.
-                self.scout = None;
-                return seen;
+            let parsed = match self.found.take() {
+                None => self.parser.parse(rest),
+                found => Ok(found),
             };
-            see(scout.request(rest.get(..length).unwrap_or_default()));
-            (at, seen) = (at + length, seen + 1);
+            let length = match parsed {
+                Ok(Some(length)) => length,
+                Ok(None) => break,
+                Err(error) if self.together.len() == 0 => return Err(error),
+                // It is repeated when its turn has come.
+                Err(_) => break,
+            };
+            let request = self.parser.request(rest.get(..length).unwrap_or_default());
+            if request.is_empty() || self.parser.unescaped().is_some() || !wants(&request) {
+                self.found = Some(length);
+                break;
+            }
+            self.together.add(length, request.spans());
+            at += length;
         }
-        seen
+        self.lent = at;
+        Ok(self.together.in_wire(self.buffer.get(..at).unwrap_or_default()))
     }
 
     #[inline]
     fn parse(&mut self) -> Result<Option<usize>, ProtocolError> {
         loop {
             self.release();
-            match self.parser.parse(&self.buffer)? {
+            let parsed = match self.found.take() {
+                None => self.parser.parse(&self.buffer)?,
+                found => found,
+            };
+            match parsed {
                 // Clients may send nothings (`*0`, empty lines); nobody wants to see them.
                 Some(wire_len) if self.parser.spans().is_empty() && self.parser.mode() == Mode::Client => {
                     self.lent = wire_len;

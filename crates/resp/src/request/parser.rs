@@ -65,7 +65,7 @@ pub struct RequestParser {
 }
 
 /// Requests with more arguments than this give the memory of their spans back.
-const KEPT_SPANS: usize = 4096;
+pub(super) const KEPT_SPANS: usize = 4096;
 /// Before AUTH.
 const UNAUTHENTICATED_ELEMENTS: u64 = 10;
 /// Before AUTH.
@@ -101,10 +101,6 @@ impl RequestParser {
     /// Whether the small limits before AUTH apply. They do not at first.
     pub const fn set_authenticated(&mut self, authenticated: bool) {
         self.authenticated = authenticated;
-    }
-
-    pub(super) const fn limits(&self) -> Limits {
-        self.limits
     }
 
     /// Changes [`Limits::bulk_len`] and [`Limits::frame_len`]; what was found already stays good.

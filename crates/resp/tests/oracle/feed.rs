@@ -5,13 +5,33 @@ use resp::{Limits, Mode, RequestDecoder, Value, ValueDecoder};
 use super::Outcome;
 use super::request::Args;
 
-/// Requests as the decoder sees them; `owned` chooses between its two ways to give them out.
+/// The decoder's ways to give requests out.
+#[derive(Debug, Clone, Copy)]
+pub enum Way {
+    Owned,
+    Borrowed,
+    /// At most so many together, and by themselves those with an even number of arguments.
+    Runs(usize),
+}
+
+impl Way {
+    /// Any of them.
+    pub fn of(n: u8) -> Self {
+        match n {
+            0 => Self::Owned,
+            1 => Self::Borrowed,
+            more => Self::Runs(more.into()),
+        }
+    }
+}
+
+/// Requests as the decoder sees them.
 pub fn requests<'a>(
     chunks: impl IntoIterator<Item = &'a [u8]>,
     limits: Limits,
     mode: Mode,
     authenticated: bool,
-    owned: bool,
+    way: Way,
 ) -> Outcome<(usize, Args)> {
     let mut decoder = RequestDecoder::with_buffer(limits, mode, bytes::BytesMut::new());
     decoder.set_authenticated(authenticated);
@@ -22,7 +42,24 @@ pub fn requests<'a>(
         decoder.feed(chunk);
         fed.extend_from_slice(chunk);
         loop {
-            let (wire_len, raw, args) = if owned {
+            if let Way::Runs(most) = way {
+                let wants = |request: &resp::RequestRef<'_>| request.len() % 2 == 1;
+                let run = match decoder.next_run(most, wants) {
+                    Ok(run) => run,
+                    Err(error) => return Outcome { items, end: Err(error) },
+                };
+                assert_eq!((run.is_empty(), run.iter().count()), (run.len() == 0, run.len()));
+                assert!(run.len() <= most && run.iter().all(|request| wants(&request)));
+                let raw: Vec<u8> = run.iter().flat_map(|request| request.raw().to_vec()).collect();
+                assert_eq!(raw, run.raw());
+                wire.extend(raw);
+                let args = |request: resp::RequestRef<'_>| request.iter().map(<[u8]>::to_vec).collect();
+                items.extend(run.iter().map(|request| (request.wire_len(), args(request))));
+                if !run.is_empty() {
+                    continue;
+                }
+            }
+            let (wire_len, raw, args) = if let Way::Owned = way {
                 match decoder.next() {
                     Ok(None) => break,
                     Ok(Some(request)) => {

@@ -14,7 +14,7 @@ use super::{Cluster, Shard};
 use crate::engine::Engine;
 use crate::events::kind_of;
 use crate::filter::slot;
-use crate::target::{is_no_data, message, run_in, selected, sift};
+use crate::target::{is_no_data, message, run_in, selected, sift, take_apart};
 use crate::{functions, scripts};
 
 /// Applies what a shard sends.
@@ -210,7 +210,8 @@ impl Target for ShardTarget {
 
     fn apply(&mut self, batch: Batch<'_>) {
         let engine = &*self.engine;
-        let (calls, set) = engine.take_apart(&batch);
+        let calls = take_apart(&batch);
+        let set = engine.shards_of(batch.db, &calls);
         let mut overtaken = false;
         let mut writing = engine.writing.lock();
         if self.shard.gone.load(Ordering::Acquire) {

@@ -18,7 +18,7 @@ commands! { Generic;
     /// Returns the number of keys in the database.
     read "dbsize" 1 [FAST] Keys::None, since "1.0.0", cost "O(1)" => dbsize;
     /// Deletes one or more keys.
-    write "del" -2 [] Keys::from(1), since "1.0.0", cost "O(N) where N is the number of keys that will be removed." => del;
+    write "del" -2 [BRIEF] Keys::from(1), since "1.0.0", cost "O(N) where N is the number of keys that will be removed." => del;
     /// Determines whether one or more keys exist.
     read "exists" -2 [FAST] Keys::from(1), since "1.0.0", cost "O(N) where N is the number of keys to check." => exists;
     /// Removes all keys from all databases.

@@ -129,6 +129,9 @@ impl Flags {
     /// Is refused inside MULTI.
     pub const NO_MULTI: Self = Self(1 << 12);
 
+    /// Takes as long as its arguments are many, though the servers do not call it fast.
+    pub const BRIEF: Self = Self(1 << 13);
+
     /// A property that only the layer above knows; `n` is below 16.
     #[must_use]
     pub const fn server(n: u32) -> Self {
@@ -250,6 +253,12 @@ impl Command {
     #[must_use]
     pub fn is_write(&self) -> bool {
         matches!(self.handler, Handler::Write(_))
+    }
+
+    /// Whether this call keeps nobody waiting: others like it may go with it into one transaction.
+    #[must_use]
+    pub fn is_brief(&self, args: Args<'_>) -> bool {
+        args.len() <= 64 && (self.flags.has(Flags::FAST) || self.flags.has(Flags::BRIEF))
     }
 
     /// Checks the number of arguments.

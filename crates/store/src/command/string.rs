@@ -43,17 +43,17 @@ commands! { String;
     /// Atomically returns the string values of one or more keys.
     read "mget" -2 [FAST] Keys::from(1), since "1.0.0", cost "O(N) where N is the number of keys to retrieve." => mget;
     /// Atomically creates or modifies the string values of one or more keys.
-    write "mset" -3 [DENYOOM] Keys::Range { first: 1, last: -1, step: 2 }, since "1.0.1", cost "O(N) where N is the number of keys to set." => mset;
+    write "mset" -3 [DENYOOM BRIEF] Keys::Range { first: 1, last: -1, step: 2 }, since "1.0.1", cost "O(N) where N is the number of keys to set." => mset;
     /// Atomically sets multiple string keys with an optional shared expiration in a single operation. Supports flags for conditional set based on existence.
     write "msetex" -4 [DENYOOM MOVABLE_KEYS] Keys::By(msetex_keys), since "8.4.0" valkey "9.1.0", cost "O(N) where N is the number of keys to set." => msetex;
     /// Atomically modifies the string values of one or more keys only when all keys don't exist.
     write "msetnx" -3 [DENYOOM] Keys::Range { first: 1, last: -1, step: 2 }, since "1.0.1", cost "O(N) where N is the number of keys to set." => msetnx;
     /// Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.
-    write "psetex" 4 [DENYOOM] Keys::one(1), since "2.6.0", cost "O(1)" => psetex;
+    write "psetex" 4 [DENYOOM BRIEF] Keys::one(1), since "2.6.0", cost "O(1)" => psetex;
     /// Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.
-    write "set" -3 [DENYOOM] Keys::one(1), since "1.0.0", cost "O(1)" => set;
+    write "set" -3 [DENYOOM BRIEF] Keys::one(1), since "1.0.0", cost "O(1)" => set;
     /// Sets the string value and expiration time of a key. Creates the key if it doesn't exist.
-    write "setex" 4 [DENYOOM] Keys::one(1), since "2.0.0", cost "O(1)" => setex;
+    write "setex" 4 [DENYOOM BRIEF] Keys::one(1), since "2.0.0", cost "O(1)" => setex;
     /// Set the string value of a key only when the key doesn't exist.
     write "setnx" 3 [FAST DENYOOM] Keys::one(1), since "1.0.0", cost "O(1)" => setnx;
     /// Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.

@@ -12,7 +12,7 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::array::seen;
 use super::protocol::Version;
-use super::table::{Bucket, find, touch_bucket, touch_entry};
+use super::table::{Bucket, fetch_bucket, fetch_entry, find};
 use super::{Shard, prefix};
 use crate::entry::EntryRef;
 use crate::graveyard::inside;
@@ -86,21 +86,17 @@ impl Cell {
     }
 }
 
-/// Touches what lookups of these hashes will need, so that their cache misses overlap: first all buckets, then all
+/// Has come what lookups of these hashes will need, so that their cache misses overlap: first all buckets, then all
 /// entries. Takes no lock; where somebody writes, nothing is done.
 pub(crate) fn approach<'c>(hashes: impl Iterator<Item = (&'c Cell, u64)> + Clone) {
     inside(|| {
         for (cell, hash) in hashes.clone() {
             // SAFETY: inside, and forgotten at once.
-            cell.shown.version.read(|| touch_bucket(unsafe { cell.shown.buckets(hash) }, hash));
+            cell.shown.version.read(|| fetch_bucket(unsafe { cell.shown.buckets(hash) }, hash));
         }
         for (cell, hash) in hashes {
-            cell.shown.version.read(|| {
-                // SAFETY: inside, and forgotten at once.
-                let buckets = unsafe { cell.shown.buckets(hash) };
-                // SAFETY: entries in slots are retired as the tables are.
-                unsafe { touch_entry(buckets, hash) }
-            });
+            // SAFETY: as above.
+            cell.shown.version.read(|| fetch_entry(unsafe { cell.shown.buckets(hash) }, hash));
         }
     });
 }

@@ -12,6 +12,7 @@
 
 mod array;
 mod cell;
+mod fetch;
 pub(crate) mod protocol;
 mod table;
 
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use array::Array;
 pub(crate) use cell::{Cell, Exclusive, approach};
 pub(crate) use table::BELOW_TAG;
-use table::{Bucket, TAG_BITS, Table};
+use table::{Bucket, TAG_BITS, Table, fetch_bucket, fetch_entry};
 
 use crate::deadlines::Deadlines;
 use crate::entry::{Entry, EntryRef, ValueRef};
@@ -254,19 +255,19 @@ impl Shard {
         self.segments.iter().map(|segment| segment.table.slots()).sum()
     }
 
-    /// Touches what an insert of this hash will need, so that the cache misses of several overlap.
+    /// Has the slots come that a lookup of this hash begins with.
     #[inline]
     pub(crate) fn approach(&self, hash: u64) {
         if let Some(segment) = self.segments.get(self.segment_of(hash)) {
-            segment.table.approach(hash);
+            fetch_bucket(segment.table.buckets().as_slice(), hash);
         }
     }
 
-    /// Touches the entry that a lookup of this hash will most likely end at.
+    /// Has the entry come that a lookup of this hash most likely ends at.
     #[inline]
     pub(crate) fn approach_entry(&self, hash: u64) {
         if let Some(segment) = self.segments.get(self.segment_of(hash)) {
-            segment.table.approach_entry(hash);
+            fetch_entry(segment.table.buckets().as_slice(), hash);
         }
     }
 
@@ -488,7 +489,7 @@ impl Shard {
     /// Gives a segment a table of the size that suits it.
     fn resize(&mut self, at: usize, hash: u64, hasher: &KeyHash) {
         let mut table = Table::for_entries(self.segments[at].table.len());
-        self.segments[at].table.deal(hasher, std::slice::from_mut(&mut table), |_| 0);
+        self.segments[at].table.deal(hasher, std::slice::from_mut(&mut table), true, |_| 0);
         let old = std::mem::replace(&mut self.segments[at].table, table);
         self.show(at, self.run_of(hash, self.segments[at].depth));
         self.let_go(old.into_buckets());
@@ -504,14 +505,15 @@ impl Shard {
         let bit = 63 - SHARD_BITS - u32::from(depth);
         let upper = |hash: u64| (hash >> bit & 1) as usize;
         let old = &mut self.segments[at].table;
-        let above = if u32::from(depth) < TAG_BITS {
+        let by_tag = u32::from(depth) < TAG_BITS;
+        let above = if by_tag {
             // The tags tell, and the entries need not be fetched for it.
             old.tagged().filter(|(tag, _)| tag >> (TAG_BITS - 1 - u32::from(depth)) & 1 == 1).count()
         } else {
             old.iter().filter(|entry| upper(hasher.hash(entry.key())) == 1).count()
         };
         let mut halves = [Table::for_entries(old.len() - above), Table::for_entries(above)];
-        old.deal(hasher, &mut halves, upper);
+        old.deal(hasher, &mut halves, by_tag, upper);
         let [lower, upper] = halves;
         let old = std::mem::replace(&mut self.segments[at].table, lower);
         self.segments[at].depth += 1;
@@ -553,7 +555,7 @@ impl Shard {
         }
         let mut table = Table::for_entries(len);
         for from in [at, beside] {
-            self.segments[from].table.deal(hasher, std::slice::from_mut(&mut table), |_| 0);
+            self.segments[from].table.deal(hasher, std::slice::from_mut(&mut table), true, |_| 0);
         }
         let old = std::mem::replace(&mut self.segments[at].table, table);
         self.segments[at].depth -= 1;

@@ -20,6 +20,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::array::Array;
+use super::fetch::fetch;
 use crate::entry::{Entry, EntryRef};
 use crate::graveyard::Gone;
 use crate::hash::KeyHash;
@@ -117,9 +118,36 @@ fn tag_of(hash: u64) -> usize {
     (hash >> BELOW_TAG) as usize & ((1 << TAG_BITS) - 1)
 }
 
+/// Buckets that stand together: a key's place among them is the hash's lowest bits, which of such groups is its own
+/// the tag says. So a word's new home in a table of another size follows from the word and from where it stands, and
+/// its entry need not be fetched.
+const GROUP: usize = 16;
+
+/// The bucket where a key's way begins. Where the last group lacks a bucket, it may be the missing one, which counts
+/// as full.
 #[inline]
 fn home_of(hash: u64, buckets: usize) -> usize {
-    (((hash & 0xffff_ffff) * buckets as u64) >> 32) as usize
+    let place = hash as usize % GROUP;
+    if buckets < GROUP {
+        return place % buckets.max(1);
+    }
+    // The golden ratio's share of 16 bits: it spreads also those tags that begin alike, as a segment's do.
+    let spread = tag_of(hash).wrapping_mul(40503) % (1 << TAG_BITS);
+    (spread * buckets.div_ceil(GROUP) >> TAG_BITS) * GROUP + place
+}
+
+/// How many steps lead round: the missing bucket counts.
+fn way_round(buckets: usize) -> usize {
+    if buckets < GROUP { buckets } else { buckets.next_multiple_of(GROUP) }
+}
+
+/// What [`home_of`] and [`tag_of`] need of the hash of a word, from where it stands.
+fn known_of(word: Word, at: usize, buckets: usize) -> Option<u64> {
+    if buckets < GROUP || word.away() >= FAR {
+        return None;
+    }
+    let home = at + way_round(buckets) - word.away();
+    Some((word.tag() as u64) << BELOW_TAG | (home % GROUP) as u64)
 }
 
 /// The place and the entry of `key`.
@@ -144,6 +172,7 @@ unsafe fn find_by<'a>(
 ) -> Option<(usize, EntryRef<'a>)> {
     let (tag, mut at) = (tag_of(hash), home_of(hash, buckets.len()));
     for _ in 0..buckets.len() {
+        at = if at >= buckets.len() { 0 } else { at };
         let bucket = buckets.get(at)?;
         let words: [Word; SLOTS] = std::array::from_fn(|slot| bucket.get(slot));
         // All tags at once: where among the slots a key stands is what no branch predicts.
@@ -164,30 +193,28 @@ unsafe fn find_by<'a>(
         if words[SLOTS - 1].is_null() {
             return None;
         }
-        at = if at + 1 == buckets.len() { 0 } else { at + 1 };
+        at += 1;
     }
     None
 }
 
-/// Touches the bucket where a lookup of this hash begins.
+/// Has the bucket come where a lookup of this hash begins.
 #[inline]
-pub(crate) fn touch_bucket(buckets: &[Bucket], hash: u64) {
+pub(crate) fn fetch_bucket(buckets: &[Bucket], hash: u64) {
     if let Some(bucket) = buckets.get(home_of(hash, buckets.len())) {
-        std::hint::black_box(bucket.get(0).is_null());
+        fetch(bucket);
     }
 }
 
-/// Touches what a lookup of this hash most likely finds.
-///
-/// # Safety
-/// The entries that the buckets lead to live.
+/// Has the entries come that a lookup of this hash most likely finds.
 #[inline]
-pub(crate) unsafe fn touch_entry(buckets: &[Bucket], hash: u64) {
+pub(crate) fn fetch_entry(buckets: &[Bucket], hash: u64) {
     let tag = tag_of(hash);
     let Some(bucket) = buckets.get(home_of(hash, buckets.len())) else { return };
     for word in (0..SLOTS).map(|slot| bucket.get(slot)).filter(|word| word.tag() == tag) {
-        // SAFETY: the caller's promise.
-        std::hint::black_box(unsafe { word.entry() }.map_or(0, |entry| entry.key().len()));
+        if let Some(entry) = word.raw() {
+            fetch(entry.as_ptr());
+        }
     }
 }
 
@@ -245,21 +272,6 @@ impl Table {
         found.map(|(_, entry)| entry)
     }
 
-    #[inline]
-    pub(crate) fn approach(&self, hash: u64) {
-        let buckets = self.buckets.as_slice();
-        std::hint::black_box(buckets[home_of(hash, buckets.len())].get(0).is_null());
-    }
-
-    /// Touches the entry that this hash most likely stands for.
-    #[inline]
-    pub(crate) fn approach_entry(&self, hash: u64) {
-        // SAFETY: as in `find`.
-        if let Some((_, entry)) = unsafe { find_by(self.buckets.as_slice(), hash, |_| true) } {
-            std::hint::black_box(entry.expire());
-        }
-    }
-
     fn word(&self, place: usize) -> Word {
         self.buckets.as_slice()[place / SLOTS].get(place % SLOTS)
     }
@@ -304,14 +316,18 @@ impl Table {
 
     fn put(&mut self, hash: u64, word: Word) {
         let buckets = self.buckets.as_slice();
+        let around = way_round(buckets.len());
         let mut at = home_of(hash, buckets.len());
         let mut away = 0;
-        while buckets[at].is_full() {
-            assert!(away < buckets.len(), "the caller makes room");
+        let bucket = loop {
+            match buckets.get(at) {
+                Some(bucket) if !bucket.is_full() => break bucket,
+                _ => {}
+            }
+            assert!(away < around, "the caller makes room");
             away += 1;
-            at = (at + 1) % buckets.len();
-        }
-        let bucket = &buckets[at];
+            at = if at + 1 >= around { 0 } else { at + 1 };
+        };
         let slot = (0..SLOTS).find(|slot| bucket.get(*slot).is_null()).unwrap_or(SLOTS - 1);
         bucket.set(slot, word.with_away(away));
         self.len += 1;
@@ -346,10 +362,12 @@ impl Table {
         if !buckets[at].is_full() {
             return None;
         }
-        for step in 1..buckets.len() {
-            let next = (at + step) % buckets.len();
+        let around = way_round(buckets.len());
+        for step in 1..around {
+            let next = (at + step) % around;
+            let Some(bucket) = buckets.get(next) else { continue };
             for slot in 0..SLOTS {
-                let word = buckets[next].get(slot);
+                let word = bucket.get(slot);
                 if word.is_null() {
                     return None;
                 }
@@ -365,9 +383,10 @@ impl Table {
     /// How far from home a word stands that cannot say so itself.
     fn distance(&self, bucket: usize, word: Word, hasher: &KeyHash) -> usize {
         let count = self.buckets.len();
+        let around = way_round(count);
         // SAFETY: the table owns the entry.
         let entry = unsafe { word.entry() };
-        entry.map_or(0, |entry| (bucket + count - home_of(hasher.hash(entry.key()), count)) % count)
+        entry.map_or(0, |entry| (bucket + around - home_of(hasher.hash(entry.key()), count)) % around)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = EntryRef<'_>> {
@@ -381,19 +400,24 @@ impl Table {
         words.filter_map(|word| unsafe { word.entry() }.map(|entry| (word.tag(), entry)))
     }
 
-    /// Has its entries go where `table_of` says by their hashes. What is left holds none; readers may still walk it.
-    pub(crate) fn deal(&mut self, hasher: &KeyHash, tables: &mut [Self], table_of: impl Fn(u64) -> usize) {
+    /// Has its entries go where `table_of` says by their hashes, or, if it looks `by_tag` alone, by what their tags
+    /// tell of them. What is left holds none; readers may still walk it.
+    pub(crate) fn deal(
+        &mut self,
+        hasher: &KeyHash,
+        tables: &mut [Self],
+        by_tag: bool,
+        table_of: impl Fn(u64) -> usize,
+    ) {
         let buckets = self.buckets.as_slice();
-        let words = || buckets.iter().flat_map(|bucket| (0..SLOTS).map(|slot| bucket.get(slot)));
-        // Touches all first, so that their cache misses overlap.
-        // SAFETY: the table owns its entries.
-        let touch = |word: Word| unsafe { word.entry() }.map_or(0, |entry: EntryRef<'_>| entry.key().len());
-        std::hint::black_box(words().map(touch).sum::<usize>());
-        for word in words() {
-            // SAFETY: the table owns its entries, before and after.
-            if let Some(entry) = unsafe { word.entry() } {
-                let hash = hasher.hash(entry.key());
-                tables[table_of(hash)].put(hash, word);
+        for (at, bucket) in buckets.iter().enumerate() {
+            for word in (0..SLOTS).map(|slot| bucket.get(slot)) {
+                let known = if by_tag { known_of(word, at, buckets.len()) } else { None };
+                // SAFETY: the table owns its entries, before and after.
+                let hash_of = |entry: EntryRef<'_>| known.unwrap_or_else(|| hasher.hash(entry.key()));
+                if let Some(hash) = unsafe { word.entry() }.map(hash_of) {
+                    tables[table_of(hash)].put(hash, word);
+                }
             }
         }
         self.len = 0;
@@ -459,9 +483,14 @@ mod tests {
                 let (word, entry) = (bucket.get(slot), table.at(at * SLOTS + slot).unwrap());
                 let hash = hasher.hash(entry.key());
                 let home = home_of(hash, buckets.len());
-                let away = (at + buckets.len() - home) % buckets.len();
+                let around = way_round(buckets.len());
+                let away = (at + around - home) % around;
                 assert_eq!((word.tag(), word.away()), (tag_of(hash), away.min(FAR)));
-                assert!((0..away).all(|step| buckets[(home + step) % buckets.len()].is_full()));
+                let is_full = |at: usize| buckets.get(at % around).is_none_or(Bucket::is_full);
+                assert!((0..away).all(|step| is_full(home + step)));
+                if let Some(known) = known_of(word, at, buckets.len()) {
+                    assert_eq!((tag_of(known), home_of(known, 128)), (tag_of(hash), home_of(hash, 128)));
+                }
             }
             len += filled;
         }
@@ -471,7 +500,7 @@ mod tests {
     #[test]
     fn entries_are_found_in_tables_of_every_size_while_others_come_and_go() {
         let rounds = if cfg!(miri) { 60 } else { 3000 };
-        for size in [1, 7, 60, 240, 470] {
+        for size in [1, 7, 60, 200, 350, 470, 700] {
             let hasher = KeyHash::new(size as u64);
             let mut table = Table::for_entries(size);
             let mut there = std::collections::BTreeMap::new();
