@@ -66,7 +66,7 @@ enum State<L> {
     Handshake(Handshake),
     Transfer(Box<Transfer<L>>),
     Channels(Box<Channels<L>>),
-    Stream(Stream),
+    Stream(Box<Stream>),
 }
 
 /// So many full syncs over two connections may fail in a row before one connection has to do.
@@ -519,7 +519,7 @@ impl<T: Target> Link<T> {
     /// just that.
     fn follow(&mut self, now: Duration, position: Position, db: u32) {
         self.history = Some((position, db));
-        self.state = State::Stream(Stream::new(position.offset, db));
+        self.state = State::Stream(Box::new(Stream::new(position.offset, db)));
         if !self.nameless {
             encode_ack(&mut self.out, position.offset);
         }

@@ -48,7 +48,7 @@ pub fn requests<'a>(
                     Ok(run) => run,
                     Err(error) => return Outcome { items, end: Err(error) },
                 };
-                assert_eq!((run.is_empty(), run.iter().count()), (run.len() == 0, run.len()));
+                assert_eq!(run.iter().count(), run.len());
                 assert!(run.len() <= most && run.iter().all(|request| wants(&request)));
                 let raw: Vec<u8> = run.iter().flat_map(|request| request.raw().to_vec()).collect();
                 assert_eq!(raw, run.raw());

@@ -133,7 +133,7 @@ fn home_of(hash: u64, buckets: usize) -> usize {
     }
     // The golden ratio's share of 16 bits: it spreads also those tags that begin alike, as a segment's do.
     let spread = tag_of(hash).wrapping_mul(40503) % (1 << TAG_BITS);
-    (spread * buckets.div_ceil(GROUP) >> TAG_BITS) * GROUP + place
+    ((spread * buckets.div_ceil(GROUP)) >> TAG_BITS) * GROUP + place
 }
 
 /// How many steps lead round: the missing bucket counts.
@@ -413,8 +413,8 @@ impl Table {
         for (at, bucket) in buckets.iter().enumerate() {
             for word in (0..SLOTS).map(|slot| bucket.get(slot)) {
                 let known = if by_tag { known_of(word, at, buckets.len()) } else { None };
-                // SAFETY: the table owns its entries, before and after.
                 let hash_of = |entry: EntryRef<'_>| known.unwrap_or_else(|| hasher.hash(entry.key()));
+                // SAFETY: the table owns its entries, before and after.
                 if let Some(hash) = unsafe { word.entry() }.map(hash_of) {
                     tables[table_of(hash)].put(hash, word);
                 }
