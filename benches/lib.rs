@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
-use testkit::{Client, Server, cpu_time_of, rss_bytes_of};
+use testkit::{Client, Server, cpu_time_of, rss_bytes_of, thread_time_of};
 
 #[path = "../crates/cli/src/allocator.rs"]
 mod allocator;
@@ -152,6 +152,12 @@ impl Process {
     #[must_use]
     pub fn cpu(&self) -> Duration {
         cpu_time_of(self.pid()).unwrap()
+    }
+
+    /// The same of its threads that live now, finer: in nanoseconds instead of hundredths of a second.
+    #[must_use]
+    pub fn thread_time(&self) -> Duration {
+        thread_time_of(self.pid()).unwrap()
     }
 
     /// Resident bytes.

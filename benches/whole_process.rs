@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use measure::{Process, binary, median, number, wants};
 use rdb::{EncodeOptions, Encoder, KeyMeta, Version};
-use testkit::{Server, fill_every_type};
+use testkit::{Client, Server, fill_every_type};
 
 const OURS: &str = "replica";
 const RIVALS: [(&str, Server); 2] = [("Valkey 9.1.2", Server::V9_1), ("Redis 8.2.3", Server::R8_2)];
@@ -135,8 +135,10 @@ fn shuffled(n: usize, of: usize) -> usize {
 
 type Make = fn(usize, usize) -> Vec<String>;
 
-/// A command's name, how many of it, and its arguments by number and size of the collection.
-const COMMANDS: [(&str, usize, Make); 22] = [
+/// A command's name, how many of it in percent of the members, and its arguments by number and size of the collection.
+///
+/// A SCAN's cursor, its third word, is put in by [`run`]: the cursors of a walk, which each server chooses for itself.
+const COMMANDS: [(&str, usize, Make); 23] = [
     ("ZADD", 100, |n, of| {
         words(&["ZADD", "zset", &shuffled(n, of).to_string(), &format!("member:{:08}", shuffled(n, of))])
     }),
@@ -151,6 +153,7 @@ const COMMANDS: [(&str, usize, Make); 22] = [
     ("ZRANGEBYSCORE 100", 5, |n, of| {
         words(&["ZRANGEBYSCORE", "zset", &shuffled(n, of).to_string(), "+inf", "LIMIT", "0", "100"])
     }),
+    ("ZSCAN 100", 5, |_, _| words(&["ZSCAN", "zset", "0", "COUNT", "100"])),
     ("HSET", 100, |n, of| {
         words(&["HSET", "hash", &format!("field:{:08}", shuffled(n, of)), "some value of it"])
     }),
@@ -158,21 +161,17 @@ const COMMANDS: [(&str, usize, Make); 22] = [
         words(&["HSET", "hash", &format!("field:{:08}", shuffled(n, of)), "another value"])
     }),
     ("HGET", 50, |n, of| words(&["HGET", "hash", &format!("field:{:08}", shuffled(n * 3, of))])),
-    ("HSCAN 100", 2, |n, of| {
-        words(&["HSCAN", "hash", &(shuffled(n, of) as u64 * 0x10_0000).to_string(), "COUNT", "100"])
-    }),
+    ("HSCAN 100", 5, |_, _| words(&["HSCAN", "hash", "0", "COUNT", "100"])),
     ("LPUSH", 100, |n, _| words(&["LPUSH", "list", &format!("element:{n:08}")])),
     ("LRANGE 100 head", 5, |_, _| words(&["LRANGE", "list", "0", "99"])),
-    ("LRANGE 100 deep", 1, |n, of| {
+    ("LRANGE 100 deep", 5, |n, of| {
         words(&["LRANGE", "list", &shuffled(n, of).to_string(), &(shuffled(n, of) + 99).to_string()])
     }),
-    ("LINDEX", 1, |n, of| words(&["LINDEX", "list", &shuffled(n, of).to_string()])),
+    ("LINDEX", 5, |n, of| words(&["LINDEX", "list", &shuffled(n, of).to_string()])),
     ("SADD", 100, |n, of| words(&["SADD", "set", &format!("member:{:08}", shuffled(n, of))])),
     ("SISMEMBER", 50, |n, of| words(&["SISMEMBER", "set", &format!("member:{:08}", shuffled(n * 3, of))])),
     ("SRANDMEMBER 10", 5, |_, _| words(&["SRANDMEMBER", "set", "10"])),
-    ("SSCAN 100", 2, |n, of| {
-        words(&["SSCAN", "set", &(shuffled(n, of) as u64 * 0x10_0000).to_string(), "COUNT", "100"])
-    }),
+    ("SSCAN 100", 5, |_, _| words(&["SSCAN", "set", "0", "COUNT", "100"])),
     ("XADD", 100, |n, _| {
         words(&["XADD", "stream", &format!("{}-1", n + 1), "field", "some value", "other", "value"])
     }),
@@ -189,6 +188,19 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
+/// The cursors of a walk through a collection by this command, the first included.
+fn walk(client: &mut Client, command: &[String]) -> Vec<String> {
+    let mut cursors = vec!["0".to_owned()];
+    loop {
+        let mut command = command.to_vec();
+        command[2].clone_from(&cursors[cursors.len() - 1]);
+        match client.call(&command).array()[0].text() {
+            end if end == "0" => return cursors,
+            next => cursors.push(next),
+        }
+    }
+}
+
 /// Microseconds of the server's CPU for each command, and its resident memory before and after what builds.
 fn run(process: &Process, members: usize) -> Vec<(f64, f64)> {
     let mut client = process.client();
@@ -201,20 +213,34 @@ fn run(process: &Process, members: usize) -> Vec<(f64, f64)> {
                 return (f64::NAN, 0.0);
             }
             let count = members * percent / 100;
-            let (before, resident) = (process.cpu(), process.resident());
+            let scans = name.contains("SCAN");
+            let cursors = if scans { walk(&mut client, &make(0, members)) } else { Vec::new() };
+            let (before, resident) = (process.thread_time(), process.resident());
             let mut n = 0;
             while n < count {
-                let batch: Vec<Vec<String>> = (n..count.min(n + 50)).map(|n| make(n, members)).collect();
+                let mut batch: Vec<Vec<String>> = (n..count.min(n + 50)).map(|n| make(n, members)).collect();
+                if scans {
+                    for (command, at) in batch.iter_mut().zip(n..) {
+                        command[2].clone_from(&cursors[at % cursors.len()]);
+                    }
+                }
                 n += batch.len();
                 for reply in client.pipeline(&batch) {
                     assert!(!matches!(reply, testkit::Reply::Error(_)), "{name}: {reply:?}");
                 }
             }
-            let cpu = (process.cpu() - before).as_secs_f64() * 1e6 / count as f64;
+            let cpu = (process.thread_time() - before).as_secs_f64() * 1e6 / count as f64;
             let grown = process.resident().saturating_sub(resident);
             (cpu, if builds { grown as f64 / members as f64 } else { 0.0 })
         })
         .collect()
+}
+
+/// The median of each figure of several rounds.
+fn medians(rounds: &[Vec<(f64, f64)>]) -> Vec<(f64, f64)> {
+    let of =
+        |i: usize, part: fn(&(f64, f64)) -> f64| median(rounds.iter().map(|round| part(&round[i])).collect());
+    (0..COMMANDS.len()).map(|i| (of(i, |figures| figures.0), of(i, |figures| figures.1))).collect()
 }
 
 fn commands(binary: &Path) {
@@ -223,8 +249,14 @@ fn commands(binary: &Path) {
         "\ncollections of {members}: microseconds of server CPU a command, pipelines of 50 (resident bytes a member)"
     );
     println!("{:<18} {:>18} {:>18} {:>18}   ours is", "", OURS, RIVALS[0].0, RIVALS[1].0);
-    let ours = run(&ours(binary), members);
-    let [valkey, redis] = RIVALS.map(|(_, server)| run(&Process::theirs(server, None), members));
+    let mut rounds: [Vec<Vec<(f64, f64)>>; 3] = Default::default();
+    for _ in 0..number("ROUNDS", 3) {
+        rounds[0].push(run(&ours(binary), members));
+        for (rounds, (_, server)) in rounds[1..].iter_mut().zip(RIVALS) {
+            rounds.push(run(&Process::theirs(server, None), members));
+        }
+    }
+    let [ours, valkey, redis] = rounds.map(|rounds| medians(&rounds));
     for (i, (name, ..)) in COMMANDS.iter().enumerate() {
         if ours[i].0.is_nan() {
             continue;

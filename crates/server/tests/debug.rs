@@ -235,6 +235,9 @@ async fn what_forms_show_has_the_shape_of_the_real_server() {
             "DEBUG SDSLEN s",
             "DEBUG HTSTATS 0",
             "DEBUG HTSTATS-KEY table",
+            // A table where there are no listpacks of sets.
+            "SADD few a b c",
+            "DEBUG HTSTATS-KEY few",
             "DEBUG STRUCTSIZE",
         ] {
             let command = words(line);

@@ -49,7 +49,7 @@ pub use fill::fill_every_type;
 pub use library::Library;
 pub use link::wait_until_caught_up;
 pub use port::free_port;
-pub use process::{cpu_time_of, rss_bytes_of};
+pub use process::{cpu_time_of, rss_bytes_of, thread_time_of};
 pub use proxy::{Course, Fault, Plan, Proxy};
 pub use random::Random;
 pub use reply::Reply;

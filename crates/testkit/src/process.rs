@@ -27,6 +27,20 @@ pub fn cpu_time_of(pid: u32) -> Option<Duration> {
     Some(Duration::from_millis((user + system) * (1000 / TICKS_PER_SECOND)))
 }
 
+/// Processor time that the threads of a process have used that live now, to the nanosecond, or `None` when there is no
+/// such process or the kernel does not count it. Threads that have ended are not in it: for what lasts as long as its
+/// threads.
+#[must_use]
+pub fn thread_time_of(pid: u32) -> Option<Duration> {
+    let mut nanoseconds = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        // One that ends meanwhile is no longer asked for.
+        let Ok(line) = fs::read_to_string(thread.ok()?.path().join("schedstat")) else { continue };
+        nanoseconds += line.split(' ').next()?.parse::<u64>().ok()?;
+    }
+    (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,11 +50,13 @@ mod tests {
         let pid = std::process::id();
         assert!(rss_bytes_of(pid).expect("we exist") > 100_000);
         assert!(cpu_time_of(pid).is_some());
+        assert!(thread_time_of(pid).is_some());
     }
 
     #[test]
     fn a_process_that_is_not_there_has_none() {
         assert_eq!(rss_bytes_of(u32::MAX), None);
         assert_eq!(cpu_time_of(u32::MAX), None);
+        assert_eq!(thread_time_of(u32::MAX), None);
     }
 }

@@ -68,7 +68,7 @@ enum Number {
 fn stats(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, ground: &mut Ground<'_, '_>) -> CommandResult {
     let engine = &session.engine;
     let compat = engine.keyspace.compat();
-    let fields = fields(&session.usage(ground), compat);
+    let fields = fields(&session.usage(ground), compat, engine.keyspace.databases());
     out.encoder().map(fields.len());
     for (name, number) in fields {
         out.bulk(name.as_bytes());
@@ -92,8 +92,8 @@ fn stats(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, ground: &mut Grou
     Ok(())
 }
 
-/// The fields that a server of this kind has, in its order.
-fn fields(usage: &Usage, compat: Compat) -> Vec<(String, Number)> {
+/// The fields that a server of this kind, with so many databases, has, in its order.
+fn fields(usage: &Usage, compat: Compat, databases: u32) -> Vec<(String, Number)> {
     use Number::{Ratio, Tables, Whole};
     let recent = !matches!(compat, Compat::Redis70 | Compat::Redis72);
     let (redis_82, valkey_91) = (compat == Compat::Redis82, compat == Compat::Valkey91);
@@ -119,8 +119,13 @@ fn fields(usage: &Usage, compat: Compat) -> Vec<(String, Number)> {
     add(true, "lua.caches", Whole(0));
     add(true, "functions.caches", Whole(0));
     add(redis_82, "script.VMs", Whole(0));
-    for db in &usage.dbs {
-        add(db.counts.keys > 0, &format!("db.{}", db.index), Tables { main: db.tables, expires: 0 });
+    let mut dbs = usage.dbs.iter().peekable();
+    for index in 0..databases {
+        let db = dbs.next_if(|db| db.index == index);
+        // Valkey 8.1 names the empty ones too.
+        let is_named = compat == Compat::Valkey81 || db.is_some_and(|db| db.counts.keys > 0);
+        let main = db.map_or(0, |db| db.tables);
+        add(is_named, &format!("db.{index}"), Tables { main, expires: 0 });
     }
     add(recent, "overhead.db.hashtable.lut", Whole(0));
     add(recent, "overhead.db.hashtable.rehashing", Whole(0));

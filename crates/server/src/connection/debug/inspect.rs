@@ -215,14 +215,16 @@ pub(super) fn htstats_key(
 ) -> CommandResult {
     let full = args.len() == 4 && args.is(3, "full");
     let compat = session.engine.keyspace.compat();
-    let (members, slots) = entry(session, ground, args, |_, entry| {
-        let size = match entry.value() {
-            ValueRef::Owned(Value::Set(v)) => v.table_size(),
-            ValueRef::Owned(Value::Zset(v)) => v.table_size(),
-            ValueRef::Owned(Value::Hash(v)) => v.table_size(),
-            _ => None,
+    let (members, slots) = entry(session, ground, args, |view, entry| {
+        let (size, members) = match entry.value() {
+            ValueRef::Owned(Value::Set(v)) => (v.table_size(), v.len()),
+            ValueRef::Owned(Value::Zset(v)) => (v.table_size(), v.len()),
+            ValueRef::Owned(Value::Hash(v)) => (v.table_size(), v.len()),
+            _ => (None, 0),
         };
-        size.ok_or(CommandError::err(
+        // What this server would keep in a table, and we do not.
+        let is_table = entry.encoding(view.differences()) == "hashtable";
+        size.or_else(|| is_table.then_some((members, members))).ok_or(CommandError::err(
             "The value stored at the specified key is not represented using an hash table",
         ))
     })?;

@@ -240,7 +240,8 @@ fn only_reads(args: Args<'_>) -> bool {
     true
 }
 
-/// The place of SORT's destination: behind the last STORE that is no option's value.
+/// The place of SORT's destination: behind the last STORE that is no option's value. What follows a STORE is looked at
+/// again, as an option, by every real server.
 fn sort_target(args: Args<'_>) -> Option<usize> {
     let (mut at, mut target) = (2, None);
     while at < args.len() {
@@ -250,7 +251,7 @@ fn sort_target(args: Args<'_>) -> Option<usize> {
             2
         } else if args.is(at, "store") && at + 1 < args.len() {
             target = Some(at + 1);
-            2
+            1
         } else {
             1
         };
