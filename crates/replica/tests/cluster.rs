@@ -380,6 +380,8 @@ async fn everything(server: Server, seed: u64) {
     cluster.nodes[0].kill();
     tokio::task::block_in_place(|| eventually("a new primary", || cluster.primaries().len() == 3));
     writer.goes_on(500).await;
+    cut_links(&cluster, &replica).await;
+    writer.goes_on(500).await;
     writer.end();
     compare(&cluster, &replica).await;
     let after = replica.status();
@@ -392,7 +394,7 @@ async fn everything(server: Server, seed: u64) {
     // A shard is added, and another one drained.
     let writer = write(&cluster, seed + 2);
     let added = tokio::task::block_in_place(|| cluster.add());
-    tokio::task::block_in_place(|| {
+    with_cuts(&cluster, &replica, || {
         for slot in 8000..8000 + slots {
             cluster.move_slot(slot, &cluster.nodes[1], &cluster.nodes[added]);
         }
@@ -401,13 +403,17 @@ async fn everything(server: Server, seed: u64) {
     compare(&cluster, &replica).await;
     let with_slots = || replica.shards().iter().filter(|shard| !shard.slots.is_empty()).count();
     tokio::task::block_in_place(|| eventually("four shards with slots", || with_slots() == 4));
-    tokio::task::block_in_place(|| {
+    let writer = write(&cluster, seed + 4);
+    with_cuts(&cluster, &replica, || {
         for slot in 8000..8000 + slots {
             cluster.move_slot(slot, &cluster.nodes[added], &cluster.nodes[1]);
         }
+    });
+    tokio::task::block_in_place(|| {
         cluster.remove(added);
         eventually("three shards", || replica.shards().len() == 3 && with_slots() == 3);
     });
+    writer.end();
     compare(&cluster, &replica).await;
     refuses_and_leaves(&replica);
     follows_another(server, &replica).await;
