@@ -267,6 +267,7 @@ fn refuses_and_leaves(replica: &Replica) {
 /// Whoever watched the links is told of the one that comes.
 async fn follows_another(server: Server, replica: &Replica) {
     let primary = server.start();
+    let_in(&primary);
     primary.client().call(&["SET", "other", "1"]).ok();
     replica.follow(&primary.url()).unwrap();
     let status = until(replica, "the other's data", |status| {
