@@ -164,8 +164,15 @@ async fn compare(cluster: &Cluster, replica: &Replica) {
     assert!(report.keys > 100);
 }
 
-async fn follow(cluster: &Cluster) -> Replica {
-    let url = format!("redis-cluster://127.0.0.1:1,{}", cluster.nodes[0].addr());
+/// By whom ours comes where its links are to be told from those of the real replicas.
+const USER: &str = "ours";
+
+fn let_in(node: &Running) {
+    node.client().call(&["ACL", "SETUSER", USER, "on", ">secret", "~*", "&*", "+@all"]).ok();
+}
+
+async fn follow(cluster: &Cluster, login: &str) -> Replica {
+    let url = format!("redis-cluster://{login}127.0.0.1:1,{}", cluster.nodes[0].addr());
     let mut configuration = Configuration::default();
     configuration.push("enable-debug-command", ["local"]);
     let builder = Replica::builder().master(url).listen("127.0.0.1:0").databases(1);
@@ -174,12 +181,12 @@ async fn follow(cluster: &Cluster) -> Replica {
     replica
 }
 
-/// Hangs up on all replicas, and waits until ours has gone on.
+/// Hangs up on our links, and waits until they have gone on.
 async fn cut_links(cluster: &Cluster, replica: &Replica) {
     let syncs = |status: &Status| status.partial_syncs + status.full_syncs;
     let before = syncs(&replica.status());
     for node in cluster.primaries() {
-        node.client().call(&["CLIENT", "KILL", "TYPE", "replica"]);
+        node.client().call(&["CLIENT", "KILL", "USER", USER, "TYPE", "replica"]);
     }
     until(replica, "three links that go on", |status| syncs(status) >= before + 3).await;
 }
@@ -260,6 +267,7 @@ fn refuses_and_leaves(replica: &Replica) {
 /// Whoever watched the links is told of the one that comes.
 async fn follows_another(server: Server, replica: &Replica) {
     let primary = server.start();
+    let_in(&primary);
     primary.client().call(&["SET", "other", "1"]).ok();
     replica.follow(&primary.url()).unwrap();
     let status = until(replica, "the other's data", |status| {
@@ -311,7 +319,7 @@ async fn addresses_change(server: Server, seed: u64) {
     let mut writer = write(&cluster, seed);
     writer.goes_on(1000).await;
     writer.end();
-    let replica = follow(&cluster).await;
+    let replica = follow(&cluster, "").await;
     for index in 0..3 {
         tokio::task::block_in_place(|| cluster.relocate(index));
         let mut writer = write(&cluster, seed + 1);
@@ -338,17 +346,20 @@ async fn everything(server: Server, seed: u64) {
     let mut cluster = tokio::task::block_in_place(|| Cluster::start(server, 3, true));
     let mut writer = write(&cluster, seed);
     writer.goes_on(500).await;
-    let replica = follow(&cluster).await;
+    cluster.nodes.iter().for_each(let_in);
+    let replica = follow(&cluster, &format!("{USER}:secret@")).await;
     let watched = Arc::new(AtomicBool::new(false));
     let watcher = look(&replica, &cluster, &watched);
     let slots: u16 = std::env::var("REPLICA_SLOTS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
+    // What comes besides need not be as much.
+    let few = slots.min(400) / 2;
     // Slots move, key by key, while all is written to.
     let [first, second, third] = [0, 1, 2].map(|n| &cluster.nodes[n]);
     with_cuts(&cluster, &replica, || {
         for slot in 0..slots {
             cluster.move_slot(slot, first, second);
         }
-        for slot in 0..slots / 2 {
+        for slot in 0..few {
             cluster.move_slot(slot, second, third);
         }
     });
@@ -364,7 +375,7 @@ async fn everything(server: Server, seed: u64) {
     if server == Server::V9_1 {
         let writer = write(&cluster, seed + 3);
         with_cuts(&cluster, &replica, || {
-            cluster.migrate_slots(0, slots / 2 - 1, third, first);
+            cluster.migrate_slots(0, few - 1, third, first);
             for n in 48..56 {
                 cluster.migrate_slots(n * 250, n * 250 + 249, third, second);
             }
@@ -380,6 +391,8 @@ async fn everything(server: Server, seed: u64) {
     cluster.nodes[0].kill();
     tokio::task::block_in_place(|| eventually("a new primary", || cluster.primaries().len() == 3));
     writer.goes_on(500).await;
+    cut_links(&cluster, &replica).await;
+    writer.goes_on(500).await;
     writer.end();
     compare(&cluster, &replica).await;
     let after = replica.status();
@@ -392,8 +405,9 @@ async fn everything(server: Server, seed: u64) {
     // A shard is added, and another one drained.
     let writer = write(&cluster, seed + 2);
     let added = tokio::task::block_in_place(|| cluster.add());
-    tokio::task::block_in_place(|| {
-        for slot in 8000..8000 + slots {
+    let_in(&cluster.nodes[added]);
+    with_cuts(&cluster, &replica, || {
+        for slot in 8000..8000 + few {
             cluster.move_slot(slot, &cluster.nodes[1], &cluster.nodes[added]);
         }
     });
@@ -401,13 +415,17 @@ async fn everything(server: Server, seed: u64) {
     compare(&cluster, &replica).await;
     let with_slots = || replica.shards().iter().filter(|shard| !shard.slots.is_empty()).count();
     tokio::task::block_in_place(|| eventually("four shards with slots", || with_slots() == 4));
-    tokio::task::block_in_place(|| {
-        for slot in 8000..8000 + slots {
+    let writer = write(&cluster, seed + 4);
+    with_cuts(&cluster, &replica, || {
+        for slot in 8000..8000 + few {
             cluster.move_slot(slot, &cluster.nodes[added], &cluster.nodes[1]);
         }
+    });
+    tokio::task::block_in_place(|| {
         cluster.remove(added);
         eventually("three shards", || replica.shards().len() == 3 && with_slots() == 3);
     });
+    writer.end();
     compare(&cluster, &replica).await;
     refuses_and_leaves(&replica);
     follows_another(server, &replica).await;

@@ -1,21 +1,10 @@
-//! Moving entries between a database and its [asides](crate::ASIDES), and taking whole data sets in among others: what
-//! a copy of several primaries needs.
+//! Moving entries between a database and its [asides](crate::ASIDES): what a copy of several primaries needs.
 
-use crate::entry::{Entry, EntryRef};
+use crate::entry::EntryRef;
 use crate::event::Class;
-use crate::graveyard::Gone;
-use crate::load::Loaded;
 use crate::lock::ShardSet;
 use crate::shard::SHARDS;
 use crate::txn::Txn;
-
-/// What was taken out, as it was.
-fn again(gone: Gone, key: &[u8]) -> Entry {
-    let (expire, access) = (gone.as_ref().expire(), gone.as_ref().access());
-    let entry = gone.renamed(key, expire);
-    entry.as_ref().set_access(access);
-    entry
-}
 
 impl Txn<'_> {
     /// Whether `key` is in database `db`, expired or not. Its shard must be held.
@@ -41,7 +30,7 @@ impl Txn<'_> {
     /// Moves a key with all that is known of it; whether it was there. What was in its place is gone.
     pub fn transfer(&mut self, key: &[u8], from: u32, to: u32) -> bool {
         let Some(gone) = self.in_db(from, |txn| txn.detach(key)) else { return false };
-        let entry = again(gone, key);
+        let entry = gone.again();
         // Where databases cannot exist nothing could have been moved to before.
         self.in_db(to, |txn| txn.attach(entry)).is_ok()
     }
@@ -62,28 +51,6 @@ impl Txn<'_> {
                 }
             });
         }
-    }
-
-    /// Takes in what a loader has built, each key to the database that `place` names. The function libraries are
-    /// answered.
-    pub fn take_in(
-        &mut self,
-        loaded: Loaded,
-        mut place: impl FnMut(u32, &[u8]) -> u32,
-    ) -> Vec<std::sync::Arc<[u8]>> {
-        let Loaded { dbs, functions } = loaded;
-        for (db, shards) in (0..).zip(dbs) {
-            for mut shard in shards.into_iter().flatten() {
-                let hasher = self.keyspace().hasher();
-                let keys: Vec<Box<[u8]>> = shard.iter().map(|entry| entry.key().into()).collect();
-                for key in keys {
-                    let Some(gone) = shard.remove(hasher.hash(&key), &key, hasher) else { continue };
-                    let entry = again(gone, &key);
-                    let _ = self.in_db(place(db, &key), |txn| txn.attach(entry));
-                }
-            }
-        }
-        functions
     }
 
     /// Changes that were told of in database `from` are told of in `to` instead, those of keys that `told` names; the

@@ -82,6 +82,13 @@ impl Gone {
     pub fn renamed(mut self, key: &[u8], expire: Option<i64>) -> Entry {
         self.0.moved_to(key, expire)
     }
+
+    /// The same in all, to put it elsewhere.
+    #[must_use]
+    pub(crate) fn again(self) -> Entry {
+        let (key, expire): (Box<[u8]>, _) = (self.as_ref().key().into(), self.as_ref().expire());
+        self.renamed(&key, expire)
+    }
 }
 
 impl Drop for Gone {

@@ -43,7 +43,7 @@ pub struct Keyspace {
     hasher: KeyHash,
     limits: Limits,
     /// Bytes of entries and values, as of the last transaction.
-    account: AtomicI64,
+    account: Arc<AtomicI64>,
     compat: CompatCell,
     clock: CoarseClock,
     functions: RwLock<Vec<Arc<[u8]>>>,
@@ -61,7 +61,7 @@ impl Keyspace {
             databases: AtomicU32::new(databases.clamp(1, MAX_DATABASES)),
             hasher: KeyHash::random(),
             limits: Limits::default(),
-            account: AtomicI64::new(0),
+            account: Arc::default(),
             compat: CompatCell::new(Compat::default()),
             clock: CoarseClock::default(),
             functions: RwLock::default(),
@@ -205,7 +205,7 @@ impl Keyspace {
         self.existing().map(|(_, db)| db.counts()).fold(Counts::default(), Counts::plus)
     }
 
-    pub(crate) fn account(&self) -> &AtomicI64 {
+    pub(crate) fn account(&self) -> &Arc<AtomicI64> {
         &self.account
     }
 

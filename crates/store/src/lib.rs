@@ -45,6 +45,7 @@ mod entry;
 mod error;
 mod event;
 mod evict;
+mod exchange;
 mod extended;
 mod gate;
 pub mod glob;

@@ -157,7 +157,7 @@ impl<'k> Held<'k> {
         let mut held = Self::take(keyspace, set, |db, shard| {
             keyspace.db_or_new(db).map(|d| Guard::Exclusive(d.shard(shard).write()))
         });
-        held.account = Some(keyspace.account());
+        held.account = Some(&**keyspace.account());
         held.before = weight(&held.guards);
         held
     }

@@ -104,7 +104,7 @@ pub struct Snapshots {
     epoch: AtomicU32,
     running: AtomicBool,
     capture: Mutex<Option<Arc<Capture>>>,
-    taken_by_writer: AtomicU64,
+    taken_by_writer: Arc<AtomicU64>,
     stalls: AtomicU64,
 }
 
@@ -154,6 +154,7 @@ pub(crate) struct Capture {
     epoch: u32,
     options: SnapshotOptions,
     told: Told,
+    taken_by_writer: Arc<AtomicU64>,
     state: Mutex<State>,
     room: Condvar,
     /// Nobody will write what is taken: the walker is done, or the snapshot was given up.
@@ -230,7 +231,7 @@ impl Item {
 
 impl Capture {
     /// A writer is about to touch the segment of `hash`, in a shard that it holds alone.
-    pub(crate) fn before_write(&self, db: u32, shard: &Shard, hash: u64, figures: &Snapshots) {
+    pub(crate) fn before_write(&self, db: u32, shard: &Shard, hash: u64) {
         let Some(segment) = shard.take_turn(hash, self.epoch) else { return };
         if self.closed.load(Ordering::Acquire) || segment.len() == 0 {
             return;
@@ -241,11 +242,20 @@ impl Capture {
         state.waiting += items.iter().map(Item::weight).sum::<usize>();
         state.taken.push_back(Piece { db, items });
         state.by_writer += 1;
-        figures.taken_by_writer.fetch_add(1, Ordering::Relaxed);
+        self.taken_by_writer.fetch_add(1, Ordering::Relaxed);
         if state.waiting > self.options.limit && self.options.overflow == Overflow::GiveUp {
             state.overflowed = true;
             state.taken.clear();
             self.closed.store(true, Ordering::Release);
+        }
+    }
+
+    /// A shard that the caller holds alone is about to be touched anywhere.
+    pub(crate) fn before_all(&self, db: u32, index: usize, shard: &Shard) {
+        let mut at = Some((index as u64) << (64 - SHARD_BITS));
+        while let Some(hash) = at {
+            self.before_write(db, shard, hash);
+            at = shard.line_from(hash).and_then(|(_, next)| next);
         }
     }
 
@@ -401,6 +411,7 @@ impl Writer {
             epoch,
             options,
             told: Told::of(&keyspace),
+            taken_by_writer: Arc::clone(&snapshots.taken_by_writer),
             state: Mutex::new(State { places, ..State::default() }),
             room: Condvar::new(),
             closed: AtomicBool::new(false),

@@ -86,7 +86,7 @@ pub struct Txn<'k> {
     effects: Option<Vec<Effect>>,
     pub(crate) changes: Option<Vec<Change>>,
     /// The snapshot being taken: it sees each segment before this transaction touches it.
-    capture: Option<Arc<Capture>>,
+    pub(crate) capture: Option<Arc<Capture>>,
     everything_changed: bool,
     /// What it is told beside changes.
     tells: Asides,
@@ -293,7 +293,7 @@ impl<'k> Txn<'k> {
         let shard = self.view.held.get_mut(keyspace, shard_id(db, hash));
         let shard = shard.ok_or(CommandError::err("DB index is out of range"))?;
         if let Some(capture) = &self.capture {
-            capture.before_write(db, shard, hash, keyspace.snapshots());
+            capture.before_write(db, shard, hash);
         }
         Ok((hash, shard))
     }
@@ -590,7 +590,7 @@ impl<'k> Txn<'k> {
         let uses = view.uses();
         let Some(shard) = view.held.get_mut(keyspace, id) else { return Ok(None) };
         if let Some(capture) = capture {
-            capture.before_write(db, shard, hash, keyspace.snapshots());
+            capture.before_write(db, shard, hash);
         }
         let mut place = shard.place_at(hash, slot);
         if place.value_mut().and_then(T::of_mut).is_none() {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdb::{Decoder, EntryMeta, Part, Reject, Version, Visitor, Want};
 use store::snapshot::{Overflow, SnapshotError};
-use store::{Args, Discard, Keyspace, Loader, ShardSet, SnapshotOptions, Viewer, Writer, command};
+use store::{Args, Discard, Keyspace, Loaded, Loader, ShardSet, SnapshotOptions, Viewer, Writer, command};
 
 /// What a dump holds: under database and key, everything that a decoder says of it.
 #[derive(Debug, Default, PartialEq)]
@@ -117,18 +117,32 @@ fn storm(writer: &mut Writer, random: &mut Random) {
         39 if n < 40 => "FLUSHDB".to_owned(),
         39 if n < 60 => "FLUSHALL".to_owned(),
         39 if n < 90 => return full_sync(writer, n),
+        39 if n < 200 => return exchange(writer, n),
         _ => format!("SET fresh{n} v"),
     };
     run(writer, db, &line);
 }
 
-/// Replaces everything, as a replica's full sync does.
-fn full_sync(writer: &Writer, n: u64) {
+/// What a replica loads in a full sync.
+fn synced(writer: &Writer, n: u64) -> Loaded {
     let (_, mut elsewhere) = Keyspace::new(4);
     (0..n).for_each(|i| run(&mut elsewhere, u32::try_from(i % 2).unwrap(), &format!("SET k{i} synced")));
     let mut loader = Loader::new(writer.keyspace());
     Decoder::default().feed(&at_rest(&mut elsewhere), &mut loader).unwrap();
-    drop(writer.keyspace().swap_contents(loader.finish(), || ()));
+    loader.finish()
+}
+
+/// Replaces everything, as a replica's full sync does.
+fn full_sync(writer: &Writer, n: u64) {
+    drop(writer.keyspace().swap_contents(synced(writer, n), || ()));
+}
+
+/// Replaces the keys that end in an odd digit, as a full sync of one shard does, and does not wait for the work.
+fn exchange(writer: &mut Writer, n: u64) {
+    let is_odd = |key: &[u8]| key.last().is_some_and(|byte| byte % 2 == 1);
+    let mut loaded = synced(writer, n);
+    loaded.take_out(writer.keyspace(), is_odd);
+    writer.begin(&ShardSet::none(), Viewer::Stream, 0).exchange(loaded, is_odd);
 }
 
 fn options() -> SnapshotOptions {

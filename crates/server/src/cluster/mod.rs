@@ -146,7 +146,7 @@ impl Shard {
 pub(crate) struct Cluster {
     shards: Mutex<HashMap<ShardId, Arc<Shard>>>,
     slots: Mutex<Slots>,
-    /// Bytes of all streams.
+    /// Bytes of all streams, and one for each change that no stream has told of.
     total: AtomicU64,
     history: ReplId,
     /// Every slot that the cluster serves has its shard here.
@@ -289,6 +289,16 @@ impl Cluster {
         self.all().iter().filter_map(|shard| shard.link.lock().take()).collect()
     }
 
+    /// Tells subscribers of what no stream has told, at a position of its own. To be called with the writer in hand, before
+    /// the locks are released.
+    fn tell(&self, engine: &Engine) {
+        if engine.is_loaded() && engine.events.is_pending() {
+            let total = Offset(self.total.fetch_add(1, Ordering::AcqRel) + 1);
+            engine.publish_offset_quietly(total);
+            engine.commit_events(total);
+        }
+    }
+
     /// Frees what is held of shards that are no more.
     fn forget(&self, engine: &Engine, shards: impl Iterator<Item = ShardId>) {
         let mut writing = engine.writing.lock();
@@ -356,6 +366,7 @@ impl Cluster {
                     slots.settle(txn, db, key);
                 }
             });
+            self.tell(engine);
             drop(txn);
             engine.serve_blocked(&mut writing);
         }

@@ -24,7 +24,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use store::command::Command;
-use store::{ASIDES, Args, MAX_DATABASES, Txn};
+use store::{ASIDES, Args, Entry, MAX_DATABASES, Txn};
 
 use super::nodes::SLOTS;
 use crate::filter::slot;
@@ -61,6 +61,35 @@ pub(super) enum Route {
     Aside,
     /// Some of its keys are in motion.
     Motion,
+}
+
+/// Some of the slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SlotSet(Box<[bool]>);
+
+impl SlotSet {
+    pub(super) fn of(ranges: &[RangeInclusive<u16>]) -> Self {
+        let mut set = Self(vec![false; SLOTS.into()].into());
+        let within = ranges.iter().cloned().flatten().filter(|slot| *slot < SLOTS);
+        within.for_each(|slot| set.0[usize::from(slot)] = true);
+        set
+    }
+
+    /// All the others.
+    fn complement(&self) -> Self {
+        Self(self.0.iter().map(|has| !has).collect())
+    }
+
+    pub(super) fn has(&self, slot: u16) -> bool {
+        self.0[usize::from(slot)]
+    }
+
+    /// Keeps those that are in the other, too; whether any went.
+    pub(super) fn narrow(&mut self, other: &Self) -> bool {
+        let before = self.0.clone();
+        self.0.iter_mut().zip(&other.0).for_each(|(mine, theirs)| *mine &= *theirs);
+        self.0 != before
+    }
 }
 
 /// The slots, and the keys that are not where their slots say.
@@ -394,9 +423,9 @@ impl Slots {
         txn: &mut Txn<'_>,
         shard: ShardId,
         only_db: Option<u32>,
-        only: Option<&[RangeInclusive<u16>]>,
+        only: Option<&SlotSet>,
     ) {
-        let is_meant = |at: u16| only.is_none_or(|ranges| ranges.iter().any(|range| range.contains(&at)));
+        let is_meant = |at: u16| only.is_none_or(|slots| slots.has(at));
         let mut dbs: Vec<u32> = txn.keyspace().existing().map(|(db, _)| db).collect();
         dbs.retain(|db| only_db.is_none_or(|only| only == *db));
         for db in dbs {
@@ -443,13 +472,39 @@ impl Slots {
         }
     }
 
-    /// Where a key of a shard's data set goes, before it is settled.
-    pub(super) fn place_of(&mut self, shard: ShardId, db: u32, key: &[u8]) -> (u32, bool) {
-        let slot = self.at(key);
-        if slot.is_settled() && slot.owner == shard {
-            (db, true)
-        } else {
-            (self.aside(shard, db), slot.is_settled())
+    /// The slots of a shard in which every key that is shown is its copy, and none of its copies is aside.
+    pub(super) fn settled(&self, shard: ShardId) -> SlotSet {
+        let is_its = |slot: &Slot| slot.is_settled() && slot.owner == shard && slot.holder == shard;
+        SlotSet(self.slots.iter().map(is_its).collect())
+    }
+
+    /// Deletes what a shard holds, but for the keys in slots that are settled.
+    pub(super) fn clear_beside(&mut self, txn: &mut Txn<'_>, shard: ShardId, settled: &SlotSet) {
+        for (_, aside) in self.asides_of(shard) {
+            txn.hold_all_of(aside);
+            txn.flush(aside);
+        }
+        for labels in self.labels.values_mut() {
+            labels.retain(|key, _| !settled.has(slot(key)));
+        }
+        let mut labels = self.labels.values().flat_map(HashMap::values);
+        let holds = |at: u16| !settled.has(at) && self.slots[usize::from(at)].holder == shard;
+        if labels.any(|of| *of == shard) || (0..SLOTS).any(holds) {
+            self.clear(txn, shard, None, Some(&settled.complement()));
+        }
+    }
+
+    /// Takes in a key of a shard's data set, and shows it if it is to be shown.
+    pub(super) fn take_in(&mut self, txn: &mut Txn<'_>, shard: ShardId, db: u32, entry: Entry) {
+        let key: Box<[u8]> = entry.key().into();
+        let slot = self.at(&key);
+        let is_shown = slot.is_settled() && slot.owner == shard;
+        let place = if is_shown { db } else { self.aside(shard, db) };
+        txn.hold_in([place], &key);
+        // Where databases cannot exist the loader has none either.
+        let _ = txn.in_db(place, |txn| txn.attach(entry));
+        if !slot.is_settled() {
+            self.settle(txn, db, &key);
         }
     }
 }

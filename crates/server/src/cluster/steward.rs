@@ -389,6 +389,7 @@ impl Cluster {
         if is_new {
             let mut txn = writing.writer.begin(&ShardSet::none(), Viewer::Stream, 0);
             engine.observe(&mut txn, |txn| slots.show_imports(txn));
+            self.tell(engine);
         }
         none
     }

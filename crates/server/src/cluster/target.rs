@@ -9,7 +9,7 @@ use store::command::{self, Command};
 use store::{Args, Discard, Loader, ShardSet, Txn, Viewer};
 
 use super::nodes::SLOTS;
-use super::slots::{Route, Slots};
+use super::slots::{Route, SlotSet, Slots};
 use super::{Cluster, Shard};
 use crate::engine::Engine;
 use crate::events::kind_of;
@@ -81,8 +81,8 @@ impl ShardTarget {
     fn cluster(&self, txn: &mut Txn<'_>, slots: &mut Slots, args: Args<'_>, at: Offset) {
         let me = self.shard.index;
         if args.is(1, "flushslot") {
-            let ranges = ranges(&[args.at(2), args.at(2)]);
-            slots.clear(txn, me, None, Some(&ranges));
+            let slot = SlotSet::of(&ranges(&[args.at(2), args.at(2)]));
+            slots.clear(txn, me, None, Some(&slot));
         } else if args.is(1, "syncslots") {
             let option = |name: &str| {
                 let at = (2..args.len()).find(|at| args.is(*at, name))?;
@@ -106,7 +106,7 @@ impl ShardTarget {
                     }
                     self.cluster.hurry.notify_one();
                 } else {
-                    slots.clear(txn, me, None, Some(&done));
+                    slots.clear(txn, me, None, Some(&SlotSet::of(&done)));
                 }
             }
         }
@@ -166,33 +166,34 @@ impl Target for ShardTarget {
         let loader = loader.into_inner();
         engine.follow_compat(loader.origin());
         let stream_db = loader.stream_db().unwrap_or(0);
-        let loaded = loader.finish();
+        let mut loaded = loader.finish();
+        let libraries = loaded.functions().to_vec();
+        // What is in settled slots changes its place at once, whatever it is; the rest key by key.
+        let keyspace = engine.keyspace();
+        let mut settled = self.cluster.slots.lock().settled(me);
+        let mut others = loaded.take_out(keyspace, |key| settled.has(slot(key)));
         let mut writing = engine.writing.lock();
         if self.shard.gone.load(Ordering::Acquire) {
             return;
         }
         let mut slots = self.cluster.slots.lock();
-        let mut txn = writing.writer.begin(&ShardSet::everything(), Viewer::Stream, 0);
-        if self.shard.loaded.load(Ordering::Acquire) {
-            slots.clear(&mut txn, me, None, None);
+        if settled.narrow(&slots.settled(me)) {
+            others.extend(loaded.take_out(keyspace, |key| settled.has(slot(key))));
         }
-        let mut moving: Vec<(u32, Box<[u8]>)> = Vec::new();
-        let libraries = txn.take_in(loaded, |db, key| {
-            let (place, is_settled) = slots.place_of(me, db, key);
-            if !is_settled {
-                moving.push((db, key.into()));
-            }
-            place
-        });
-        for (db, key) in moving {
-            slots.settle(&mut txn, db, &key);
+        let mut txn = writing.writer.begin(&ShardSet::none(), Viewer::Stream, 0);
+        if self.shard.loaded.load(Ordering::Acquire) {
+            slots.clear_beside(&mut txn, me, &settled);
+        }
+        for (db, entry) in others {
+            slots.take_in(&mut txn, me, db, entry);
         }
         drop(slots);
         engine.everything_changed();
         self.shard.turn_to(Position { replid, offset }, false);
         self.shard.stream_db.store(stream_db, Ordering::Release);
         self.shard.loaded.store(true, Ordering::Release);
-        drop(txn);
+        self.cluster.tell(engine);
+        txn.exchange(loaded, move |key| settled.has(slot(key)));
         for code in libraries {
             if let Err(why) = functions::load(engine, &code, true) {
                 engine.divergence.count(b"function", &why);
@@ -200,6 +201,8 @@ impl Target for ShardTarget {
         }
         engine.saving.changed(1);
         engine.serve_blocked(&mut writing);
+        drop(writing);
+        keyspace.settle();
         self.cluster.check_complete(engine);
     }
 
@@ -240,7 +243,7 @@ impl Target for ShardTarget {
                     self.cluster(txn, &mut slots, args, batch.end);
                 } else if args.is(0, "trimslots") {
                     let words: Vec<&[u8]> = (3..args.len()).map(|at| args.at(at)).collect();
-                    slots.clear(txn, self.shard.index, None, Some(&ranges(&words)));
+                    slots.clear(txn, self.shard.index, None, Some(&SlotSet::of(&ranges(&words))));
                 } else if !is_no_data(args.at(0)) {
                     engine.divergence.count(args.at(0), &command::unknown(args));
                 }

@@ -210,15 +210,25 @@ pub fn slot(key: &[u8]) -> u16 {
         let rest = key.get(open + 1..)?;
         rest.get(..rest.iter().position(|b| *b == b'}')?).filter(|tag| !tag.is_empty())
     });
-    let mut crc = 0_u16;
-    for byte in tag.unwrap_or(key) {
-        crc ^= u16::from(*byte) << 8;
-        for _ in 0..8 {
-            crc = if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
-        }
-    }
-    crc % 16384
+    let step = |crc: u16, byte: &u8| crc << 8 ^ CRC16[usize::from((crc >> 8) as u8 ^ byte)];
+    tag.unwrap_or(key).iter().fold(0, step) % 16384
 }
+
+/// What CRC-16 (XMODEM, the polynomial 0x1021) makes of each byte.
+const CRC16: [u16; 256] = {
+    let mut table = [0_u16; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut crc, mut bit) = ((byte as u16) << 8, 0);
+        while bit < 8 {
+            crc = if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 };
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
+};
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,20 +41,46 @@ impl Default for Cell {
 
 impl Cell {
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Shard> {
-        self.lock.read()
+        loop {
+            let shard = self.lock.read();
+            if shard.pending.is_none() {
+                return shard;
+            }
+            drop(shard);
+            drop(self.write());
+        }
     }
 
     /// As [`read`](Self::read), but not beyond a moment, if one is given, nor at all if somebody writes and none is.
     pub(crate) fn read_until(&self, end: Option<Instant>) -> Option<RwLockReadGuard<'_, Shard>> {
-        match end {
-            None => self.lock.try_read(),
-            Some(end) => self.lock.try_read_until(end),
+        loop {
+            let shard = match end {
+                None => self.lock.try_read(),
+                Some(end) => self.lock.try_read_until(end),
+            }?;
+            if shard.pending.is_none() {
+                return Some(shard);
+            }
+            drop(shard);
+            let shard = match end {
+                None => self.lock.try_write(),
+                Some(end) => self.lock.try_write_until(end),
+            };
+            drop(self.exclusive(shard?));
         }
     }
 
     pub(crate) fn write(&self) -> Exclusive<'_> {
-        let shard = self.lock.write();
-        self.shown.version.begin();
+        self.exclusive(self.lock.write())
+    }
+
+    /// Does what was left to be done.
+    fn exclusive<'c>(&'c self, mut shard: RwLockWriteGuard<'c, Shard>) -> Exclusive<'c> {
+        match shard.pending.take() {
+            // The version is odd since that was left.
+            Some(pending) => pending.settle(&mut shard),
+            None => self.shown.version.begin(),
+        }
         Exclusive { shown: &self.shown, shard }
     }
 
@@ -62,7 +88,7 @@ impl Cell {
     /// writes; else under it.
     #[inline]
     pub(crate) fn with<R>(&self, hash: u64, key: &[u8], f: impl FnOnce(Option<EntryRef<'_>>) -> R) -> R {
-        self.glance(hash, key, f).unwrap_or_else(|f| f(self.lock.read().get(hash, key)))
+        self.glance(hash, key, f).unwrap_or_else(|f| f(self.read().get(hash, key)))
     }
 
     /// The same, but gives `f` back where it takes the lock.
@@ -135,7 +161,8 @@ impl Shown {
     }
 }
 
-/// A shard to oneself. Readers without a lock see the changes when it is dropped.
+/// A shard to oneself. Readers without a lock see the changes when it is dropped, or, if something is left to be done, when
+/// that has been.
 #[derive(Debug)]
 pub(crate) struct Exclusive<'c> {
     shown: &'c Shown,
@@ -159,6 +186,9 @@ impl DerefMut for Exclusive<'_> {
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         self.shard.shown = true;
+        if self.shard.pending.is_some() {
+            return;
+        }
         let directory = self.shard.directory.shown(self.shard.bits.into());
         self.shown.directory.store(directory, Ordering::Release);
         self.shown.version.end();

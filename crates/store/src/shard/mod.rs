@@ -25,6 +25,7 @@ use table::{Bucket, TAG_BITS, Table, fetch_bucket, fetch_entry};
 
 use crate::deadlines::Deadlines;
 use crate::entry::{Entry, EntryRef, ValueRef};
+use crate::exchange::Pending;
 use crate::graveyard::{self, Gone};
 use crate::hash::KeyHash;
 use crate::value::Value;
@@ -147,6 +148,8 @@ pub struct Shard {
     deadlines: Deadlines,
     /// Whether readers without a lock may be inside.
     shown: bool,
+    /// What is to be done before anybody looks at it.
+    pending: Option<Box<Pending>>,
 }
 
 impl Default for Shard {
@@ -160,6 +163,7 @@ impl Default for Shard {
             counts: Counts::default(),
             deadlines: Deadlines::default(),
             shown: false,
+            pending: None,
         }
     }
 }
@@ -386,6 +390,18 @@ impl Shard {
         let top = (shard as u64) << (64 - SHARD_BITS);
         let first = self.by_hash(top | self.deadlines.first()?, hasher);
         first.filter(|entry| entry.expire().is_some()).or_else(|| self.any_expiring(0, hasher, shard))
+    }
+
+    /// Gives all its entries away. No reader may have seen it.
+    pub(crate) fn empty(&mut self, mut take: impl FnMut(Entry)) {
+        debug_assert!(!self.shown, "readers may see its entries");
+        self.segments.iter_mut().for_each(|segment| segment.table.empty(&mut take));
+        *self = Self::default();
+    }
+
+    /// Leaves a note of what is to be done before anybody looks at it.
+    pub(crate) fn leave(&mut self, pending: Pending) {
+        self.pending = Some(Box::new(pending));
     }
 
     // ---- the line of segments

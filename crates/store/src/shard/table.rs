@@ -423,6 +423,23 @@ impl Table {
         self.len = 0;
     }
 
+    /// Gives all its entries away. Only where no reader is.
+    pub(crate) fn empty(&mut self, mut take: impl FnMut(Entry)) {
+        if std::mem::take(&mut self.len) == 0 {
+            return;
+        }
+        for bucket in self.buckets.as_slice() {
+            for slot in 0..SLOTS {
+                let word = bucket.get(slot);
+                bucket.set(slot, Word::NULL);
+                // SAFETY: no slot holds it any more.
+                if let Some(entry) = unsafe { word.into_entry() } {
+                    take(entry);
+                }
+            }
+        }
+    }
+
     /// Frees the slots; the entries have gone elsewhere.
     pub(crate) fn into_buckets(mut self) -> Array<Bucket> {
         self.len = 0;
@@ -433,14 +450,7 @@ impl Table {
 impl Drop for Table {
     /// Only where no reader is: a shard that has been shown goes through the graveyard.
     fn drop(&mut self) {
-        if self.len > 0 {
-            for bucket in self.buckets.as_slice() {
-                for slot in 0..SLOTS {
-                    // SAFETY: the slots are not looked at again.
-                    drop(unsafe { bucket.get(slot).into_entry() });
-                }
-            }
-        }
+        self.empty(drop);
     }
 }
 
