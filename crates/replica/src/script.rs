@@ -123,8 +123,8 @@ impl ScriptCall {
         self
     }
 
-    /// Runs the script, and reads its reply. On a replica the first command that writes ends it, unless
-    /// [writes are passed on](crate::Builder::writes): then all of it runs on the primary.
+    /// Runs the script, and reads its reply. On a replica the first command that writes ends it; what is to be
+    /// written goes to the primary by [`Replica::write`](crate::Replica::write), scripts too.
     ///
     /// # Errors
     /// [`Error::ReadOnly`], [`Error::Command`], [`Error::Convert`] if the reply is not what was asked for.
