@@ -169,7 +169,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let cases: [(&[&str], i32); 7] = [
         (&["commands"], 0),
         (&["completions", "bash"], 0),
-        (&["demo", "--once", "--keys", "100", "--seconds", "0.1"], 0),
+        (&["demo", "--once", "--keys", "100", "--seconds", "1"], 0),
         (&["bench", "--keys", "100", "--seconds", "0.01"], 0),
         (&["top", &same, "--interval", "0.1"], 0),
         (&["verify", "--master", &same, "--replica", &same], 0),
