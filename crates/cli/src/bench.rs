@@ -57,12 +57,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return Err(format!("database {} has no strings to read", args.db).into());
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!(
+    say!(
         "{} strings of database {}; this machine has {cores} cores, for clients and servers alike",
         keys.len(),
         args.db
     );
-    println!("{:<44}{:>14}{:>12}{:>12}{:>12}", "", "reads/s", "p50", "p99", "p99.9");
+    say!("{:<44}{:>14}{:>12}{:>12}{:>12}", "", "reads/s", "p50", "p99", "p99.9");
     let mut threads = vec![1];
     threads.extend((cores > 1).then_some(cores));
     for threads in threads {
@@ -138,7 +138,7 @@ impl Measured {
     fn print(&self, name: &str) {
         let [half, most, nearly_all] =
             [50.0, 99.0, 99.9].map(|percent| self.times.value_at_percentile(percent));
-        println!(
+        say!(
             "{name:<44}{:>14.0}{:>12}{:>12}{:>12}",
             self.reads as f64 / self.took.as_secs_f64(),
             nanos(half),

@@ -2,5 +2,5 @@
 
 /// Prints the page.
 pub fn run() {
-    print!("{}", server::commands_page());
+    say!("{}", server::commands_page().trim_end());
 }

@@ -3,7 +3,7 @@
 //! A primary of our own in this process, filled with data of every type; a replica that follows it through
 //! real sockets and PSYNC; writes that go on; a live line; and the proof that both sides are equal.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -36,18 +36,18 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
 
 async fn demo(args: &Args) -> Result<bool, Failure> {
     let primary = Arc::new(Standalone::start("127.0.0.1:0").await?);
-    println!("primary   {}  (in this process)", primary.local_addr());
+    say!("primary   {}  (in this process)", primary.local_addr());
     let begun = Instant::now();
     for n in 0..args.keys {
         fill(&primary, n)?;
     }
-    println!("filled    {} keys of every type in {:.1?}", keys(&primary), begun.elapsed());
+    say!("filled    {} keys of every type in {:.1?}", keys(&primary), begun.elapsed());
 
     let begun = Instant::now();
     let replica = Replica::builder().master(primary.url()).listen(&args.listen).start().await?;
     replica.ready().await?;
     let addr = replica.local_addr().ok_or("the replica does not listen")?;
-    println!("replica   {addr}  synced in {:.1?}; try: redis-cli -p {}", begun.elapsed(), addr.port());
+    say!("replica   {addr}  synced in {:.1?}; try: redis-cli -p {}", begun.elapsed(), addr.port());
 
     loop {
         let wrote = write_for(&primary, &replica, Duration::from_secs(args.seconds)).await?;
@@ -57,11 +57,11 @@ async fn demo(args: &Args) -> Result<bool, Failure> {
         let report =
             tokio::task::spawn_blocking(move || verify::compare(&verify::Args::between(a, b))).await??;
         for example in &report.examples {
-            println!("          {example}");
+            say!("          {example}");
         }
         let diverged = replica.status().diverged;
         let equal = report.total() == 0 && diverged == 0;
-        println!(
+        say!(
             "{}     {} keys in {} databases, {wrote} writes followed, {} differences, offset {end}",
             if equal { "equal" } else { "NOT EQUAL" },
             report.keys,
@@ -114,14 +114,13 @@ async fn write_for(primary: &Arc<Standalone>, replica: &Replica, time: Duration)
         );
         before = now;
         if live {
-            print!("\r\x1b[K{line}");
-            std::io::stdout().flush()?;
+            crate::output::part(format_args!("\r\x1b[K{line}"));
         } else {
-            println!("{line}");
+            say!("{line}");
         }
     }
     if live {
-        println!();
+        say!("");
     }
     stop.store(true, Ordering::Relaxed);
     writer.await??;

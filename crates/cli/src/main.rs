@@ -3,11 +3,14 @@
     unreachable_pub,
     reason = "a binary has no public items; `pub` marks what a module offers its siblings"
 )]
+#![deny(clippy::print_stdout, reason = "it panics where nobody reads any more: `say!`")]
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+#[macro_use]
+mod output;
 mod allocator;
 mod bench;
 mod commands;
@@ -25,7 +28,7 @@ mod verify;
 
 /// Your Redis or Valkey data set, inside your process.
 #[derive(Debug, Parser)]
-#[command(name = "replica", version, about)]
+#[command(name = "replica", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -91,7 +94,8 @@ fn main() -> ExitCode {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "replica", &mut script);
-            std::io::Write::write_all(&mut std::io::stdout(), &script).map(|()| true).map_err(Into::into)
+            say!("{}", String::from_utf8_lossy(&script).trim_end());
+            Ok(true)
         }
     };
     match done {

@@ -43,6 +43,9 @@ pub struct Args {
     /// [default: 127.0.0.1:6380]
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
+    /// Shards of a database, each with a lock and a table of its own; rounded up to a power of two.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256), default_value_t = 256)]
+    shards: u16,
     /// Threads that serve clients. Default: half of the cores.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
     io_threads: Option<u16>,
@@ -242,10 +245,10 @@ fn complete(configuration: &mut Configuration, args: &Args) {
 /// Tells whoever started it where clients may come.
 fn tell(listener: &Listener) {
     for addr in listener.local_addrs() {
-        println!("serving on {addr}");
+        say!("serving on {addr}");
     }
     for path in listener.local_paths() {
-        println!("serving on {}", path.display());
+        say!("serving on {}", path.display());
     }
 }
 
@@ -275,7 +278,7 @@ async fn open_http(addr: Option<&String>, ready_within: f64, engine: &Arc<Engine
     if let Some(addr) = addr {
         let within = Duration::try_from_secs_f64(ready_within)?;
         let bound = crate::http::serve(addr, Arc::clone(engine), within).await?;
-        println!("http on {bound}");
+        say!("http on {bound}");
     }
     Ok(())
 }
@@ -283,6 +286,7 @@ async fn open_http(addr: Option<&String>, ready_within: f64, engine: &Arc<Engine
 async fn follow(args: Args, configuration: Configuration, master: String) -> Result<(), Failure> {
     let tls = replica::Address::parse(&master)?.tls;
     let mut builder = Replica::builder().master(master).allocator(crate::giving_back::ITSELF);
+    builder = builder.shards(args.shards.into());
     for address in &args.listen {
         builder = builder.listen(address);
     }
@@ -344,6 +348,7 @@ async fn stand_alone(args: Args, configuration: Configuration) -> Result<(), Fai
     let mut options = Options::default();
     let startup = configuration.startup(&mut options)?;
     options.compat = args.compat;
+    options.shards = args.shards.into();
     options.allocator = crate::giving_back::ITSELF;
     options.dir = Some(std::fs::canonicalize(".")?);
     let engine = Engine::new(Role::Primary, options);

@@ -19,7 +19,7 @@ pub struct Args {
     /// Seconds between two looks.
     #[arg(long, short, value_name = "SECONDS", default_value_t = 1.0)]
     interval: f64,
-    /// One look and no more, as where the output is not a terminal.
+    /// One look and no more (without this, Ctrl-C ends it), as where the output is not a terminal.
     #[arg(long)]
     once: bool,
     /// How many commands to show.
@@ -110,13 +110,17 @@ fn show(args: &Args, before: &Look, now: &Look, out: &mut String) -> std::fmt::R
         // A Unix socket has a path alone.
         let primary = if port == "0" { host.to_owned() } else { format!("{host}:{port}") };
         let behind = now.number(&["slave_read_repl_offset"]) - now.number(&["slave_repl_offset"]);
+        let heard = match now.text("master_last_io_seconds_ago") {
+            // As the real servers say it while the link is down.
+            "" | "-1" => "not heard".to_owned(),
+            seconds => format!("heard {seconds} s ago"),
+        };
         writeln!(
             out,
-            "link     {} to {primary}  offset {}  not applied {}  heard {} s ago",
+            "link     {} to {primary}  offset {}  not applied {}  {heard}",
             now.text("master_link_status"),
             now.text("slave_repl_offset"),
             bytes(behind),
-            now.text("master_last_io_seconds_ago"),
         )?;
         if now.text("master_sync_in_progress") == "1" {
             let (read, total) =

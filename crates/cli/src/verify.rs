@@ -49,20 +49,15 @@ impl Args {
 pub fn run(args: &Args) -> Result<bool, Failure> {
     let report = compare(args)?;
     for example in &report.examples {
-        println!("{example}");
+        say!("{example}");
     }
     for (what, count) in &report.differences {
-        println!("{count} x {what}");
+        say!("{count} x {what}");
     }
     if !report.filter.is_empty() {
-        println!("of what this filter keeps: {}", report.filter);
+        say!("of what this filter keeps: {}", report.filter);
     }
-    println!(
-        "{} keys in {} databases compared: {} differences",
-        report.keys,
-        report.databases,
-        report.total()
-    );
+    say!("{} keys in {} databases compared: {} differences", report.keys, report.databases, report.total());
     Ok(report.total() == 0)
 }
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use support::Ours;
 use testkit::{Cluster, Server, eventually, fill_every_type};
@@ -159,4 +159,38 @@ fn verify_compares_with_all_primaries_of_a_cluster() {
     assert_eq!(of_shards("replica_shard_up{shard="), 3, "{metrics}");
     let info = ours.client().call(&["INFO", "cluster"]).text();
     assert_eq!(info.matches("link=streaming").count(), 3, "{info}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let (left, right) = (Server::R7_0.start(), Server::R7_0.start());
+    let (same, other) = (left.url(), right.url());
+    left.client().call(&["SET", "k", "1"]).ok();
+    let cases: [(&[&str], i32); 7] = [
+        (&["commands"], 0),
+        (&["completions", "bash"], 0),
+        (&["demo", "--once", "--keys", "100", "--seconds", "1"], 0),
+        (&["bench", "--keys", "100", "--seconds", "0.01"], 0),
+        (&["top", &same, "--interval", "0.1"], 0),
+        (&["verify", "--master", &same, "--replica", &same], 0),
+        // What it found is still the exit code.
+        (&["verify", "--retries", "0", "--master", &same, "--replica", &other], 1),
+    ];
+    for (args, code) in cases {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_replica"));
+        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), err.as_ref()), (Some(code), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn top_says_that_a_primary_was_never_heard_of() {
+    let nobody = format!("127.0.0.1:{}", testkit::free_port());
+    let ours = Ours::serve(&["--master", &nobody]);
+    let told = text(&["top", &ours.addr, "--interval", "0.1"], 0);
+    let link = format!("link     down to {nobody}  offset 0  not applied 0 B  not heard\n");
+    assert!(told.contains(&link), "{told}");
 }

@@ -19,20 +19,23 @@
 //! within a tokio runtime: there, use the other one.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use replication::Position;
 use resp::Value;
-use server::{Event, EventFilter};
+use server::{Event, EventFilter, SaveProgress};
 use tokio::runtime::{Builder as RuntimeBuilder, Handle};
 use tokio::sync::oneshot;
 
 use crate::builder::Builder;
 use crate::cmd::Cmd;
 use crate::error::Error;
+use crate::handle::Status;
 use crate::store::Store;
+use crate::verify::Report;
 
 /// A thread with a runtime.
 #[derive(Debug)]
@@ -151,6 +154,42 @@ impl Replica {
         self.driving.handle.block_on(self.replica.save())
     }
 
+    /// [`crate::Replica::save_to`]
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_to(&self, path: impl Into<PathBuf>) -> Result<Position, Error> {
+        self.driving.handle.block_on(self.replica.save_to(path))
+    }
+
+    /// [`crate::Replica::save_to_with`]
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_to_with(
+        &self,
+        path: impl Into<PathBuf>,
+        progress: impl FnMut(SaveProgress) + Send + 'static,
+    ) -> Result<Position, Error> {
+        self.driving.handle.block_on(self.replica.save_to_with(path, progress))
+    }
+
+    /// [`crate::Replica::verify`]
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify(&self) -> Result<Report, Error> {
+        self.driving.handle.block_on(self.replica.verify())
+    }
+
+    /// [`crate::Replica::wait_for_offset`]
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wait_for_offset(&self, offset: u64, patience: Duration) -> Result<(), Error> {
+        self.driving.handle.block_on(self.replica.wait_for_offset(offset, patience))
+    }
+
     /// [`crate::Replica::into_store`]
     #[must_use]
     pub fn into_store(self) -> Store {
@@ -162,6 +201,18 @@ impl Replica {
     #[must_use]
     pub fn events(&self, filter: EventFilter) -> Events {
         Events { events: self.replica.events(filter), driving: Arc::clone(&self.driving) }
+    }
+
+    /// [`crate::Replica::watch_status`]: an iterator that waits.
+    #[must_use]
+    pub fn watch_status(&self) -> States {
+        States { states: self.replica.watch_status(), driving: Arc::clone(&self.driving) }
+    }
+
+    /// [`crate::Replica::watch`]
+    #[must_use]
+    pub fn watch(&self, db: u32, key: impl AsRef<[u8]>) -> KeyWatch {
+        KeyWatch { watch: self.replica.watch(db, key), driving: Arc::clone(&self.driving) }
     }
 
     /// [`crate::Replica::shutdown`]
@@ -195,6 +246,44 @@ impl Iterator for Events {
 
     fn next(&mut self) -> Option<Event> {
         self.driving.handle.block_on(self.events.next())
+    }
+}
+
+/// The states of a replica, one after another; see [`crate::States`]. Waits for each.
+#[derive(Debug)]
+pub struct States {
+    states: crate::States,
+    driving: Arc<Driving>,
+}
+
+impl Iterator for States {
+    type Item = Status;
+
+    fn next(&mut self) -> Option<Status> {
+        self.driving.handle.block_on(self.states.next())
+    }
+}
+
+/// One key, watched; see [`crate::KeyWatch`].
+#[derive(Debug)]
+pub struct KeyWatch {
+    watch: crate::KeyWatch,
+    driving: Arc<Driving>,
+}
+
+impl KeyWatch {
+    /// Waits until the key has been written since the last call (or the beginning). False: there will be no more
+    /// changes.
+    pub fn changed(&mut self) -> bool {
+        self.driving.handle.block_on(self.watch.changed())
+    }
+}
+
+impl Deref for KeyWatch {
+    type Target = crate::KeyWatch;
+
+    fn deref(&self) -> &crate::KeyWatch {
+        &self.watch
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ::store::{Cleanup, Compat};
+use ::store::{Cleanup, Compat, MAX_SHARDS};
 use replication::{Backoff, Connector, CredentialsProvider, DriverConfig, Position};
 use server::{
     Allocator, Applied, Configuration, Engine, Filter, Limit, Options, Role, Sentinels, UnknownTypes, Writes,
@@ -24,9 +24,6 @@ use crate::verify::How;
 
 /// Longer than anything runs.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-
-/// Shards of a database.
-const SHARDS: usize = 256;
 
 /// Settings of a [`Replica`]; made by [`Replica::builder`].
 #[derive(Debug, Clone)]
@@ -104,7 +101,7 @@ impl Default for Builder {
             default_database: 0,
             serve_while_loading: false,
             unknown_types: UnknownTypes::default(),
-            shards: SHARDS,
+            shards: MAX_SHARDS,
             resume: None,
             recorder: None,
             on_log: None,
@@ -177,9 +174,9 @@ impl Builder {
         self
     }
 
-    /// How many shards a database should have at least. It always has 256, each with a lock of its own, so there is
-    /// nothing to gain: this remains for those who used to choose. The number is rounded up to a power of two, as
-    /// ever; [`start`](Self::start) refuses more than there are.
+    /// How many shards a database has, each with a lock and a table of its own; rounded up to a power of two. Default:
+    /// 256, which is also the most ([`start`](Self::start) refuses others). Fewer take less memory where there are many
+    /// databases of few keys; a reader whose key is not a short string then waits more often for the writer.
     #[must_use]
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = shards;
@@ -558,8 +555,8 @@ impl Builder {
         if let Some(on_log) = self.on_log.clone() {
             log::install(on_log);
         }
-        if self.shards.next_power_of_two() > SHARDS {
-            return Err(Error::Config(format!("{} shards: a database has {SHARDS}", self.shards)));
+        if !(1..=MAX_SHARDS).contains(&self.shards) {
+            return Err(Error::Config(format!("{} shards: a database has 1 to {MAX_SHARDS}", self.shards)));
         }
         let master = self.master.as_deref().ok_or_else(|| Error::Config("no primary given".to_owned()))?;
         let address = Address::parse(master)?;
@@ -572,6 +569,7 @@ impl Builder {
         }
         let mut options = Options::default();
         options.databases = self.databases;
+        options.shards = self.shards;
         options.filter = self.filter;
         options.compat = self.compat;
         options.password = self.server_password;

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "server")]
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,7 +11,10 @@ use replication::{Buffered, Failures, LinkStatus, Phase, Position, Recovery};
 use resp::Value;
 #[cfg(feature = "server")]
 use server::Listener;
-use server::{Engine, EventFilter, Events, FilterStatus, KeyWatch, Metrics, ShardStatus, WarmStart};
+use server::{
+    Engine, EventFilter, Events, FilterStatus, KeyWatch, Metrics, SaveProgress, ShardStatus, WarmStart,
+};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -20,6 +24,7 @@ use crate::caller::Caller;
 use crate::cmd::Cmd;
 use crate::db::Db;
 use crate::error::Error;
+use crate::script::Script;
 use crate::store::{DatabaseInfo, Store};
 use crate::verify::How;
 use crate::view::View;
@@ -36,6 +41,8 @@ struct Inner {
     #[cfg(feature = "server")]
     listener: Option<Listener>,
     closed: AtomicBool,
+    /// Where its tasks run: callers may be threads without one.
+    runtime: Handle,
     link: watch::Receiver<LinkStatus>,
     name: Option<String>,
     /// Where its primary was at first; without the login, which the link's settings have.
@@ -181,6 +188,7 @@ impl Replica {
             #[cfg(feature = "server")]
             listener,
             closed: AtomicBool::new(false),
+            runtime: Handle::current(),
             link,
             name,
             met,
@@ -224,14 +232,14 @@ impl Replica {
     /// ```
     pub fn on_ready(&self, f: impl FnOnce(Result<(), Error>) + Send + 'static) -> JoinHandle<()> {
         let ready = self.readiness();
-        tokio::spawn(async move { f(ready.await) })
+        self.inner.runtime.spawn(async move { f(ready.await) })
     }
 
     /// Calls `f` after each full sync from now on, the first included if it is still to come.
     pub fn on_sync(&self, mut f: impl FnMut(Position) + Send + 'static) -> JoinHandle<()> {
         let (mut link, engine) = (self.inner.link.clone(), Arc::downgrade(&self.inner.engine));
         let mut seen = link.borrow_and_update().counters.full_syncs;
-        tokio::spawn(async move {
+        self.inner.runtime.spawn(async move {
             while link.changed().await.is_ok() {
                 let syncs = link.borrow_and_update().counters.full_syncs;
                 if syncs > std::mem::replace(&mut seen, syncs)
@@ -647,6 +655,66 @@ impl Replica {
     /// [`Error::Save`]; the file is what it was before.
     pub async fn save(&self) -> Result<(), Error> {
         Ok(self.inner.engine.save().await?)
+    }
+
+    /// Saves the data set as it is now to any file, as a dump for the servers that this replica is like
+    /// ([`Builder::compat`]), and answers its position. It is written to `PATH.tmp`, made durable, and renamed: `path` is the old file or the new one, also
+    /// after a crash. Others read and write on meanwhile; a dropped future leaves the old file.
+    ///
+    /// ```
+    /// # use replica::{Replica, Standalone};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// # primary.command(&["SET", "k", "v"])?;
+    /// # let replica = Replica::connect(&primary.url()).await?;
+    /// # let path = std::env::temp_dir().join(format!("save_to-{}.rdb", std::process::id()));
+    /// let position = replica.save_to(&path).await?;
+    /// assert_eq!(Some(position.replid), replica.position().map(|now| now.replid));
+    /// assert!(std::fs::read(&path)?.starts_with(b"REDIS"));
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok(replica.shutdown().await?)
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Save`]; the file is what it was before.
+    pub async fn save_to(&self, path: impl Into<PathBuf>) -> Result<Position, Error> {
+        self.save_to_with(path, |_| {}).await
+    }
+
+    /// The same, and tells after each piece how far it is. `progress` runs on the thread that writes.
+    ///
+    /// # Errors
+    /// As [`save_to`](Self::save_to).
+    pub async fn save_to_with(
+        &self,
+        path: impl Into<PathBuf>,
+        progress: impl FnMut(SaveProgress) + Send + 'static,
+    ) -> Result<Position, Error> {
+        Ok(self.inner.engine.save_to(path.into(), progress).await?)
+    }
+
+    /// A Lua script, compiled, to be run on the data set: as in [`call`](Self::call), what it may do is what a client
+    /// of this replica may.
+    ///
+    /// ```
+    /// # use replica::{Replica, Standalone};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// # primary.command(&["SET", "n", "40"])?;
+    /// # let replica = Replica::connect(&primary.url()).await?;
+    /// let sum = replica.script("return redis.call('GET', KEYS[1]) + ARGV[1]")?;
+    /// assert_eq!(sum.key("n").arg(2).eval::<i64>()?, 42);
+    /// # replica.shutdown().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Command`]: it does not compile, or this build has no Lua.
+    pub fn script(&self, source: impl AsRef<[u8]>) -> Result<Script, Error> {
+        Script::load(&self.inner.engine, source.as_ref())
     }
 
     /// Stops following and serving, in order, and saves the data set if it has a file; the data stay readable

@@ -1,8 +1,14 @@
 //! INFO, for programs.
 
 use std::fmt;
+use std::sync::Arc;
 
+use resp::Value;
+use server::Engine;
+
+use crate::error::Error;
 use crate::handle::Replica;
+use crate::store::Store;
 
 /// What INFO says at one moment. Its `Display` is the text that clients get.
 ///
@@ -27,6 +33,14 @@ pub struct Info {
 }
 
 impl Info {
+    fn of(engine: &Arc<Engine>) -> Result<Self, Error> {
+        let text = match engine.call(&[b"INFO", b"everything"]).map_err(Error::of_command)? {
+            Value::Verbatim { text, .. } | Value::Bulk(text) => String::from_utf8_lossy(&text).into_owned(),
+            _ => String::new(),
+        };
+        Ok(Self { text })
+    }
+
     /// The value of a field, whichever section it is in.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&str> {
@@ -70,13 +84,17 @@ impl Replica {
     ///
     /// # Errors
     /// [`Error::Command`](crate::Error::Command): what a client would get.
-    pub fn info(&self) -> Result<Info, crate::Error> {
-        let text = match self.call(&["INFO", "everything"])? {
-            resp::Value::Verbatim { text, .. } | resp::Value::Bulk(text) => {
-                String::from_utf8_lossy(&text).into_owned()
-            }
-            _ => String::new(),
-        };
-        Ok(Info { text })
+    pub fn info(&self) -> Result<Info, Error> {
+        Info::of(self.engine())
+    }
+}
+
+impl Store {
+    /// INFO with all its sections.
+    ///
+    /// # Errors
+    /// [`Error::Command`](crate::Error::Command): what a client would get.
+    pub fn info(&self) -> Result<Info, Error> {
+        Info::of(self.engine())
     }
 }

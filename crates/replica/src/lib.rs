@@ -38,10 +38,11 @@
 //! | --- | --- |
 //! | reads | [`Db`]: strings as [`Blob`]s without a copy, typed handles, scans; [`View`] for what belongs together |
 //! | how new they are | [`Replica::freshness`], [`require`](Replica::require), [`write`](Replica::write) and [`wait_for`](Replica::wait_for) |
+//! | Lua on the data | [`Replica::script`], [`call`](Replica::call) |
 //! | what changes | [`Replica::events`], [`watch`](Replica::watch), [`watch_status`](Replica::watch_status) |
 //! | figures | [`Replica::metrics`], [`Recorder`], spans and events of `tracing` |
 //! | a part of the data | [`Filter`] |
-//! | after a restart | [`Builder::persist`] |
+//! | after a restart | [`Builder::persist`]; a dump anywhere: [`Replica::save_to`] |
 //! | without async | `blocking`, the same names |
 //!
 //! # Features
@@ -66,6 +67,7 @@ mod info;
 mod log;
 mod recorder;
 mod route;
+mod script;
 #[cfg(feature = "server")]
 mod standalone;
 mod store;
@@ -84,7 +86,7 @@ pub use cmd::{Cmd, ToArg};
 pub use consistency::{Bound, Fresh, Freshness};
 #[cfg(feature = "serde")]
 pub use convert::Json;
-pub use convert::{ConvertError, FromValue};
+pub use convert::{ConvertError, FromReply, FromValue};
 pub use credentials::Credentials;
 pub use db::{Db, Scan, Ttl};
 pub use error::{Error, ErrorPhase};
@@ -99,12 +101,13 @@ pub use replication::{
 #[cfg(feature = "tls")]
 pub use replication::{Profile, Tls, TlsBuilder, TlsError, TlsVersion};
 pub use resp::Value;
+pub use script::{Script, ScriptCall};
 #[cfg(feature = "server")]
 pub use server::Listener;
 pub use server::{
     Allocator, Cause, Change, Configuration, ConfigurationError, Contents, Event, EventFilter, Events,
     Filter, FilterStatus, InvalidFilter, KeyWatch, Limit, Metric, MetricKind, Metrics, Sample, SaveError,
-    ShardStatus, Sink, UnknownTypes, UpstreamError, WarmStart, Writes, WritesAs,
+    SaveProgress, ShardStatus, Sink, UnknownTypes, UpstreamError, WarmStart, Writes, WritesAs,
 };
 #[cfg(feature = "tls")]
 pub use server::{ClientCertificates, ServerTls, ServerTlsBuilder, ServerTlsError};

@@ -10,6 +10,7 @@ use server::{Endpoint, Engine, Listener, Options, Role, housekeeper};
 use crate::caller::Caller;
 use crate::db::Db;
 use crate::error::Error;
+use crate::script::Script;
 
 /// A writable server without a primary. Dropping it stops it.
 ///
@@ -84,6 +85,14 @@ impl Standalone {
     pub fn call(&self, args: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
         let parts: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
         self.engine.call(&parts).map_err(Error::Command)
+    }
+
+    /// A Lua script, compiled, to be run on these data.
+    ///
+    /// # Errors
+    /// [`Error::Command`]: it does not compile, or this build has no Lua.
+    pub fn script(&self, source: impl AsRef<[u8]>) -> Result<Script, Error> {
+        Script::load(&self.engine, source.as_ref())
     }
 
     /// A conversation for many such calls.

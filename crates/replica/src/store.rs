@@ -9,6 +9,7 @@ use server::Engine;
 use crate::caller::Caller;
 use crate::db::Db;
 use crate::error::Error;
+use crate::script::Script;
 
 /// All databases, to read, and to write where nobody else does: in a replica writes answer [`Error::ReadOnly`] until
 /// it is [promoted](crate::Replica::promote) or [taken out](crate::Replica::into_store).
@@ -75,6 +76,14 @@ impl Store {
     pub fn call(&self, args: &[impl AsRef<[u8]>]) -> Result<Value, Error> {
         let parts: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
         self.engine.call(&parts).map_err(Error::of_command)
+    }
+
+    /// A Lua script, compiled, to be run on these data.
+    ///
+    /// # Errors
+    /// [`Error::Command`]: it does not compile, or this build has no Lua.
+    pub fn script(&self, source: impl AsRef<[u8]>) -> Result<Script, Error> {
+        Script::load(&self.engine, source.as_ref())
     }
 
     /// A conversation for many such calls.

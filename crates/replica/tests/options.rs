@@ -11,7 +11,8 @@ use replica::{
 use testkit::{Client, Server};
 
 mod support;
-use support::{PATIENCE, builder, caught_up, client_of, start, until};
+use store::ShardSet;
+use support::{PATIENCE, assert_equal, builder, caught_up, client_of, start, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_asked_for_before_each_connection() {
@@ -176,9 +177,38 @@ async fn clients_begin_where_they_are_told_and_may_read_before_the_first_sync() 
     });
     let silent = builder("127.0.0.1:1").server(false).start().await.unwrap();
     assert_eq!(silent.local_addr(), None);
-    assert!(builder("127.0.0.1:1").shards(100).start().await.is_ok());
-    let error = builder("127.0.0.1:1").shards(257).start().await.unwrap_err();
-    assert!(matches!(error, Error::Config(_)) && error.phase() == ErrorPhase::Configure);
+    for shards in [0, 257, usize::MAX] {
+        let error = builder("127.0.0.1:1").shards(shards).start().await.unwrap_err();
+        assert!(matches!(error, Error::Config(_)) && error.phase() == ErrorPhase::Configure);
+    }
+}
+
+/// The same data in few shards and in many; and few are what they say.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_has_as_many_shards_as_one_asks_for() {
+    let primary = Server::V8_1.builder().config("enable-debug-command", "yes").start();
+    let mut real = primary.client();
+    real.line("DEBUG POPULATE 3000 key 20").ok();
+    for (asked, given) in [(1, 1), (3, 4), (64, 64), (256, 256)] {
+        let replica = start(builder(primary.url()).shards(asked)).await;
+        real.line("SADD set a b c").ok();
+        real.line("EXPIRE key:7 1000").ok();
+        real.line(&format!("DEL key:{asked}")).ok();
+        caught_up(&mut real, &replica).await;
+        assert_equal(&mut real, &mut client_of(&replica));
+        let keyspace = replica.store().keyspace().clone();
+        assert_eq!(keyspace.shards(), given);
+        let sets: std::collections::HashSet<String> = (0..10_000)
+            .map(|n| {
+                let mut set = ShardSet::none();
+                set.add(&keyspace, 0, format!("key:{n}").as_bytes());
+                format!("{set:?}")
+            })
+            .collect();
+        assert_eq!(sets.len(), given, "locks for so many keys");
+        assert_eq!(replica.db(0).scan(replica::Scan::all()).count(), replica.db(0).len());
+        replica.shutdown().await.unwrap();
+    }
 }
 
 /// A data set of nothing but what comes behind a position.

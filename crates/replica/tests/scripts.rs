@@ -1,6 +1,7 @@
 //! Functions and scripts as a primary hands them on: in its dump, in its stream, and as they are.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use replica::{Error, Writes};
 use testkit::{Client, Server};
 
 mod support;
@@ -108,4 +109,45 @@ async fn scripts_of_an_old_primary_arrive_as_they_are() {
         assert_eq!(replica.status().diverged, 0);
         replica.shutdown().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_of_the_handle_answers_as_the_primary_does() {
+    let primary = Server::R7_0.start();
+    let mut real = primary.client();
+    real.line("SET n 40").ok();
+    real.line("RPUSH list a b c").ok();
+    real.line("SELECT 2").ok();
+    real.line("SET n 2").ok();
+    real.line("SELECT 0").ok();
+    // Passing on the writes of clients concerns nobody in the process.
+    let replica = start(builder(primary.url()).writes(Writes::Forward)).await;
+    let get = replica.script("return redis.call('GET', KEYS[1])").unwrap();
+    assert_eq!(get.sha(), real.call(&["SCRIPT", "LOAD", "return redis.call('GET', KEYS[1])"]).text());
+    assert_eq!(get.key("n").eval::<u32>().unwrap(), 40);
+    assert_eq!(get.key("n").in_db(2).eval_ro::<String>().unwrap(), "2");
+    assert_eq!(get.key("none").eval::<Option<String>>().unwrap(), None);
+    let range = replica.script("return redis.call('LRANGE', KEYS[1], ARGV[1], ARGV[2])").unwrap();
+    assert_eq!(range.keys(["list"]).args([1, 2]).eval::<Vec<String>>().unwrap(), ["b", "c"]);
+    assert_eq!(replica.script("return #KEYS + #ARGV").unwrap().eval::<i64>().unwrap(), 0);
+    // It is kept by its source: another client's SCRIPT FLUSH changes nothing.
+    replica.call(&["SCRIPT", "FLUSH"]).unwrap();
+    assert_eq!(get.key("n").eval::<u32>().unwrap(), 40);
+    // Errors are those of the command, and of the one who asks for the wrong thing.
+    let broken = replica.script("return (").unwrap_err();
+    assert!(matches!(&broken, Error::Command(_)), "{broken:?}");
+    assert_eq!(broken.to_string(), real.call(&["SCRIPT", "LOAD", "return ("]).error());
+    assert!(matches!(get.key("list").eval::<String>(), Err(Error::Command(_))));
+    assert!(matches!(range.key("list").args([0, 1]).eval::<i64>(), Err(Error::Convert(_))));
+    let write = replica.script("return redis.call('SET', KEYS[1], ARGV[1])").unwrap();
+    assert!(matches!(write.key("n").arg(1).eval::<()>(), Err(Error::ReadOnly)));
+    let refused = write.key("n").arg(1).eval_ro::<()>().unwrap_err().to_string();
+    assert!(refused.contains("Write commands are not allowed from read-only scripts"), "{refused}");
+    assert_eq!(real.line("GET n").text(), "40");
+    replica.shutdown().await.unwrap();
+    // On the data alone it writes.
+    let store = replica.into_store().await;
+    let write = store.script("return redis.call('SET', KEYS[1], ARGV[1])").unwrap();
+    write.key("n").arg(41).eval::<()>().unwrap();
+    assert_eq!(store.db(0).get_as::<u8>("n").unwrap(), Some(41));
 }

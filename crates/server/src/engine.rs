@@ -250,7 +250,7 @@ impl Engine {
         if let Some(disabled) = options.disable_huge_pages {
             crate::huge_pages::disable(disabled);
         }
-        let (keyspace, writer) = Keyspace::new(options.databases);
+        let (keyspace, writer) = Keyspace::with_shards(options.databases, options.shards);
         let position = Position { replid: ReplId::random(), offset: Offset(0) };
         let is_primary = role == Role::Primary;
         let history = if is_primary { Primary::dormant } else { Primary::new };

@@ -103,7 +103,7 @@ pub use options::{Allocator, Applied, DebugCommand, Options, UnknownTypes};
 pub use page::commands_page;
 pub use reply::RespReply;
 pub use role::Role;
-pub use saving::{LoadError, SaveError, WarmStart, parse_points as parse_save_points};
+pub use saving::{LoadError, SaveError, SaveProgress, WarmStart, parse_points as parse_save_points};
 pub use sentinel::Sentinels;
 pub use settings::{Configuration, ConfigurationError, Directive, EndpointsError, Startup, memory_value};
 pub use stopping::{Close, CloseError};

@@ -32,6 +32,8 @@ impl Default for Allocator {
 pub struct Options {
     /// How many databases SELECT offers. A primary that uses more makes it grow.
     pub databases: u32,
+    /// How many shards a database has, each with a lock of its own; at most and by default [`store::MAX_SHARDS`].
+    pub shards: usize,
     /// Which server the engine claims to be; `None`: a primary is the default personality, a replica takes that of
     /// the server whose dump it loads.
     pub compat: Option<Compat>,
@@ -180,6 +182,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             databases: 16,
+            shards: store::MAX_SHARDS,
             compat: None,
             password: None,
             acl_file: None,

@@ -31,7 +31,7 @@ use crate::pubsub::Subscriptions;
 use crate::reply::RespReply;
 use crate::settings::Meaning;
 use crate::tracking::{self, Mode, Tracked};
-use crate::upstream::{Login, Pinned};
+use crate::upstream::{Login, Pinned, Writes};
 use crate::watch::Watch;
 
 /// What the connection does after a request.
@@ -103,6 +103,9 @@ pub(crate) struct Session {
     is_nameless: bool,
 }
 
+/// The id of callers inside the process; those of connections begin at 1.
+const HOUSE: u64 = 0;
+
 /// Whether a client gets replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Replies {
@@ -172,11 +175,17 @@ impl Session {
     /// For whoever holds the engine: no connection, and every right.
     pub(crate) fn of_the_house(engine: &Arc<Engine>) -> Self {
         let (nowhere, stop) = (Address::Unix("".into()), CancellationToken::new());
-        let record = Client::new(0, nowhere.clone(), nowhere, stop.clone());
-        let mut session = Self::new(Arc::clone(engine), 0, Arc::new(Record::new(record)), stop);
+        let record = Client::new(HOUSE, nowhere.clone(), nowhere, stop.clone());
+        let mut session = Self::new(Arc::clone(engine), HOUSE, Arc::new(Record::new(record)), stop);
         session.db = 0;
         (session.authenticated, session.user) = (true, engine.acl.everything());
         session
+    }
+
+    /// What happens to its writes on a replica that passes them on. Whoever calls from inside the process has no
+    /// connection to wait on for the primary's reply: its writes are refused.
+    pub(crate) fn forwards(&self) -> Option<Writes> {
+        self.engine.forwards().filter(|_| self.id != HOUSE)
     }
 
     /// Puts the command's own name where `rename-command` has given it another.
@@ -356,7 +365,7 @@ impl Session {
             }
             _ => {
                 let (name, ran) = (found.name(), true);
-                if let Some(writes) = self.engine.forwards()
+                if let Some(writes) = self.forwards()
                     && self.is_for_primary(&found, args)
                 {
                     self.forward(writes, &found, args);

@@ -28,6 +28,9 @@ pub const MAX_DATABASES: u32 = 4096;
 /// keeps what its shards hold and do not show (see [`Txn::transfer`](crate::Txn::transfer)).
 pub const ASIDES: u32 = 1024;
 
+/// Shards of a database, unless fewer are asked for ([`Keyspace::with_shards`]).
+pub const MAX_SHARDS: usize = SHARDS;
+
 /// Keys of [`Keyspace::blobs`] whose cache misses overlap.
 const AHEAD: usize = 16;
 
@@ -52,14 +55,22 @@ pub struct Keyspace {
 
 impl Keyspace {
     /// An empty keyspace that announces `databases` databases (at least 1, at most [`MAX_DATABASES`]),
-    /// and its only writer.
+    /// and its only writer. Each database has [`MAX_SHARDS`] shards.
     #[must_use]
     pub fn new(databases: u32) -> (Arc<Self>, Writer) {
+        Self::with_shards(databases, MAX_SHARDS)
+    }
+
+    /// The same with so many shards a database, each with a lock of its own and a table of its own: rounded up to a
+    /// power of two, at least 1 and at most [`MAX_SHARDS`]. Fewer take less memory in databases of few keys, and make
+    /// readers wait for the writer more often.
+    #[must_use]
+    pub fn with_shards(databases: u32, shards: usize) -> (Arc<Self>, Writer) {
         let keyspace = Arc::new(Self {
             gate: Gate::new(),
             dbs: std::iter::repeat_with(OnceLock::new).take((MAX_DATABASES + ASIDES) as usize).collect(),
             databases: AtomicU32::new(databases.clamp(1, MAX_DATABASES)),
-            hasher: KeyHash::random(),
+            hasher: KeyHash::random().with_shards(shards),
             limits: Limits::default(),
             account: Arc::default(),
             compat: CompatCell::new(Compat::default()),
@@ -69,6 +80,12 @@ impl Keyspace {
         });
         let writer = Writer::of(Arc::clone(&keyspace));
         (keyspace, writer)
+    }
+
+    /// How many shards of each database have keys.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.hasher.shards()
     }
 
     /// How many databases SELECT offers; grows when a primary uses more.

@@ -87,7 +87,7 @@ pub use event::{Change, Class, Effect};
 pub use evict::Candidate;
 pub use gate::Still;
 pub use hash::KeyHash;
-pub use keyspace::{ASIDES, Keyspace, MAX_DATABASES};
+pub use keyspace::{ASIDES, Keyspace, MAX_DATABASES, MAX_SHARDS};
 pub use limits::{Limits, Setting, SettingKind};
 pub use load::{Loaded, Loader, Weigher, Weight};
 pub use lock::ShardSet;

@@ -209,7 +209,7 @@ fn a_snapshot_between_writes_is_the_keyspace_at_the_cut() {
 fn a_snapshot_beside_a_writing_thread_is_the_keyspace_at_the_cut() {
     let (seed, _) = seeds(1);
     let mut random = Random(seed);
-    let (keyspace, mut writer) = Keyspace::new(4);
+    let (keyspace, mut writer) = Keyspace::with_shards(4, 1 << random.below(9));
     (0..150_000).for_each(|n| run(&mut writer, 0, &format!("SET key:{n} {n}")));
     (0..3000).for_each(|_| storm(&mut writer, &mut random));
     let mut forced = 0;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use store::{Args, Keyspace, Recorded, Recorder, ShardSet, View, Viewer, Writer, command};
+use store::{Args, Keyspace, Policy, Recorded, Recorder, ShardSet, View, Viewer, Writer, command};
 use testkit::Random;
 
 type Bytes = Vec<u8>;
@@ -108,7 +108,7 @@ fn element(name: &str, n: usize) -> Bytes {
 /// Both databases hold those who stay; others come by the thousand and go again between the steps.
 fn walk_through_changes(kind: &Kind, seed: u64) {
     let mut random = Random::new(seed);
-    let (keyspace, mut writer) = Keyspace::new(2);
+    let (keyspace, mut writer) = Keyspace::with_shards(2, 1 << random.below(9));
     let stay: BTreeSet<Bytes> = (0..1 + random.below(700)).map(|n| element("stays", n)).collect();
     for db in [0, 1] {
         stay.iter().for_each(|one| drop(write(&mut writer, db, &(kind.put)(one))));
@@ -175,6 +175,22 @@ fn whoever_stays_is_met_while_others_come_and_go_and_databases_are_swapped() {
         for seed in chosen.map_or(1..13, |seed| seed..seed + 1) {
             walk_through_changes(kind, seed);
         }
+    }
+}
+
+/// However many shards there are, each key can be drawn.
+#[test]
+fn chance_meets_every_key_of_many_shards_and_of_few() {
+    let mut random = Random::new(1);
+    for shards in [1, 4, 64, 256] {
+        let (keyspace, mut writer) = Keyspace::with_shards(1, shards);
+        assert_eq!(keyspace.shards(), shards);
+        let all: BTreeSet<Bytes> = (0..300).map(|n| element("key", n)).collect();
+        for key in &all {
+            write(&mut writer, 0, &[b"SET".to_vec(), key.clone(), b"1".to_vec()]);
+        }
+        let draw = |_| keyspace.candidate(0, Policy::AllKeysRandom, random.next()).unwrap().key.into_vec();
+        assert_eq!((0..60_000).map(draw).collect::<BTreeSet<_>>(), all, "{shards} shards");
     }
 }
 

@@ -61,12 +61,12 @@ pub fn run(command: Command) -> Result<bool, Failure> {
         }
         Command::Check(args) => match args.file.read(&mut args.select.around(Nothing), true) {
             Ok(()) => {
-                println!("{}: valid", args.file);
+                say!("{}: valid", args.file);
                 Ok(true)
             }
             Err(error) if error.is::<io::Error>() => Err(error),
             Err(error) => {
-                println!("{error}");
+                say!("{error}");
                 Ok(false)
             }
         },

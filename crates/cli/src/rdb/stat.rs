@@ -22,18 +22,18 @@ fn write(stat: &Stat, out: &mut String) -> std::fmt::Result {
     }
     writeln!(out, "expiring    {} keys, {} hash fields", stat.expiring(), stat.expiring_fields())?;
     writeln!(out, "functions   {}", stat.functions())?;
-    writeln!(out, "\n{:<28}{:>12}{:>14}{:>16}", "type", "keys", "elements", "value bytes")?;
+    writeln!(out, "\n{:<34}{:>12}{:>14}{:>16}", "type", "keys", "elements", "value bytes")?;
     for (name, figures) in stat.kinds() {
-        writeln!(out, "{name:<28}{:>12}{:>14}{:>16}", figures.keys, figures.elements, figures.value_bytes)?;
+        writeln!(out, "{name:<34}{:>12}{:>14}{:>16}", figures.keys, figures.elements, figures.value_bytes)?;
     }
-    writeln!(out, "\n{:<28}{:>12}{:>14}{:>16}", "encoding", "keys", "elements", "value bytes")?;
+    writeln!(out, "\n{:<34}{:>12}{:>14}{:>16}", "encoding", "keys", "elements", "value bytes")?;
     for (byte, name, figures) in stat.encodings() {
         let name = format!("{name} ({byte})");
-        writeln!(out, "{name:<28}{:>12}{:>14}{:>16}", figures.keys, figures.elements, figures.value_bytes)?;
+        writeln!(out, "{name:<34}{:>12}{:>14}{:>16}", figures.keys, figures.elements, figures.value_bytes)?;
     }
-    writeln!(out, "\n{:<28}{:>12}", "value bytes, at most", "keys")?;
+    writeln!(out, "\n{:<34}{:>12}", "value bytes, at most", "keys")?;
     for (size, keys) in stat.sizes() {
-        writeln!(out, "{size:<28}{keys:>12}")?;
+        writeln!(out, "{size:<34}{keys:>12}")?;
     }
     Ok(())
 }

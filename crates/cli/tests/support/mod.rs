@@ -23,14 +23,14 @@ impl Ours {
 
     /// The same, with its log in a file or at another place.
     pub(crate) fn serve_logging(args: &[&str], log: impl Into<Stdio>) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_replica"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_replica"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]).args(args).stderr(log);
+        Self::of(command)
+    }
+
+    /// What a command starts, which must serve RESP at one place and HTTP.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.as_mut().unwrap());
         let mut after = |prefix: &str| {
             let mut line = String::new();

@@ -10,6 +10,7 @@
 //! write too (`repl-id`, `repl-offset`, `repl-stream-db`), and what only a replica of ours needs is in fields that
 //! they pass over ([`warm`]).
 
+mod export;
 mod file;
 mod reload;
 mod settings;
@@ -30,6 +31,7 @@ use crate::engine::{Engine, Writing, unix_ms};
 use crate::options::Options;
 use crate::snapshot::Cut;
 
+pub use export::SaveProgress;
 pub use file::{LoadError, SaveError};
 pub(crate) use reload::{Reload, ReloadError};
 pub use settings::parse_points;
@@ -325,21 +327,8 @@ impl Engine {
         path: &std::path::Path,
         cancelled: &AtomicBool,
     ) -> Result<(), SaveError> {
-        let Held { cut, notes, changes } = held;
-        let replid = cut.position.replid;
-        file::replace(path, |sink| {
-            let written = cut.write(&self.keyspace, &notes, |piece| {
-                if cancelled.load(Ordering::Relaxed) {
-                    return Err(SaveError::Cancelled);
-                }
-                sink(&piece).map_err(|source| SaveError::Io { path: path.to_owned(), source })
-            });
-            written.map_err(|error| match error {
-                SnapshotError::Encode(why) => SaveError::Encode(why),
-                SnapshotError::Overflow => SaveError::Busy,
-                SnapshotError::Sink(error) => error,
-            })
-        })?;
+        let (changes, replid) = (held.changes, held.cut.position.replid);
+        self.write_file(held, path, cancelled, |_| {})?;
         self.saving.changes.fetch_sub(changes, Ordering::Relaxed);
         let mut state = self.saving.state.lock();
         state.last_save = unix_ms() / 1000;
@@ -347,6 +336,32 @@ impl Engine {
         state.saves += 1;
         self.saving.failed.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Writes the file, and tells of each piece how many bytes it has.
+    fn write_file(
+        &self,
+        held: Held,
+        path: &std::path::Path,
+        cancelled: &AtomicBool,
+        mut written: impl FnMut(usize),
+    ) -> Result<(), SaveError> {
+        let Held { cut, notes, .. } = held;
+        file::replace(path, |sink| {
+            let done = cut.write(&self.keyspace, &notes, |piece| {
+                if cancelled.load(Ordering::Relaxed) {
+                    return Err(SaveError::Cancelled);
+                }
+                sink(&piece).map_err(|source| SaveError::Io { path: path.to_owned(), source })?;
+                written(piece.len());
+                Ok(())
+            });
+            done.map_err(|error| match error {
+                SnapshotError::Encode(why) => SaveError::Encode(why),
+                SnapshotError::Overflow => SaveError::Busy,
+                SnapshotError::Sink(error) => error,
+            })
+        })
     }
 }
 

@@ -77,7 +77,7 @@ impl Session {
             });
         }
         self.check_permissions(found.name(), args, executes)?;
-        if found.is_write() && !self.engine.is_writable() && self.engine.forwards().is_none() {
+        if found.is_write() && !self.engine.is_writable() && self.forwards().is_none() {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));
         }
         if !executes && self.protocol == Protocol::Resp2 && self.is_listening() && !found.is_for_listeners() {

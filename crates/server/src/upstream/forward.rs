@@ -169,7 +169,7 @@ impl Session {
         queued: &[SmallVec<[&[u8]; 8]>],
         pinned: Option<Pinned>,
     ) -> Result<bool, CommandError> {
-        let Some(writes) = self.engine.forwards() else { return Ok(false) };
+        let Some(writes) = self.forwards() else { return Ok(false) };
         let compat = self.engine.compat();
         let mut requests: Vec<Owned> = vec![vec![(*b"MULTI").into()]];
         let (mut is_needed, mut obstacle) = (false, None);
@@ -200,7 +200,7 @@ impl Session {
 
     /// WATCH on the primary; false if this server does not forward.
     pub(crate) fn forward_watch(&mut self, args: Args<'_>) -> bool {
-        let Some(writes) = self.engine.forwards() else { return false };
+        let Some(writes) = self.forwards() else { return false };
         let pinned = Arc::clone(self.pinned.get_or_insert_default());
         let conn = pinned.lock().take();
         let errand = self.errand(writes);

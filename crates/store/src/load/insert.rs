@@ -68,8 +68,9 @@ impl Tables {
     }
 
     fn expect(&mut self, db: usize, keys: u64) {
-        for shard in self.shards(db) {
-            shard.announce(keys as usize / SHARDS);
+        let used = self.keyspace.shards();
+        for shard in self.shards(db).iter_mut().step_by(SHARDS / used) {
+            shard.announce(keys as usize / used);
         }
     }
 
