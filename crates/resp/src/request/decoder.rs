@@ -2,6 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 
+use super::dialect::Dialect;
 use super::frame::{Request, RequestRef};
 use super::parser::{Mode, RequestParser};
 use crate::{Limits, ProtocolError};
@@ -40,6 +41,11 @@ impl RequestDecoder {
     /// Whether the small limits before AUTH apply (10 arguments, 16384 bytes each). They do not at first.
     pub const fn set_authenticated(&mut self, authenticated: bool) {
         self.parser.set_authenticated(authenticated);
+    }
+
+    /// Reads as that server does; as Redis at first.
+    pub const fn set_dialect(&mut self, dialect: Dialect) {
+        self.parser.set_dialect(dialect);
     }
 
     /// Changes [`Limits::bulk_len`] and [`Limits::frame_len`]; what was found already stays good.
@@ -102,7 +108,7 @@ impl RequestDecoder {
     pub fn look_ahead(&mut self, most: usize, mut see: impl FnMut(RequestRef<'_>)) -> usize {
         self.release();
         // One request alone, or a part of one, comes before any that could be prepared for.
-        let fresh = || Box::new(RequestParser::new(self.parser.limits(), self.parser.mode()));
+        let fresh = || Box::new(self.parser.anew());
         let scout = self.scout.get_or_insert_with(fresh);
         let (mut at, mut seen) = (0, 0);
         while seen < most {

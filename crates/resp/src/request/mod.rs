@@ -4,11 +4,13 @@
 //! human-typed form; `frame` is what comes out.
 
 mod decoder;
+mod dialect;
 mod frame;
 mod inline;
 mod parser;
 
 pub use decoder::RequestDecoder;
+pub use dialect::Dialect;
 pub use frame::{Args, Request, RequestRef, Span};
 pub(crate) use parser::short_header;
 pub use parser::{Mode, RequestParser};
