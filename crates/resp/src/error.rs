@@ -13,6 +13,8 @@ pub enum ProtocolError {
     InvalidMultibulkLength,
     /// The number after `$` is not a length, or is above [`Limits::bulk_len`](crate::Limits::bulk_len).
     InvalidBulkLength,
+    /// No LF behind the CR of a line, or no CR LF behind an argument (see [`Dialect`](crate::Dialect)).
+    InvalidLineEnd,
     /// An argument begins with this byte instead of `$`.
     ExpectedBulk(u8),
     /// No line end within [`Limits::line_len`](crate::Limits::line_len) after `*`.
@@ -72,6 +74,7 @@ impl fmt::Display for ProtocolError {
         match *self {
             Self::InvalidMultibulkLength => f.write_str("invalid multibulk length"),
             Self::InvalidBulkLength => f.write_str("invalid bulk length"),
+            Self::InvalidLineEnd => f.write_str("invalid CRLF in request"),
             Self::ExpectedBulk(byte) => write!(f, "expected '$', got '{}'", char::from(printable(byte))),
             Self::MultibulkCountTooLong => f.write_str("too big mbulk count string"),
             Self::BulkCountTooLong => f.write_str("too big bulk count string"),

@@ -47,6 +47,6 @@ pub use encode::{Encoder, Output, Protocol, encode_command};
 pub use error::ProtocolError;
 pub use limits::Limits;
 pub use number::{DoubleFormat, format_f64, format_human_f64, parse_f64, parse_i64, write_i64};
-pub use request::{Args, Mode, Request, RequestDecoder, RequestParser, RequestRef, Run, Span};
+pub use request::{Args, Dialect, Mode, Request, RequestDecoder, RequestParser, RequestRef, Run, Span};
 pub use transfer::BulkHeader;
 pub use value::{Attributed, Kind, Token, Value, ValueDecoder, ValueParser};

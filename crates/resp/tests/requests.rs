@@ -5,7 +5,7 @@ mod oracle;
 use oracle::feed::Way;
 use oracle::{Outcome, feed, request};
 use proptest::prelude::*;
-use resp::{Limits, Mode, ProtocolError};
+use resp::{Dialect, Limits, Mode, ProtocolError};
 
 /// Small limits, so that short inputs reach them.
 fn tight() -> Limits {
@@ -23,7 +23,7 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
         2 => prop::sample::select(vec![
             &b"\n"[..], b"\r\n", b"*0\r\n", b"*-1\r\n", b"*1\r\n", b"$", b"*", b"\r", b"$3\r\nGET\r\n", b"PING\r\n",
             b"SET \"a\\x41\\n\" 'b\\'c'\n", b"a\"b\" c\n", b"\"\n", b"'", b"\"", b"\\", b" ", b"\x0b", b"*2", b"$1000\r\n",
-            b"*13\r\n", b"$020\r\n", b"1", b"0", b"-", b"$9999999999999999999\r\n", b"*99999999999\r\n",
+            b"*13\r\n", b"$020\r\n", b"1", b"0", b"-", b"\0", b"$9999999999999999999\r\n", b"*99999999999\r\n",
         ]).prop_map(<[u8]>::to_vec),
         1 => prop::collection::vec(any::<u8>(), 0..40),
     ];
@@ -128,6 +128,57 @@ fn terminators_are_skipped_unseen_as_servers_do() {
     let outcome =
         feed::requests([&b"*1\rx$4\rxPINGxxPING\r\n"[..]], Limits::requests(), Mode::Client, true, Way::Owned);
     assert_eq!(outcome.items, [(14, vec![b"PING".to_vec()]), (6, vec![b"PING".to_vec()])]);
+}
+
+#[test]
+fn a_line_with_a_nul_never_ends() {
+    for input in
+        [&b"\0PING\r\n"[..], b"PING\0\r\nPING\r\n", b"*1\0\r\n$4\r\nPING\r\n", b"*1\r\n$4\0\r\nPING\r\n"]
+    {
+        let outcome = feed::requests(input.chunks(3), Limits::requests(), Mode::Client, true, Way::Owned);
+        assert_eq!((outcome.items, outcome.end), (Vec::new(), Ok(())), "{}", input.escape_ascii());
+    }
+    let long = [&b"\0\n"[..], &vec![b'a'; 65536]].concat();
+    let outcome = feed::requests([&long[..]], Limits::requests(), Mode::Client, true, Way::Owned);
+    assert_eq!(outcome.end, Err(ProtocolError::InlineTooLong));
+    let outcome =
+        feed::requests([&b"*1\r\n$2\r\n\0\0\r\n"[..]], Limits::requests(), Mode::Client, true, Way::Owned);
+    assert_eq!(outcome.items, [(12, vec![b"\0\0".to_vec()])]);
+}
+
+#[test]
+fn valkey_minds_line_ends() {
+    let end = |input: &[u8], dialect, size: usize| {
+        let mut decoder = resp::RequestDecoder::new(Limits::requests());
+        decoder.set_dialect(dialect);
+        for chunk in input.chunks(size) {
+            decoder.feed(chunk);
+            while decoder.next()?.is_some() {}
+        }
+        Ok(())
+    };
+    for size in [1, 4, 100] {
+        for input in [
+            &b"*1\rx$4\r\nPING\r\n"[..],
+            b"*1\r\n$4\rxPING\r\n",
+            b"*1\r\n$4\r\nPINGxx",
+            b"*1\r\n$4\r\nPING\rx",
+            b"*2\r\n$4\r\nPING\r\r\n",
+            b"*1\r\n$0\r\nPING\r\n",
+            b"*1000\r\r\n",
+        ] {
+            for dialect in [Dialect::Valkey8, Dialect::Valkey9] {
+                assert_eq!(
+                    end(input, dialect, size),
+                    Err(ProtocolError::InvalidLineEnd),
+                    "{}",
+                    input.escape_ascii()
+                );
+            }
+        }
+        assert_eq!(end(b"*1\r\n$4\r\nPING\r\nPING\n*1\r\n$4\r\nPING\r", Dialect::Valkey9, size), Ok(()));
+        assert_eq!(end(b"*1\rx$4\rxPINGxx", Dialect::Redis, size), Ok(()));
+    }
 }
 
 #[test]

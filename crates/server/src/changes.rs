@@ -9,6 +9,26 @@ use crate::events::Cause;
 use crate::pubsub::Kind;
 use crate::session::Ground;
 
+/// Events of what stands beside a stream's entries. With the real servers they are no change of the value: nobody's copy
+/// of it is outdated, and no WATCH fails.
+const BESIDE_VALUES: [&str; 6] = [
+    "xsetid",
+    "xgroup-create",
+    "xgroup-setid",
+    "xgroup-destroy",
+    "xgroup-createconsumer",
+    "xgroup-delconsumer",
+];
+
+/// Whether the value of the key of one of these is another now.
+fn is_another_value(change: &Change, all: &[Change]) -> bool {
+    let is_new = || {
+        all.iter()
+            .any(|other| other.class == Class::New && (other.db, &other.key) == (change.db, &change.key))
+    };
+    change.class.is_change() && (!BESIDE_VALUES.contains(&change.event) || is_new())
+}
+
 impl Engine {
     /// Runs writes and tells of them before anybody can see them.
     pub(crate) fn observe<R>(&self, txn: &mut Txn<'_>, f: impl FnOnce(&mut Txn<'_>) -> R) -> R {
@@ -16,7 +36,10 @@ impl Engine {
             return f(txn);
         }
         txn.collect_changes();
-        txn.tell_asides(self.notifications.asides(&self.pubsub));
+        let mut asides = self.notifications.asides(&self.pubsub);
+        // To tell a stream that came to be with its group.
+        asides.new |= self.watchers.any() || self.tracking.any();
+        txn.tell_asides(asides);
         let result = f(txn);
         self.settle(txn);
         result
@@ -132,15 +155,18 @@ impl Engine {
         for change in &changes {
             self.notifications.tell(&self.pubsub, change);
         }
-        changes.retain(|change| change.class.is_change());
-        let changes = &changes[..];
-        for change in changes {
+        let other_values: Vec<&Change> =
+            changes.iter().filter(|change| is_another_value(change, &changes)).collect();
+        for change in &other_values {
             self.watchers.touch(change.db, &change.key);
+        }
+        self.tracking.tell(&other_values, &self.clients);
+        changes.retain(|change| change.class.is_change());
+        for change in &changes {
             self.blocked.touch(change.db, &change.key);
         }
-        self.tracking.tell(changes, &self.clients);
         if self.events.any() {
-            self.events.note(txn, changes, self.cause());
+            self.events.note(txn, &changes, self.cause());
         }
     }
 }

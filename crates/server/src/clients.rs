@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::listener::Address;
 use crate::outbox::Outbox;
+use crate::tracking::Shown;
 
 /// What is known of a client, shared by its session and those who ask.
 pub(crate) type Record = Mutex<Client>;
@@ -57,8 +58,10 @@ pub(crate) struct Client {
     pub(crate) traffic: (u64, u64, u64),
     /// The user that it is.
     pub(crate) user: Box<[u8]>,
-    /// Who is told of changes of what it reads, if anybody: 0 itself.
-    pub(crate) redirect: Option<u64>,
+    /// How it, or another, is told of changes of what it reads.
+    pub(crate) tracking: Option<Shown>,
+    /// Reading is no use of a key.
+    pub(crate) no_touch: bool,
     pub(crate) outbox: Option<Arc<Outbox>>,
     pub(crate) stop: CancellationToken,
 }
@@ -89,7 +92,8 @@ impl Client {
             capabilities: "",
             traffic: (0, 0, 0),
             user: b"default"[..].into(),
-            redirect: None,
+            tracking: None,
+            no_touch: false,
             outbox: None,
             stop,
         }
@@ -105,11 +109,11 @@ impl Client {
             ('P', listens),
             ('x', self.queued.is_some()),
             ('b', is_blocked),
-            ('t', self.redirect.is_some()),
-            ('r', self.capabilities.contains('r')),
-            ('e', self.no_evict),
-            ('U', self.addr.is_unix()),
         ] {
+            flags.extend(is_so.then_some(letter));
+        }
+        flags.extend(self.tracking.iter().flat_map(Shown::flags).flatten());
+        for (letter, is_so) in [('U', self.addr.is_unix()), ('e', self.no_evict), ('T', self.no_touch)] {
             flags.extend(is_so.then_some(letter));
         }
         if flags.is_empty() {
@@ -175,7 +179,10 @@ impl Client {
             "tot-mem" => self.memory().to_string(),
             "cmd" => self.command.to_owned(),
             "user" => text(&self.user),
-            "redir" => self.redirect.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX)).to_string(),
+            "redir" => {
+                let redirect = self.tracking.as_ref().map(|tracking| tracking.redirect);
+                redirect.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX)).to_string()
+            }
             "resp" => self.resp.to_string(),
             "lib-name" => text(&self.library),
             "lib-ver" => text(&self.library_version),

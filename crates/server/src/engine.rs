@@ -31,6 +31,7 @@ use crate::observed::Observed;
 use crate::options::Options;
 use crate::pausing::Pausing;
 use crate::pubsub::PubSub;
+use crate::rates::Rates;
 use crate::role::{Role, Roles};
 use crate::session::Ground;
 use crate::settings::Configured;
@@ -192,6 +193,7 @@ pub struct Engine {
     /// The servers that keys are handed to.
     pub(crate) targets: crate::migrating::Targets,
     pub(crate) stats: Stats,
+    pub(crate) rates: Rates,
     pub(crate) divergence: Divergence,
     pub(crate) replicas: DashMap<u64, crate::attached::AttachedReplica>,
     pub(crate) link: RwLock<Option<watch::Receiver<LinkStatus>>>,
@@ -268,6 +270,7 @@ impl Engine {
             scripts: Scripts::new(options.script_time_limit, options.compat.unwrap_or_default()),
             targets: crate::migrating::Targets::default(),
             stats: Stats::default(),
+            rates: Rates::default(),
             divergence: Divergence::default(),
             replicas: DashMap::new(),
             link: RwLock::new(None),

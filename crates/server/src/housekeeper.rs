@@ -1,6 +1,6 @@
 //! What must happen though nobody asks: the clock, expiry, PINGs, saves.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,11 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
         let (mut met, mut gave_back) = (Instant::now(), Instant::now());
         while let Some(engine) = engine.upgrade() {
             engine.tick();
+            engine.rates.look(Instant::now(), || {
+                let stats = &engine.stats;
+                let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+                [read(&stats.commands) + read(&stats.applied), read(&stats.bytes_in), read(&stats.bytes_out)]
+            });
             let paused = engine.paused.load(Ordering::Relaxed);
             let hz = u64::try_from(engine.keyspace.limits().hz()).unwrap_or(10).clamp(1, 500);
             let period = Duration::from_millis(1000 / hz);

@@ -91,6 +91,10 @@ fn server(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "tcp_port:{}", engine.port());
     line!(out, "uptime_in_seconds:{uptime}");
     line!(out, "uptime_in_days:{}", uptime / 86_400);
+    let hz = engine.keyspace.limits().hz();
+    line!(out, "hz:{hz}");
+    line!(out, "configured_hz:{hz}");
+    line!(out, "executable:{}", std::env::current_exe().unwrap_or_default().display());
     let file = engine.configuration_file().map(|path| path.display().to_string());
     line!(out, "config_file:{}", file.unwrap_or_default());
     if personality.info_listeners {
@@ -125,6 +129,9 @@ fn clients(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "tracking_clients:{}", engine.tracking.counts().0);
     line!(out, "blocked_clients:{blocked}");
     line!(out, "pubsub_clients:{}", engine.pubsub.clients());
+    let (watching, watched) = engine.watchers.counts();
+    line!(out, "watching_clients:{watching}");
+    line!(out, "total_watched_keys:{watched}");
     line!(out, "total_blocking_keys:{keys}");
     Ok(())
 }
@@ -317,8 +324,12 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     line!(out, "total_connections_received:{}", read(&s.connections));
     line!(out, "total_commands_processed:{}", read(&s.commands) + read(&s.applied));
+    let [commands, received, sent] = engine.rates.each();
+    line!(out, "instantaneous_ops_per_sec:{commands}");
     line!(out, "total_net_input_bytes:{}", read(&s.bytes_in));
     line!(out, "total_net_output_bytes:{}", read(&s.bytes_out));
+    line!(out, "instantaneous_input_kbps:{:.2}", received as f64 / 1024.0);
+    line!(out, "instantaneous_output_kbps:{:.2}", sent as f64 / 1024.0);
     let limits = &engine.client_limits;
     line!(out, "rejected_connections:{}", read(&limits.rejected));
     line!(out, "evicted_clients:{}", read(&limits.evicted));
@@ -342,6 +353,22 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "keyspace_misses:{}", read(&s.keyspace_misses));
     line!(out, "pubsub_channels:{}", engine.pubsub.channels(Kind::Channel).len());
     line!(out, "pubsub_patterns:{}", engine.pubsub.channels(Kind::Pattern).len());
+    line!(out, "pubsubshard_channels:{}", engine.pubsub.channels(Kind::Shard).len());
+    // No process is forked, nothing moved about in memory, no connection kept for MIGRATE.
+    for name in [
+        "latest_fork_usec",
+        "total_forks",
+        "migrate_cached_sockets",
+        "slave_expires_tracked_keys",
+        "active_defrag_hits",
+        "active_defrag_misses",
+        "active_defrag_key_hits",
+        "active_defrag_key_misses",
+        "total_active_defrag_time",
+        "current_active_defrag_time",
+    ] {
+        line!(out, "{name}:0");
+    }
     let (_, keys, prefixes) = engine.tracking.counts();
     line!(out, "tracking_total_keys:{keys}");
     line!(out, "tracking_total_items:{keys}");

@@ -61,6 +61,7 @@ mod pausing;
 mod pubsub;
 #[cfg(feature = "listener")]
 mod pulse;
+mod rates;
 mod reply;
 mod role;
 mod running;

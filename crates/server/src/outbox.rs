@@ -85,6 +85,8 @@ pub(crate) struct Outbox {
     is_resp3: AtomicBool,
     /// The client listens to channels: it is of another class.
     listens: AtomicBool,
+    /// The client wants no replies.
+    silent: AtomicBool,
     filled: Notify,
     limits: Arc<OutputLimits>,
     stop: CancellationToken,
@@ -100,6 +102,7 @@ impl Outbox {
             unsent: AtomicUsize::new(0),
             is_resp3: AtomicBool::new(false),
             listens: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             filled: Notify::new(),
             limits,
             stop,
@@ -121,6 +124,15 @@ impl Outbox {
     /// Whether the client listens to any channel.
     pub(crate) fn listens(&self) -> bool {
         self.listens.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
+    }
+
+    /// Whether the client gets messages and pushes alone, and no replies, of which what MONITOR shows is one.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
     }
 
     /// The limit of the client's class.

@@ -29,6 +29,11 @@ impl<'a> RespReply<'a> {
         self.out.len()
     }
 
+    /// Forgets what came since there were so many bytes.
+    pub(crate) fn take_back(&mut self, len: usize) {
+        self.out.truncate(len);
+    }
+
     /// What others have said to this client, before what follows.
     pub(crate) fn pushes(&mut self, outbox: &Outbox) {
         outbox.drain_into(self.out);

@@ -390,15 +390,18 @@ impl Call for DataCall<'_, '_, '_> {
         let Some(row) = command::find_for(self.engine.compat(), args) else {
             return self.connection(args, out);
         };
+        let lacks_room = self.is_full && row.flags.has(Flags::DENYOOM) && !self.has_written();
         if row.check_arity(args).is_err() {
             out.refuse(Refusal::WrongArity);
         } else if row.flags.has(Flags::NOSCRIPT) {
             out.refuse(Refusal::NotAllowed);
+        } else if lacks_room && self.engine.compat().differences().scripts_need_room_first {
+            out.error_display(&OOM);
         } else if (row.is_write() || row.flags.has(Flags::MAY_REPLICATE)) && self.mode == Mode::ReadOnly {
             out.refuse(Refusal::ReadOnlyScript);
         } else if row.is_write() && !matches!(self.ground, Ground::Txn(_)) {
             out.error(b"READONLY You can't write against a read only replica.");
-        } else if self.is_full && row.flags.has(Flags::DENYOOM) && !self.has_written() {
+        } else if lacks_room {
             out.error_display(&OOM);
         } else {
             self.run(row, args, out);

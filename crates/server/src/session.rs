@@ -41,6 +41,8 @@ pub(crate) enum After {
     Nothing,
     /// Sends what is left and hangs up.
     Close,
+    /// Hangs up; replies that are not sent yet never will be.
+    Vanish,
     /// Becomes a replica's feed.
     Feed(Box<Feed>),
     /// Runs nothing more until this answers, with the bytes of the reply.
@@ -94,7 +96,7 @@ pub(crate) struct Session {
     /// When the command before this one ended, if it was of the same batch.
     mark: Option<Instant>,
     /// Whether it gets replies (CLIENT REPLY).
-    pub(crate) replies: Replies,
+    replies: Replies,
     /// CLIENT CACHING was its last command, or the last before MULTI.
     caching_asked: bool,
     /// The offset after the client's last write, for WAIT.
@@ -205,6 +207,23 @@ impl Session {
         self.replies != Replies::On
     }
 
+    pub(crate) fn replies(&self) -> Replies {
+        self.replies
+    }
+
+    /// Gets replies, or gets none, from now on.
+    pub(crate) fn set_replies(&mut self, replies: Replies) {
+        self.replies = replies;
+        self.outbox.set_silent(replies == Replies::Off);
+    }
+
+    /// Takes back what was appended to `out` since it ended at `begin`, if nothing is to be said.
+    fn hush(&self, out: &mut Vec<u8>, begin: usize) {
+        if matches!(self.replies, Replies::Off | Replies::Skip) {
+            out.truncate(begin);
+        }
+    }
+
     /// Runs one request and appends its reply to `out`.
     pub(crate) fn execute(&mut self, request: &[&[u8]], out: &mut Vec<u8>) {
         let args = Args::new(request);
@@ -216,9 +235,12 @@ impl Session {
         let mut reply = RespReply::new(out, self.protocol, self.engine.compat().differences().doubles);
         let before = self.engine.stream_offset();
         tracking::speaks(self.id);
+        let mut in_parts = false;
         match self.dispatch(args, &mut reply) {
             Ok(None) => {}
             Ok(Some(ran)) => {
+                // Each of its commands has been hushed, or not, by itself.
+                in_parts = ran == "exec";
                 let replied = out.len() - begin;
                 self.account(ran, args, start, replied, true);
             }
@@ -232,14 +254,20 @@ impl Session {
                 }
             }
         }
-        match self.replies {
-            // CLIENT REPLY SKIP itself says nothing; an EXEC around it does.
-            Replies::On | Replies::SkipNext => {}
-            Replies::Off => out.truncate(begin),
-            Replies::Skip => {
-                out.truncate(begin);
-                self.replies = Replies::On;
-            }
+        if !in_parts {
+            self.hush(out, begin);
+        }
+        if self.is_silent()
+            && let After::Wait(wait) = &mut self.after
+        {
+            let answer = std::mem::replace(wait, Wait(Box::pin(std::future::ready(Vec::new()))));
+            wait.0 = Box::pin(async move {
+                answer.0.await;
+                Vec::new()
+            });
+        }
+        if self.replies == Replies::Skip {
+            self.replies = Replies::On;
         }
         tracking::speaks(0);
         if self.caching_asked && self.transaction.is_none() && !args.is(0, "client") {
@@ -334,7 +362,7 @@ impl Session {
             // A browser that was sent here by somebody else's page: what it says next may be commands.
             Err(_) if args.is(0, "post") || args.is(0, "host:") => {
                 tracing::warn!(client = self.id, "somebody speaks HTTP: hung up");
-                self.after = After::Close;
+                self.after = After::Vanish;
                 return Ok(None);
             }
             Err(Refused { error, name, .. }) if args.is(0, "exec") => {
@@ -352,11 +380,6 @@ impl Session {
                 return Err(error);
             }
         };
-        if self.engine.keyspace.limits().max_memory() > 0
-            && let Err(error) = self.check_room(&found)
-        {
-            return Err(Refused { name: found.name(), ran: false, error });
-        }
         match &mut self.transaction {
             Some(transaction) if !found.flags().has(connection::CONTROLS_TRANSACTION) => {
                 transaction.push(args);
@@ -540,7 +563,6 @@ impl Session {
 
     /// Is told, or is no longer told, of changes of what it reads.
     pub(crate) fn track(&mut self, mode: Option<Mode>) {
-        let redirect = mode.as_ref().map(|mode| mode.redirect.unwrap_or(0));
         if mode.is_none() && self.tracking.is_none() {
             return;
         }
@@ -550,7 +572,7 @@ impl Session {
                 *tracked = mode.map(|mode| Tracked::begin(&self.engine.tracking, &self.outbox, mode));
             }
         }
-        self.record.lock().redirect = redirect;
+        self.record.lock().tracking = self.tracking.as_ref().map(Tracked::shown);
     }
 
     /// CLIENT CACHING: about the command that comes next.
@@ -560,11 +582,6 @@ impl Session {
 
     pub(crate) fn caching_asked(&self) -> bool {
         self.caching_asked
-    }
-
-    /// Whether nobody is there any more who would be told.
-    pub(crate) fn tracking_broken(&self, redirect: u64) -> bool {
-        self.engine.clients.outbox(redirect).is_none()
     }
 
     pub(crate) fn tracks_reads(&self) -> bool {
@@ -636,6 +653,7 @@ impl Session {
         client.listens =
             self.subscriptions.as_ref().map_or((0, 0, 0), |subscriptions| subscriptions.counts());
         client.watches = self.watch.as_ref().map_or(0, Watch::len);
+        client.no_touch = self.no_touch;
         self.outbox.set_listens(client.listens != (0, 0, 0));
     }
 }

@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use parking_lot::RwLock;
@@ -45,6 +45,7 @@ struct Tracker {
     outbox: Arc<Outbox>,
     redirect: Option<u64>,
     no_loop: bool,
+    broken: Arc<AtomicBool>,
 }
 
 /// Who is to be told of what.
@@ -62,18 +63,47 @@ pub(crate) struct Tracked {
     tracking: Arc<Tracking>,
     client: u64,
     mode: Mode,
+    broken: Arc<AtomicBool>,
 }
 
 impl Tracked {
     pub(crate) fn begin(tracking: &Arc<Tracking>, outbox: &Arc<Outbox>, mode: Mode) -> Self {
-        tracking.begin(outbox, &mode);
-        Self { tracking: Arc::clone(tracking), client: outbox.id, mode }
+        let broken = tracking.begin(outbox, &mode);
+        Self { tracking: Arc::clone(tracking), client: outbox.id, mode, broken }
+    }
+
+    /// Whether it has once been impossible to tell whom it wanted to be told.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// What CLIENT LIST tells of it.
+    pub(crate) fn shown(&self) -> Shown {
+        let Mode { redirect, broadcast, .. } = self.mode;
+        Shown { redirect: redirect.unwrap_or(0), broadcast, broken: Arc::clone(&self.broken) }
     }
 
     /// Goes on in another way.
     pub(crate) fn change(&mut self, outbox: &Arc<Outbox>, mode: Mode) {
-        self.tracking.begin(outbox, &mode);
+        self.broken = self.tracking.begin(outbox, &mode);
         self.mode = mode;
+    }
+}
+
+/// What CLIENT LIST tells of a client that tracks.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown {
+    /// Who is told: 0 itself.
+    pub(crate) redirect: u64,
+    broadcast: bool,
+    broken: Arc<AtomicBool>,
+}
+
+impl Shown {
+    /// Its letters.
+    pub(crate) fn flags(&self) -> [Option<char>; 3] {
+        let broken = self.broken.load(Ordering::Relaxed);
+        [Some('t'), broken.then_some('R'), self.broadcast.then_some('B')]
     }
 }
 
@@ -112,9 +142,15 @@ impl Tracking {
         (self.count.load(Ordering::Acquire), self.keys.len(), self.prefixes.read().len())
     }
 
-    /// Begins, or goes on in another way.
-    pub(crate) fn begin(&self, outbox: &Arc<Outbox>, mode: &Mode) {
-        let tracker = Tracker { outbox: Arc::clone(outbox), redirect: mode.redirect, no_loop: mode.no_loop };
+    /// Begins, or goes on in another way; the answer is set when somebody is gone who was to be told.
+    fn begin(&self, outbox: &Arc<Outbox>, mode: &Mode) -> Arc<AtomicBool> {
+        let broken = Arc::new(AtomicBool::new(false));
+        let tracker = Tracker {
+            outbox: Arc::clone(outbox),
+            redirect: mode.redirect,
+            no_loop: mode.no_loop,
+            broken: Arc::clone(&broken),
+        };
         if self.clients.insert(outbox.id, tracker).is_none() {
             self.count.fetch_add(1, Ordering::AcqRel);
         }
@@ -127,6 +163,7 @@ impl Tracking {
                 }
             }
         }
+        broken
     }
 
     /// Ends a client's tracking.
@@ -160,7 +197,7 @@ impl Tracking {
     }
 
     /// Keys changed.
-    pub(crate) fn tell(&self, changes: &[Change], clients: &Clients) {
+    pub(crate) fn tell(&self, changes: &[&Change], clients: &Clients) {
         if !self.any() {
             return;
         }
@@ -221,12 +258,16 @@ impl Tracking {
                 encoder.bulk(CHANNEL);
                 list(encoder, keys);
             }),
-            None if tracker.outbox.is_resp3() => tracker.outbox.push(|encoder| {
-                encoder.push(2);
-                encoder.bulk(b"tracking-redir-broken");
-                encoder.integer(i64::try_from(redirect).unwrap_or(i64::MAX));
-            }),
-            None => {}
+            None => {
+                tracker.broken.store(true, Ordering::Relaxed);
+                if tracker.outbox.is_resp3() {
+                    tracker.outbox.push(|encoder| {
+                        encoder.push(2);
+                        encoder.bulk(b"tracking-redir-broken");
+                        encoder.integer(i64::try_from(redirect).unwrap_or(i64::MAX));
+                    });
+                }
+            }
         }
     }
 }
@@ -280,7 +321,7 @@ mod tests {
         tracking.remember(1, b"u:1", &clients);
         tracking.remember(1, b"u:1", &clients);
         for told_reader in ["$10\r\ninvalidate\r\n*1\r\n$3\r\nu:1\r\n", ""] {
-            tracking.tell(&[change(b"u:1"), change(b"x"), change(b"u:1")], &clients);
+            tracking.tell(&[&change(b"u:1"), &change(b"x"), &change(b"u:1")], &clients);
             assert!(told(&reader).ends_with(told_reader));
             assert_eq!(told(&listener), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nu:1\r\n");
         }

@@ -72,6 +72,11 @@ impl Watchers {
         self.0.clients.load(Ordering::Acquire) != 0
     }
 
+    /// How many clients watch, and how many keys.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.0.clients.load(Ordering::Acquire), self.0.keys.len())
+    }
+
     /// A key changed.
     pub(crate) fn touch(&self, db: u32, key: &[u8]) {
         if !self.any() {

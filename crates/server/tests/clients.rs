@@ -5,6 +5,7 @@ mod support;
 
 use std::net::SocketAddr;
 
+use store::Compat;
 use testkit::Client;
 
 use support::{beside_each, words};
@@ -29,7 +30,18 @@ const STEPS: &[&str] = &[
     "CLIENT LIST SKIPME yes",
     "CLIENT LIST TYPE pubsub",
     "CLIENT LIST USER nosuch",
+    "CLIENT LIST ID",
+    "CLIENT LIST NOT-ID",
+    "CLIENT LIST DB 99",
+    "CLIENT LIST NOT-DB 99",
+    "CLIENT LIST NOT-DB x",
+    "CLIENT LIST CAPA redirect",
+    "CLIENT LIST NOT-CAPA redirect",
+    "CLIENT LIST NOT-FLAGS Z",
     "CLIENT KILL",
+    "CLIENT KILL DB 99",
+    "CLIENT KILL CAPA x",
+    "CLIENT KILL TYPE primary",
     "CLIENT KILL TYPE foo",
     "CLIENT KILL ID 0",
     "CLIENT KILL ID x",
@@ -58,6 +70,20 @@ const STEPS: &[&str] = &[
     "CLIENT UNPAUSE",
     "CLIENT NO-EVICT x",
     "CLIENT NO-EVICT ON",
+    "CLIENT INFO",
+    "CLIENT NO-EVICT OFF",
+    "CLIENT NO-TOUCH ON",
+    "CLIENT INFO",
+    "CLIENT NO-TOUCH OFF",
+    "CLIENT TRACKING ON BCAST",
+    "CLIENT INFO",
+    "CLIENT TRACKING OFF",
+    "CLIENT INFO",
+    "CLIENT UNBLOCK 99999 ERROR x",
+    "CLIENT UNBLOCK 99999 x",
+    "MODULE LIST",
+    "WAITAOF 2 0 0",
+    "WAITAOF 0 -1 0",
     "CLIENT CAPA x",
     "CLIENT IMPORT-SOURCE ON",
     "CLIENT IMPORT-SOURCE x",
@@ -190,9 +216,11 @@ fn masked(line: &str, answer: &[u8]) -> String {
 
 fn names_of_fields(text: &str) -> String {
     let lines = text.lines().skip(1).filter(|line| !line.is_empty());
-    // What it last said is told too.
-    let field =
-        |(name, value): (&str, &str)| if name == "cmd" { format!("cmd={value}") } else { name.to_owned() };
+    // What it last said is told too, and what it is.
+    let field = |(name, value): (&str, &str)| match name {
+        "cmd" | "flags" => format!("{name}={value}"),
+        _ => name.to_owned(),
+    };
     let names = |line: &str| {
         line.split(' ').filter_map(|f| f.split_once('=')).map(field).collect::<Vec<_>>().join(" ")
     };
@@ -205,6 +233,10 @@ async fn what_is_asked_of_the_server_is_answered_as_there() {
         let mut differ = Vec::new();
         let all = ["CLIENT LIST", "CLIENT INFO"].iter().chain(STEPS);
         for line in all {
+            // That server has a module of vectors.
+            if *line == "MODULE LIST" && compat == Compat::Redis82 {
+                continue;
+            }
             let [theirs, ours] = [&mut *real, &mut *ours]
                 .map(|client| masked(line, &client.call_for_bytes(&words(line)).unwrap()));
             if theirs != ours {

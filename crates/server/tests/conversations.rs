@@ -48,6 +48,36 @@ const SCRIPTS: &[Script] = &[
         "a: UNSUBSCRIBE",
         "a: PING",
     ],
+    // What is beside a stream's entries is no change of its value; a new stream is.
+    &[
+        "b: XADD x 1-1 f v",
+        "a: WATCH x",
+        "b: XGROUP CREATE x g 0",
+        "b: XGROUP SETID x g 0",
+        "b: XSETID x 5-5",
+        "b: XGROUP CREATECONSUMER x g c",
+        "b: XGROUP DELCONSUMER x g c",
+        "b: XGROUP DESTROY x g",
+        "a: MULTI",
+        "a: PING",
+        "a: EXEC",
+        "a: WATCH y",
+        "b: XGROUP CREATE y g 0 MKSTREAM",
+        "a: MULTI",
+        "a: PING",
+        "a: EXEC",
+    ],
+    // Prefixes of tracking: those of before, and each once.
+    &[
+        "a: CLIENT TRACKING ON BCAST PREFIX b",
+        "a: CLIENT TRACKING ON BCAST PREFIX b",
+        "a: CLIENT TRACKING ON BCAST PREFIX a PREFIX c",
+        "a: CLIENT TRACKINGINFO",
+        "a: CLIENT TRACKING ON BCAST",
+        "a: CLIENT TRACKING ON BCAST",
+        "a: CLIENT TRACKINGINFO",
+        "a: CLIENT TRACKING OFF",
+    ],
     // Shard channels.
     &[
         "a: SSUBSCRIBE s1",

@@ -8,6 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use resp::Dialect;
+
 use crate::command::Flags;
 use crate::encoding::Embedded;
 use crate::number::DoubleFormat;
@@ -133,6 +135,10 @@ pub struct Differences {
     pub small_sets: bool,
     /// What a command makes others say to its own client comes before its reply, not behind it.
     pub pushes_first: bool,
+    /// MODULE LIST and HELLO tell of Lua as of a module.
+    pub scripts_are_a_module: bool,
+    /// A script that may not write is told first that there is no room for what it writes.
+    pub scripts_need_room_first: bool,
     /// A script that calls a subcommand which does not exist is told its name.
     pub scripts_name_subcommands: bool,
     /// A blocked XREADGROUP whose stream goes away is told what it would be told if it came now.
@@ -177,6 +183,10 @@ pub struct Differences {
     pub acl_sanitizing: Sanitizing,
     /// The texts of denials.
     pub acl_texts: AclTexts,
+    /// How it reads what clients send.
+    pub dialect: Dialect,
+    /// Who has to give a password first is told so before it is told that there is no such command.
+    pub password_first: bool,
     /// Who says HELLO too early is told where in it the protocol stands.
     pub hello_hints_at_protocol: bool,
     /// The fields of CLIENT LIST.
@@ -340,6 +350,8 @@ const REDIS_70: Differences = Differences {
     most_samples: i32::MAX as i64,
     small_sets: false,
     pushes_first: true,
+    scripts_need_room_first: false,
+    scripts_are_a_module: false,
     scripts_name_subcommands: false,
     unblocks_with_reason: false,
     fields: Fields::Redis74,
@@ -365,6 +377,8 @@ const REDIS_70: Differences = Differences {
     acl_databases: false,
     acl_sanitizing: Sanitizing::ToldIfSet,
     acl_texts: AclTexts::Old,
+    dialect: Dialect::Redis,
+    password_first: false,
     hello_hints_at_protocol: false,
     client_fields: "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp",
     client_filters: ClientFilters::Few,
@@ -474,6 +488,7 @@ const REDIS_82: Differences = Differences {
 // Valkey left at Redis 7.2.4.
 const VALKEY_81: Differences = Differences {
     name: "valkey-8.1",
+    dialect: Dialect::Valkey8,
     bgsave_cancel: true,
     dumps_need_a_name: true,
     protected_mode: "-DENIED Running in protected mode because protected mode is enabled and no password is set for the default user. In this mode connections are only accepted from the loopback interface. If you want to connect from external computers, you may adopt one of the following solutions: 1) Just disable protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting from the same host the server is running, however MAKE SURE it's not publicly accessible from internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode by editing the configuration file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting connections from the outside.",
@@ -503,6 +518,10 @@ const VALKEY_81: Differences = Differences {
 
 const VALKEY_91: Differences = Differences {
     name: "valkey-9.1",
+    dialect: Dialect::Valkey9,
+    password_first: true,
+    scripts_need_room_first: true,
+    scripts_are_a_module: true,
     multi_names_what_it_refuses: true,
     version: "9.1.2",
     embedded: Embedded::WithKey { header: 8, expiry: 0, room: 128 },

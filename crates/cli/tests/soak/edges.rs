@@ -47,6 +47,8 @@ pub(crate) const EDGES: &[(&str, Edge)] = &[
 /// How long a connection is waited for before the server counts as stuck: long, for a busy machine may starve it.
 const PATIENCE: Duration = Duration::from_secs(300);
 const MB: usize = 1 << 20;
+/// So many keys have values of 64 MB, now and then.
+const HUGE: usize = 2;
 
 impl Place {
     fn client(&self) -> io::Result<Client> {
@@ -56,6 +58,15 @@ impl Place {
     /// A client of the server that takes the writes.
     pub(crate) fn writer(&self) -> io::Result<Client> {
         patient(self.primary.as_deref().unwrap_or(&self.addr))
+    }
+
+    /// Takes away the values that only visits to their end take away.
+    pub(crate) fn tidy(&self) -> io::Result<()> {
+        let mut writes = self.writer()?;
+        for n in 0..HUGE {
+            writes.try_call(&["DEL", &format!("huge:{n}")])?;
+        }
+        Ok(())
     }
 
     fn stream(&self) -> io::Result<TcpStream> {
@@ -186,7 +197,7 @@ fn unread_pipeline(place: &Place, random: &mut Random) -> io::Result<()> {
 }
 
 fn huge_value(place: &Place, random: &mut Random) -> io::Result<()> {
-    let key = format!("huge:{}", random.below(2));
+    let key = format!("huge:{}", random.below(HUGE));
     let mut writes = place.writer()?;
     if place.primary.is_none() && random.one_in(3) {
         // A value that never comes to its end.

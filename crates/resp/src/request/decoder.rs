@@ -2,6 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 
+use super::dialect::Dialect;
 use super::frame::{Request, RequestRef};
 use super::run::{Found, Run};
 use super::parser::{Mode, RequestParser};
@@ -43,6 +44,11 @@ impl RequestDecoder {
     /// Whether the small limits before AUTH apply (10 arguments, 16384 bytes each). They do not at first.
     pub const fn set_authenticated(&mut self, authenticated: bool) {
         self.parser.set_authenticated(authenticated);
+    }
+
+    /// Reads as that server does; as Redis at first.
+    pub const fn set_dialect(&mut self, dialect: Dialect) {
+        self.parser.set_dialect(dialect);
     }
 
     /// Changes [`Limits::bulk_len`] and [`Limits::frame_len`]; what was found already stays good.

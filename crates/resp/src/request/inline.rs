@@ -5,15 +5,16 @@
 //! "..."     \n \r \t \b \a \xHH, and \ before anything else is that byte
 //! '...'     \' only
 //! ```
-//! A quote may open in the middle of a word; it must close in front of white space or at the end.
-//! Checked against Redis 7.0.15.
+//! A quote may open in the middle of a word; it must close in front of white space or at the end. What is otherwise in
+//! Valkey, [`Dialect`] says. Checked against Redis 7.0.15, Valkey 8.1.8 and 9.1.2.
 
+use super::dialect::Dialect;
 use super::frame::Span;
 
 /// Splits `line` into words. Their bytes, unescaped, go to `text`, their places in it to `spans`.
 ///
 /// `None` if quotes are unbalanced.
-pub(super) fn split(line: &[u8], text: &mut Vec<u8>, spans: &mut Vec<Span>) -> Option<()> {
+pub(super) fn split(line: &[u8], dialect: Dialect, text: &mut Vec<u8>, spans: &mut Vec<Span>) -> Option<()> {
     let mut rest = line;
     loop {
         rest = rest.trim_start_with(is_space);
@@ -21,15 +22,16 @@ pub(super) fn split(line: &[u8], text: &mut Vec<u8>, spans: &mut Vec<Span>) -> O
             return Some(());
         }
         let start = text.len();
-        rest = word(rest, text)?;
+        rest = word(rest, dialect, text)?;
         // A line is far shorter than 4 GiB.
         spans.push(Span::new(u32::try_from(start).ok()?, u32::try_from(text.len()).ok()?));
     }
 }
 
 /// Whether `line` can be split without unescaping anything.
-pub(super) fn is_plain(line: &[u8]) -> bool {
+pub(super) fn is_plain(line: &[u8], dialect: Dialect) -> bool {
     memchr::memchr2(b'"', b'\'', line).is_none()
+        && !(dialect.loses_ff() && memchr::memchr(0xff, line).is_some())
 }
 
 /// Splits a line without quotes into places in the line itself.
@@ -52,17 +54,40 @@ pub(super) fn split_plain(line: &[u8], spans: &mut Vec<Span>) -> Option<()> {
 }
 
 /// Copies one word and returns what follows it.
-fn word<'a>(mut rest: &'a [u8], text: &mut Vec<u8>) -> Option<&'a [u8]> {
+fn word<'a>(mut rest: &'a [u8], dialect: Dialect, text: &mut Vec<u8>) -> Option<&'a [u8]> {
     while let [byte, after @ ..] = rest {
-        match byte {
-            b'"' => return closed(double_quoted(after, text)?),
-            b'\'' => return closed(single_quoted(after, text)?),
+        rest = match byte {
+            b'"' | b'\'' => {
+                let behind = if *byte == b'"' {
+                    double_quoted(after, dialect, text)?
+                } else {
+                    single_quoted(after, dialect, text)?
+                };
+                if !dialect.joins_quotes() {
+                    return closed(behind);
+                }
+                behind
+            }
             &byte if ends_word(byte) => break,
-            &byte => text.push(byte),
-        }
-        rest = after;
+            &byte => {
+                push(byte, dialect, text);
+                after
+            }
+        };
     }
     Some(rest)
+}
+
+/// A byte that is no escape.
+fn push(byte: u8, dialect: Dialect, text: &mut Vec<u8>) {
+    if !(dialect.loses_ff() && byte == 0xff) {
+        text.push(byte);
+    }
+}
+
+/// Whether a backslash changes what the byte behind it means, given what is left behind that.
+fn escapes(left: &[u8], dialect: Dialect) -> bool {
+    !dialect.joins_quotes() || !left.is_empty()
 }
 
 /// A closing quote must not touch the next word.
@@ -70,31 +95,33 @@ fn closed(rest: &[u8]) -> Option<&[u8]> {
     rest.first().is_none_or(|&byte| is_space(byte)).then_some(rest)
 }
 
-fn double_quoted<'a>(mut rest: &'a [u8], text: &mut Vec<u8>) -> Option<&'a [u8]> {
+fn double_quoted<'a>(mut rest: &'a [u8], dialect: Dialect, text: &mut Vec<u8>) -> Option<&'a [u8]> {
     loop {
         let (byte, after) = match rest {
             [b'"', after @ ..] => return Some(after),
             [b'\\', b'x', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                (hex(*high) << 4 | hex(*low), after)
+                text.push(hex(*high) << 4 | hex(*low));
+                rest = after;
+                continue;
             }
-            [b'\\', escaped, after @ ..] => (unescape(*escaped), after),
+            [b'\\', escaped, after @ ..] if escapes(after, dialect) => (unescape(*escaped), after),
             [byte, after @ ..] => (*byte, after),
             [] => return None,
         };
-        text.push(byte);
+        push(byte, dialect, text);
         rest = after;
     }
 }
 
-fn single_quoted<'a>(mut rest: &'a [u8], text: &mut Vec<u8>) -> Option<&'a [u8]> {
+fn single_quoted<'a>(mut rest: &'a [u8], dialect: Dialect, text: &mut Vec<u8>) -> Option<&'a [u8]> {
     loop {
         let (byte, after) = match rest {
             [b'\'', after @ ..] => return Some(after),
-            [b'\\', b'\'', after @ ..] => (b'\'', after),
+            [b'\\', b'\'', after @ ..] if escapes(after, dialect) => (b'\'', after),
             [byte, after @ ..] => (*byte, after),
             [] => return None,
         };
-        text.push(byte);
+        push(byte, dialect, text);
         rest = after;
     }
 }
@@ -140,15 +167,23 @@ impl TrimStart for [u8] {
 mod tests {
     use super::*;
 
-    fn words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    fn words(line: &[u8], dialect: Dialect) -> Option<Vec<Vec<u8>>> {
         let (mut text, mut spans) = (Vec::new(), Vec::new());
-        split(line, &mut text, &mut spans)?;
+        split(line, dialect, &mut text, &mut spans)?;
         Some(spans.iter().map(|span| text[span.range()].to_vec()).collect())
+    }
+
+    type Case = (&'static [u8], Option<&'static [&'static [u8]]>);
+
+    fn check(cases: &[Case], dialect: Dialect) {
+        for (line, expected) in cases {
+            let expected = expected.map(|words| words.iter().map(|word| word.to_vec()).collect::<Vec<_>>());
+            assert_eq!(words(line, dialect), expected, "{}", line.escape_ascii());
+        }
     }
 
     #[test]
     fn quotes_follow_redis_7_0_15() {
-        type Case = (&'static [u8], Option<&'static [&'static [u8]]>);
         let cases: &[Case] = &[
             (b"PING foo\"bar\"", Some(&[b"PING", b"foobar"])),
             (b"PING \"\\x41\\n\\r\\t\\b\\a\\q\\x4\"", Some(&[b"PING", b"A\n\r\t\x08\x07qx4"])),
@@ -169,20 +204,50 @@ mod tests {
             (b"PING \"a\\\"", None),
             (b"ECHO 'a''b'", None),
         ];
-        for (line, expected) in cases {
-            let expected = expected.map(|words| words.iter().map(|word| word.to_vec()).collect::<Vec<_>>());
-            assert_eq!(words(line), expected, "{}", line.escape_ascii());
-        }
+        check(cases, Dialect::Redis);
+    }
+
+    #[test]
+    fn the_byte_ff_is_lost_as_in_valkey_8_1_8() {
+        let cases: &[Case] = &[
+            (b"a \xff b", Some(&[b"a", b"", b"b"])),
+            (b"a\xffb \"c\xffd\" 'e\xfff'", Some(&[b"ab", b"cd", b"ef"])),
+            (b"\"a\\xffb\"", Some(&[b"a\xffb"])),
+            (b"\"\\\xff\"", Some(&[b""])),
+            (b"'\\\xff'", Some(&[b"\\"])),
+            (b"PING \"a\"b", None),
+        ];
+        check(cases, Dialect::Valkey8);
+    }
+
+    #[test]
+    fn quotes_follow_valkey_9_1_2() {
+        let cases: &[Case] = &[
+            (b"\"a\"\"b\"c'd'", Some(&[b"abcd"])),
+            (b"\"\"\\a", Some(&[b"\\a"])),
+            (b"\"\\\"", Some(&[b"\\"])),
+            (b"\"\\\"\"", Some(&[b"\""])),
+            (b"\"\\\"\\\"", Some(&[b"\"\\"])),
+            (b"\"\\\" \"", Some(&[b"\" "])),
+            (b"'\\''", Some(&[b"'"])),
+            (b"'\\'", Some(&[b"\\"])),
+            (b"'\\'\\'", Some(&[b"'\\"])),
+            (b"\"\\x41\\q\" \"a\\n\"", Some(&[b"Aq", b"a\n"])),
+            (b"\"\\\" a", None),
+            (b"\"a\\\"b", None),
+            (b"\"\\\\\"a\"", None),
+        ];
+        check(cases, Dialect::Valkey9);
     }
 
     #[test]
     fn the_copy_free_path_splits_the_same() {
         for line in [&b"a"[..], b" a  b\x0b\x0c c\r", b"\x0b\x0ca\rb\x0bc", b"   ", b"", b"\t\ta\tb"] {
-            assert!(is_plain(line));
+            assert!(is_plain(line, Dialect::Redis));
             let mut spans = Vec::new();
             split_plain(line, &mut spans).unwrap();
             let plain: Vec<_> = spans.iter().map(|span| line[span.range()].to_vec()).collect();
-            assert_eq!(Some(plain), words(line));
+            assert_eq!(Some(plain), words(line, Dialect::Redis));
         }
     }
 }

@@ -11,9 +11,12 @@
 //! are matched as patterns, without a search for the line's end, and the spans go to a vector that is reused.
 //!
 //! As in the servers, a header's line ends at CR, and the byte behind it and the two behind a payload are
-//! skipped unseen. (Checked against Redis 7.0.15: `*1\rx$4\rxPINGxx` is a PING.) A replica that were stricter
-//! than its primary would count another offset.
+//! skipped unseen, unless the [`Dialect`] minds them. (Checked against Redis 7.0.15: `*1\rx$4\rxPINGxx` is a PING.)
+//! A replica that were stricter than its primary would count another offset.
+//!
+//! The servers look for a client's line ends with functions that stop at NUL: a line with one in it never ends.
 
+use super::dialect::Dialect;
 use super::frame::{RequestRef, Span};
 use super::inline;
 use crate::number::parse_i64;
@@ -49,6 +52,7 @@ pub struct RequestParser {
     frame_len: usize,
     mode: Mode,
     authenticated: bool,
+    dialect: Dialect,
     /// Everything before this is parsed.
     pos: usize,
     /// Everything before this holds no end of the line that begins at `pos`.
@@ -87,6 +91,7 @@ impl RequestParser {
             frame_len: frame_len(limits.frame_len),
             mode,
             authenticated: true,
+            dialect: Dialect::default(),
             pos: 0,
             searched: 0,
             left: 0,
@@ -101,6 +106,11 @@ impl RequestParser {
     /// Whether the small limits before AUTH apply. They do not at first.
     pub const fn set_authenticated(&mut self, authenticated: bool) {
         self.authenticated = authenticated;
+    }
+
+    /// Reads as that server does; as Redis at first.
+    pub const fn set_dialect(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
     }
 
     /// Changes [`Limits::bulk_len`] and [`Limits::frame_len`]; what was found already stays good.
@@ -182,6 +192,7 @@ impl RequestParser {
     fn arguments(&mut self, bytes: &[u8]) -> Result<Option<usize>, ProtocolError> {
         let mut pos = self.pos;
         let mut left = self.left;
+        let minds_line_ends = self.dialect.minds_line_ends();
         loop {
             let body = match self.body.take() {
                 Some(body) => body,
@@ -204,6 +215,9 @@ impl RequestParser {
             if bytes.len() < end {
                 (self.pos, self.left, self.body) = (pos, left, Some(body));
                 return Ok(None);
+            }
+            if minds_line_ends && bytes.get(body.range().end..end) != Some(b"\r\n") {
+                return Err(ProtocolError::InvalidLineEnd);
             }
             self.spans.push(body);
             pos = end;
@@ -300,6 +314,9 @@ impl RequestParser {
         if bytes.len() < cr + 2 {
             return Ok(None);
         }
+        if self.dialect.minds_line_ends() && bytes.get(cr + 1) != Some(&b'\n') {
+            return Err(ProtocolError::InvalidLineEnd);
+        }
         self.searched = 0;
         Ok(Some((bytes.get(self.pos..cr).unwrap_or_default(), cr + 2)))
     }
@@ -314,16 +331,16 @@ impl RequestParser {
         let from = self.searched.max(self.pos);
         let limit = self.pos.saturating_add(self.limits.line_len).saturating_add(1);
         let window = bytes.get(from..bytes.len().min(limit)).unwrap_or_default();
-        match memchr::memchr(end, window) {
-            Some(at) => {
-                self.searched = from + at;
-                Ok(Some(from + at))
-            }
+        let found = match self.mode {
+            Mode::Client => memchr::memchr2(end, 0, window),
+            Mode::Stream => memchr::memchr(end, window),
+        };
+        // From a NUL the next search begins, and finds it again.
+        self.searched = found.map_or(bytes.len(), |at| from + at);
+        match found.filter(|&at| window.get(at) == Some(&end)) {
+            Some(at) => Ok(Some(from + at)),
             None if bytes.len() >= limit => Err(too_long),
-            None => {
-                self.searched = bytes.len();
-                Ok(None)
-            }
+            None => Ok(None),
         }
     }
 
@@ -344,12 +361,12 @@ impl RequestParser {
         if lf >= self.frame_len {
             return Err(ProtocolError::FrameTooLong);
         }
-        let split = if inline::is_plain(line) {
+        let split = if inline::is_plain(line, self.dialect) {
             inline::split_plain(line, &mut self.spans)
         } else {
             self.escaped = true;
             self.text.clear();
-            inline::split(line, &mut self.text, &mut self.spans)
+            inline::split(line, self.dialect, &mut self.text, &mut self.spans)
         };
         split.ok_or(ProtocolError::UnbalancedQuotes)?;
         Ok(Some(self.finish(lf + 1)))
@@ -358,16 +375,16 @@ impl RequestParser {
 
 /// A header of `kind` with one to three digits: the number, and the length of the line with its end.
 ///
-/// Anything else, such as a longer number, an error, or too few bytes, is `None` and takes the slow path.
+/// Anything else, such as a longer number, another line end, an error, or too few bytes, is `None` and takes the slow path.
 #[inline(always)]
 pub(crate) fn short_header(kind: u8, bytes: &[u8]) -> Option<(u64, usize)> {
     let digit = |byte: u8| u64::from(byte - b'0');
     match *bytes {
-        [first, a @ b'0'..=b'9', b'\r', _, ..] if first == kind => Some((digit(a), 4)),
-        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', _, ..] if first == kind => {
+        [first, a @ b'0'..=b'9', b'\r', b'\n', ..] if first == kind => Some((digit(a), 4)),
+        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] if first == kind => {
             Some((digit(a) * 10 + digit(b), 5))
         }
-        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', _, ..] if first == kind => {
+        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..] if first == kind => {
             Some((digit(a) * 100 + digit(b) * 10 + digit(c), 6))
         }
         _ => None,

@@ -13,7 +13,7 @@ use super::{Broken, Outcome, Parsed, fail, run};
 
 pub type Args = Vec<Vec<u8>>;
 
-/// All requests of `input`, with the length of each on the wire.
+/// All requests of `input`, as Redis reads them, with the length of each on the wire.
 pub fn requests(input: &[u8], limits: Limits, mode: Mode, authenticated: bool) -> Outcome<(usize, Args)> {
     run(input, |input| request(input, limits, mode, authenticated))
 }
@@ -21,7 +21,7 @@ pub fn requests(input: &[u8], limits: Limits, mode: Mode, authenticated: bool) -
 fn request(input: &[u8], limits: Limits, mode: Mode, authenticated: bool) -> Parsed<'_, Args> {
     let (_, first) = peek(take(1usize)).parse(input)?;
     match (first, mode) {
-        (b"*", _) => multibulk(input, limits, authenticated),
+        (b"*", _) => multibulk(input, limits, mode, authenticated),
         (_, Mode::Client) => inline(input, limits),
         (_, Mode::Stream) => bare_newline(input),
     }
@@ -35,9 +35,16 @@ fn bare_newline(input: &[u8]) -> Parsed<'_, Args> {
     }
 }
 
-fn line(input: &[u8], end: u8, limit: usize, too_long: ProtocolError) -> Parsed<'_, &[u8]> {
-    let found: Parsed<'_, &[u8]> = take_till(|byte| byte == end)(input);
+/// A client's line that has a NUL in it never ends.
+fn line(input: &[u8], mode: Mode, end: u8, limit: usize, too_long: ProtocolError) -> Parsed<'_, &[u8]> {
+    let found: Parsed<'_, &[u8]> = take_till(|byte| byte == end || byte == 0 && mode == Mode::Client)(input);
     match found {
+        Ok((rest, line)) if line.len() <= limit && rest.first() != Some(&end) && input.len() > limit => {
+            fail(too_long)
+        }
+        Ok((rest, line)) if line.len() <= limit && rest.first() != Some(&end) => {
+            Err(nom::Err::Incomplete(nom::Needed::Unknown))
+        }
         Err(nom::Err::Incomplete(_)) if input.len() > limit => fail(too_long),
         Ok((_, line)) if line.len() > limit => fail(too_long),
         other => other,
@@ -50,8 +57,8 @@ fn canonical(text: &[u8]) -> Option<i64> {
     (number.to_string().as_bytes() == text).then_some(number)
 }
 
-fn multibulk(input: &[u8], limits: Limits, authenticated: bool) -> Parsed<'_, Args> {
-    let (rest, header) = line(input, b'\r', limits.line_len, ProtocolError::MultibulkCountTooLong)?;
+fn multibulk(input: &[u8], limits: Limits, mode: Mode, authenticated: bool) -> Parsed<'_, Args> {
+    let (rest, header) = line(input, mode, b'\r', limits.line_len, ProtocolError::MultibulkCountTooLong)?;
     let (mut rest, _) = take(2usize)(rest)?;
     let count = match canonical(&header[1..]) {
         None => return fail(ProtocolError::InvalidMultibulkLength),
@@ -65,7 +72,7 @@ fn multibulk(input: &[u8], limits: Limits, authenticated: bool) -> Parsed<'_, Ar
     }
     let mut args = Vec::new();
     for _ in 0..count {
-        let (behind, arg) = argument(input, rest, limits, authenticated)?;
+        let (behind, arg) = argument(input, rest, limits, mode, authenticated)?;
         args.push(arg.to_vec());
         rest = behind;
     }
@@ -76,9 +83,10 @@ fn argument<'a>(
     frame: &'a [u8],
     input: &'a [u8],
     limits: Limits,
+    mode: Mode,
     authenticated: bool,
 ) -> Parsed<'a, &'a [u8]> {
-    let (rest, header) = line(input, b'\r', limits.line_len, ProtocolError::BulkCountTooLong)?;
+    let (rest, header) = line(input, mode, b'\r', limits.line_len, ProtocolError::BulkCountTooLong)?;
     let (rest, _) = take(2usize)(rest)?;
     let digits = match header {
         [b'$', digits @ ..] => digits,
@@ -100,7 +108,7 @@ fn argument<'a>(
 }
 
 fn inline(input: &[u8], limits: Limits) -> Parsed<'_, Args> {
-    let (rest, text) = line(input, b'\n', limits.line_len, ProtocolError::InlineTooLong)?;
+    let (rest, text) = line(input, Mode::Client, b'\n', limits.line_len, ProtocolError::InlineTooLong)?;
     let (rest, _) = take(1usize)(rest)?;
     if (input.len() - rest.len()) as u64 > limits.frame_len.min(u32::MAX.into()) {
         return fail(ProtocolError::FrameTooLong);

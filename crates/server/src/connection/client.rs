@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use store::command::Flags;
-use store::{Args, CommandError, CommandResult, Null, Reply};
+use store::{Args, ClientFilters, CommandError, CommandResult, Null, Reply};
 
 use super::{LOOK, Out, client_filter, container, help, rows};
 use crate::session::{After, Ground, Replies, Session};
@@ -155,11 +155,13 @@ fn unpause(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<
 fn reply(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
     match () {
         () if args.is(2, "on") => {
-            session.replies = Replies::On;
+            session.set_replies(Replies::On);
             out.simple("OK");
         }
-        () if args.is(2, "off") => session.replies = Replies::Off,
-        () if args.is(2, "skip") && session.replies != Replies::Off => session.replies = Replies::SkipNext,
+        () if args.is(2, "off") => session.set_replies(Replies::Off),
+        () if args.is(2, "skip") && session.replies() != Replies::Off => {
+            session.set_replies(Replies::SkipNext);
+        }
         () if args.is(2, "skip") => {}
         () => return Err(CommandError::Syntax),
     }
@@ -167,8 +169,11 @@ fn reply(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground
 }
 
 fn unblock(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    let compat = session.engine.compat();
     let error = match args.get(3) {
         None => None,
+        // What follows the one personality minds.
+        Some(_) if args.len() > 4 && compat.differences().client_filters == ClientFilters::All => None,
         Some(_) if args.len() > 4 => return Err(CommandError::subcommand_syntax(args)),
         Some(_) if args.is(3, "timeout") => None,
         Some(_) if args.is(3, "error") => Some("UNBLOCKED client unblocked via CLIENT UNBLOCK"),

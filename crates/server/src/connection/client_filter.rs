@@ -1,6 +1,6 @@
 //! Which clients CLIENT LIST and CLIENT KILL are about.
 
-use store::{Args, ClientFilters, CommandError};
+use store::{Args, ClientFilters, CommandError, Family};
 
 use crate::clients::Client;
 use crate::session::Session;
@@ -36,10 +36,11 @@ enum Kind {
 }
 
 impl Kind {
-    fn named(name: &[u8]) -> Result<Self, CommandError> {
+    fn named(name: &[u8], family: Family) -> Result<Self, CommandError> {
         match name.to_ascii_lowercase().as_slice() {
             b"normal" => Ok(Self::Normal),
-            b"master" | b"primary" => Ok(Self::Primary),
+            b"master" => Ok(Self::Primary),
+            b"primary" if family == Family::Valkey => Ok(Self::Primary),
             b"replica" | b"slave" => Ok(Self::Replica),
             b"pubsub" => Ok(Self::PubSub),
             _ => {
@@ -108,7 +109,9 @@ pub(super) fn of_list(session: &Session, args: Args<'_>) -> Result<Wanted, Comma
     let mut wanted = Wanted::default();
     match args.len() {
         2 => {}
-        4 if args.is(2, "type") => wanted.conditions.push((Condition::Kind(Kind::named(args.at(3))?), false)),
+        4 if args.is(2, "type") => {
+            wanted.conditions.push((Condition::Kind(Kind::named(args.at(3), family(session))?), false));
+        }
         n if n >= 4 && args.is(2, "id") => {
             let ids: Result<Vec<i64>, _> = (3..n).map(|i| args.int(i)).collect();
             let ids = ids.map_err(|_| CommandError::err("Invalid client ID"))?;
@@ -127,6 +130,10 @@ pub(super) fn of_kill(session: &Session, args: Args<'_>) -> Result<Wanted, Comma
         wanted.spares_me = true;
     }
     Ok(wanted)
+}
+
+fn family(session: &Session) -> Family {
+    session.engine.compat().differences().family
 }
 
 fn known(session: &Session) -> ClientFilters {
@@ -148,6 +155,18 @@ fn several(session: &Session, args: Args<'_>) -> Result<Wanted, CommandError> {
             _ => (false, option.as_slice()),
         };
         let text = args.at(at + 1);
+        let letters = |known: &[u8], what: &str| {
+            let unknown: Vec<u8> = text.iter().copied().filter(|letter| !known.contains(letter)).collect();
+            if unknown.is_empty() {
+                return Ok(text.to_vec());
+            }
+            let (which, unknown) = (
+                if not { format!("NOT-{}", what.to_ascii_uppercase()) } else { "provided".to_owned() },
+                String::from_utf8_lossy(&unknown),
+            );
+            let text = format!("Unknown {what} found in the {which} filter: {unknown}");
+            Err(CommandError::Err(text.into()))
+        };
         let seconds = |name: &str| {
             let n = args
                 .int(at + 1)
@@ -158,6 +177,9 @@ fn several(session: &Session, args: Args<'_>) -> Result<Wanted, CommandError> {
         let condition = match option {
             b"id" => {
                 let (ids, next) = ids(args, at + 1, known)?;
+                if ids.is_empty() && known == ClientFilters::All && at == 2 {
+                    return Err(CommandError::Syntax);
+                }
                 wanted.conditions.push((Condition::Ids(ids), not));
                 at = next;
                 continue;
@@ -171,7 +193,7 @@ fn several(session: &Session, args: Args<'_>) -> Result<Wanted, CommandError> {
                 at += 2;
                 continue;
             }
-            b"type" => Condition::Kind(Kind::named(text)?),
+            b"type" => Condition::Kind(Kind::named(text, family(session))?),
             b"addr" => Condition::Addr(text.to_vec()),
             b"laddr" => Condition::Local(text.to_vec()),
             b"user" => {
@@ -188,24 +210,17 @@ fn several(session: &Session, args: Args<'_>) -> Result<Wanted, CommandError> {
             b"lib-name" => Condition::Library(text.to_vec()),
             b"lib-ver" => Condition::LibraryVersion(text.to_vec()),
             b"ip" => Condition::Ip(text.to_vec()),
-            b"capa" => Condition::Capabilities(text.to_vec()),
-            b"flags" => {
-                let unknown: Vec<u8> = text
-                    .iter()
-                    .copied()
-                    .filter(|letter| !b"OMSPxbtRBdcuAUreTIE N".contains(letter))
-                    .collect();
-                if !unknown.is_empty() {
-                    let unknown = String::from_utf8_lossy(&unknown).into_owned();
-                    let text = format!("Unknown flags found in the provided filter: {unknown}");
-                    return Err(CommandError::Err(text.into()));
-                }
-                Condition::Flags(text.to_vec())
-            }
+            b"capa" => Condition::Capabilities(letters(b"r", "capa")?),
+            b"flags" => Condition::Flags(letters(b"OMSPxbtRBdcuAUreTIE N", "flags")?),
             b"db" => {
-                let wrong = CommandError::err("DB is not an integer or out of range");
-                let db = args.int(at + 1).ok().and_then(|db| u32::try_from(db).ok()).ok_or(wrong)?;
-                Condition::Db(db)
+                let name = if not { "NOT-DB" } else { "DB" };
+                let refused = |what: String| CommandError::Err(format!("{name} {what}").into());
+                let db =
+                    args.int(at + 1).map_err(|_| refused("is not an integer or out of range".to_owned()))?;
+                let known = session.engine.keyspace.databases();
+                let db = u32::try_from(db).ok().filter(|db| *db < known);
+                let last = known.saturating_sub(1);
+                Condition::Db(db.ok_or_else(|| refused(format!("number should be between 0 and {last}")))?)
             }
             _ => return Err(CommandError::Syntax),
         };

@@ -5,7 +5,7 @@ use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Family, Reply};
 
 use super::{CONTROLS_TRANSACTION, NO_AUTH, Out, rows};
-use crate::session::{After, Ground, Session};
+use crate::session::{After, Ground, Replies, Session};
 use crate::upstream::Login;
 
 rows! { "connection";
@@ -29,7 +29,7 @@ const WRONGPASS: CommandError =
     CommandError::coded("WRONGPASS invalid username-password pair or user is disabled.");
 
 /// `words`: the user, if it was named, and the password.
-fn log_in(session: &mut Session, user: &[u8], words: &[&[u8]]) -> CommandResult {
+fn log_in(session: &mut Session, command: &'static str, user: &[u8], words: &[&[u8]]) -> CommandResult {
     let password = words.last().copied().unwrap_or_default();
     match session.engine.acl.get(user).filter(|user| user.enabled && user.has_password(password)) {
         Some(user) => {
@@ -39,7 +39,7 @@ fn log_in(session: &mut Session, user: &[u8], words: &[&[u8]]) -> CommandResult 
             Ok(())
         }
         None => {
-            session.engine.log_denial(session.id, "auth", "toplevel", b"AUTH".to_vec(), user);
+            session.engine.log_denial(session.id, "auth", "toplevel", command.into(), user);
             Err(WRONGPASS)
         }
     }
@@ -52,8 +52,8 @@ fn auth(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<
                 "AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
             ));
         }
-        2 => log_in(session, b"default", &[args.at(1)])?,
-        3 => log_in(session, args.at(1), &[args.at(1), args.at(2)])?,
+        2 => log_in(session, "AUTH", b"default", &[args.at(1)])?,
+        3 => log_in(session, "AUTH", args.at(1), &[args.at(1), args.at(2)])?,
         _ => return Err(CommandError::Syntax),
     }
     out.simple("OK");
@@ -95,6 +95,9 @@ fn reset(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_
     session.authenticated = session.become_default();
     session.track(None);
     session.engine.clients.update(session.id, |client| client.name.clear());
+    if session.replies() == Replies::Off {
+        session.set_replies(Replies::On);
+    }
     out.simple("RESET");
     Ok(())
 }
@@ -123,7 +126,7 @@ fn hello(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground
     let (mut i, mut name) = (2, None);
     while i < args.len() {
         if args.is(i, "auth") && i + 2 < args.len() {
-            log_in(session, args.at(i + 1), &[args.at(i + 1), args.at(i + 2)])?;
+            log_in(session, "HELLO", args.at(i + 1), &[args.at(i + 1), args.at(i + 2)])?;
             i += 3;
         } else if args.is(i, "setname") && i + 1 < args.len() {
             name = Some(super::client::checked_name(args.at(i + 1))?);
@@ -167,6 +170,6 @@ fn hello(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground
         out.bulk(value.as_bytes());
     }
     out.bulk(b"modules");
-    out.encoder().array(0);
+    super::odds::list_modules(session.engine.compat(), out);
     Ok(())
 }

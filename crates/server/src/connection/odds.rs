@@ -1,7 +1,7 @@
 //! What a server is asked that it has little to say to: LOLWUT, MODULE, FAILOVER.
 
 use store::command::Flags;
-use store::{Args, CommandError, CommandResult, Family, Reply};
+use store::{Args, CommandError, CommandResult, Compat, Family, Reply};
 
 use super::{ADMIN, Out, container, help, rows};
 use crate::session::{Ground, Session};
@@ -17,10 +17,27 @@ rows! { "server";
     "module|unload" 3 [ADMIN], since "4.0.0" => module;
 }
 
-/// There are none, and none can be loaded.
-fn modules(_: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
-    out.encoder().array(0);
+/// None can be loaded.
+fn modules(session: &mut Session, _: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
+    list_modules(session.engine.compat(), out);
     Ok(())
+}
+
+/// As MODULE LIST and HELLO do: the one that is built in, where scripts are a module.
+pub(super) fn list_modules(compat: Compat, out: Out<'_, '_>) {
+    if !compat.differences().scripts_are_a_module {
+        return out.encoder().array(0);
+    }
+    out.encoder().array(1);
+    out.encoder().map(4);
+    out.bulk(b"name");
+    out.bulk(b"lua");
+    out.bulk(b"ver");
+    out.integer(1);
+    out.bulk(b"path");
+    out.bulk(b"lua");
+    out.bulk(b"args");
+    out.encoder().array(0);
 }
 
 fn module(_: &mut Session, _: Args<'_>, _: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {

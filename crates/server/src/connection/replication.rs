@@ -138,7 +138,7 @@ fn waitaof(
     let engine = &session.engine;
     let local = args.int(1)?;
     if !(0..=1).contains(&local) {
-        return Err(CommandError::err("value is out of range, must be between 0 and 1"));
+        return Err(CommandError::err("value is out of range, value must between 0 and 1"));
     }
     let replicas = usize::try_from(args.int(2)?)
         .map_err(|_| CommandError::err("value is out of range, must be positive"))?;

@@ -1,5 +1,7 @@
 //! CLIENT TRACKING, CACHING, GETREDIR and TRACKINGINFO.
 
+use std::collections::BTreeSet;
+
 use store::{Args, CommandError, CommandResult, Reply};
 
 use super::{LOOK, Out, rows};
@@ -64,16 +66,12 @@ fn parse(session: &Session, args: Args<'_>) -> Result<Option<Mode>, CommandError
     check(session.tracking.as_deref(), &mode)?;
     if mode.broadcast {
         let before = session.tracking.iter().flat_map(|mode| mode.prefixes.iter().cloned());
-        let mut all: Vec<Box<[u8]>> = before.collect();
-        if mode.prefixes.is_empty() && all.is_empty() {
-            mode.prefixes.push(Box::default());
+        let mut all: BTreeSet<Box<[u8]>> = before.collect();
+        if mode.prefixes.is_empty() {
+            all.insert(Box::default());
         }
-        for prefix in std::mem::take(&mut mode.prefixes) {
-            if !all.contains(&prefix) {
-                all.push(prefix);
-            }
-        }
-        mode.prefixes = all;
+        all.extend(std::mem::take(&mut mode.prefixes));
+        mode.prefixes = all.into_iter().collect();
     }
     Ok(Some(mode))
 }
@@ -104,7 +102,7 @@ fn check(before: Option<&Mode>, mode: &Mode) -> CommandResult {
     let shown = |prefix: &[u8]| String::from_utf8_lossy(prefix).into_owned();
     for (i, prefix) in mode.prefixes.iter().enumerate() {
         let known = before.into_iter().flat_map(|before| &before.prefixes);
-        if let Some(other) = known.into_iter().find(|other| **other != *prefix && overlap(prefix, other)) {
+        if let Some(other) = known.into_iter().find(|other| overlap(prefix, other)) {
             let text = format!(
                 "Prefix '{}' overlaps with an existing prefix '{}'. Prefixes for a single client must not overlap.",
                 shown(prefix),
@@ -172,7 +170,6 @@ fn trackinginfo(
         Some(mode) => {
             flags.push("on");
             let asked = session.caching_asked();
-            let broken = mode.redirect.is_some_and(|id| session.tracking_broken(id));
             for (is_so, flag) in [
                 (mode.broadcast, "bcast"),
                 (mode.opt_in, "optin"),
@@ -180,7 +177,7 @@ fn trackinginfo(
                 (mode.opt_out, "optout"),
                 (mode.opt_out && asked, "caching-no"),
                 (mode.no_loop, "noloop"),
-                (broken, "broken_redirect"),
+                (mode.is_broken(), "broken_redirect"),
             ] {
                 flags.extend(is_so.then_some(flag));
             }

@@ -138,6 +138,7 @@ impl Connection {
         let engine = &self.session.engine;
         let size = |n: i64| u64::try_from(n).unwrap_or(u64::MAX);
         decoder.set_authenticated(self.session.authenticated);
+        decoder.set_dialect(engine.compat().differences().dialect);
         decoder.set_limits(size(engine.keyspace.limits().max_bulk()), size(engine.client_limits.query.get()));
     }
 
@@ -280,7 +281,9 @@ impl Connection {
                         break More::Never;
                     }
                     Err(error) => {
-                        Encoder::new(out, Protocol::Resp2).protocol_error(&error);
+                        if !self.session.is_silent() {
+                            Encoder::new(out, Protocol::Resp2).protocol_error(&error);
+                        }
                         break More::Never;
                     }
                 };
@@ -300,6 +303,10 @@ impl Connection {
             match &self.session.after {
                 After::Nothing => {}
                 After::Close => break More::Never,
+                After::Vanish => {
+                    out.clear();
+                    break More::Never;
+                }
                 After::Feed(_) => break More::Later,
                 After::Wait(_) => {
                     if let After::Wait(wait) = std::mem::replace(&mut self.session.after, After::Nothing) {

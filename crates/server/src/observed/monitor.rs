@@ -52,7 +52,7 @@ impl Monitors {
     }
 
     pub(crate) fn tell(&self, line: &[u8]) {
-        for outbox in self.outboxes.read().iter() {
+        for outbox in self.outboxes.read().iter().filter(|outbox| !outbox.is_silent()) {
             outbox.push(|encoder| encoder.raw(line));
         }
     }

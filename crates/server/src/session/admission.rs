@@ -9,13 +9,17 @@ use crate::connection;
 use crate::evicting::OOM;
 use crate::options::DebugCommand;
 
+const NOAUTH: CommandError = CommandError::coded("NOAUTH Authentication required.");
+
 impl Session {
     /// As [`check`](Self::check), with the command that it is about.
     pub(super) fn admit(&mut self, args: Args<'_>, executes: bool) -> Result<Found, Refused> {
         let compat = self.engine.compat();
         let named = if self.is_nameless && !executes { None } else { Found::named(compat, args) };
         let Some(found) = named else {
-            return Err(Refused { name: "", ran: false, error: connection::unknown(compat, args) });
+            let hidden = !self.authenticated && compat.differences().password_first;
+            let error = if hidden { NOAUTH } else { connection::unknown(compat, args) };
+            return Err(Refused { name: "", ran: false, error });
         };
         match self.check(&found, args, executes) {
             Ok(()) => Ok(found),
@@ -33,36 +37,31 @@ impl Session {
     }
 
     /// Makes room for a command; refuses it if there is none, and it needs some.
-    pub(super) fn check_room(&mut self, found: &Found) -> CommandResult {
-        if self.engine.make_room() {
+    fn check_room(&self, found: &Found) -> CommandResult {
+        if self.engine.keyspace.limits().max_memory() <= 0 || self.engine.make_room() {
             return Ok(());
         }
         let compat = self.engine.compat();
-        let Some(transaction) = &mut self.transaction else {
-            return if found.flags().has(Flags::DENYOOM) { Err(OOM) } else { Ok(()) };
-        };
-        let controls = found.flags().has(connection::CONTROLS_TRANSACTION);
-        // Old servers let nothing be queued: that takes memory, too.
-        if found.flags().has(Flags::DENYOOM) || !controls && compat == Compat::Redis70 {
-            transaction.broken = true;
-            return Err(OOM);
-        }
         let needs_room = |found: &Found| found.flags().has(Flags::DENYOOM);
-        if found.name() == "exec" && !transaction.broken && transaction.any(compat, needs_room) {
-            self.transaction = None;
-            self.forget_watch();
-            return Err(CommandError::Coded(
-                format!("EXECABORT Transaction discarded because of: {OOM}").into(),
-            ));
-        }
-        Ok(())
+        let needs = needs_room(found)
+            || self.transaction.as_ref().is_some_and(|transaction| {
+                // Old servers let nothing be queued: that takes memory, too. WATCH they take for such a thing.
+                let controls = found.flags().has(connection::CONTROLS_TRANSACTION) && found.name() != "watch";
+                !controls && compat == Compat::Redis70
+                    || found.name() == "exec" && !transaction.broken && transaction.any(compat, needs_room)
+            });
+        if needs { Err(OOM) } else { Ok(()) }
     }
 
     /// Everything that can refuse a command before it runs, in the order of the real server.
     fn check(&mut self, found: &Found, args: Args<'_>, executes: bool) -> CommandResult {
+        let is_stranger = !self.authenticated && !found.flags().has(connection::NO_AUTH);
+        if is_stranger && self.engine.compat().differences().password_first {
+            return Err(NOAUTH);
+        }
         found.check_arity(args)?;
-        if !self.authenticated && !found.flags().has(connection::NO_AUTH) {
-            return Err(CommandError::coded("NOAUTH Authentication required."));
+        if is_stranger {
+            return Err(NOAUTH);
         }
         // A transaction that runs has the data: a script that is about to run alone waits for it.
         if !executes && !found.is_heard_when_busy() {
@@ -77,6 +76,9 @@ impl Session {
             });
         }
         self.check_permissions(found.name(), args, executes)?;
+        if !executes {
+            self.check_room(found)?;
+        }
         if found.is_write() && !self.engine.is_writable() && self.forwards().is_none() {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));
         }

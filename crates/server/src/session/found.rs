@@ -48,7 +48,7 @@ impl Found {
         let flags = self.flags();
         flags.has(connection::KILLS)
             || flags.has(connection::LISTENS)
-            || flags.has(connection::CONTROLS_TRANSACTION)
+            || flags.has(connection::CONTROLS_TRANSACTION) && self.name() != "exec"
             || matches!(
                 self.name(),
                 "auth" | "hello" | "quit" | "reset" | "replconf" | "shutdown" | "unwatch"

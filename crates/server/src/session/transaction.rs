@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Compat, ShardSet};
 
-use super::{Found, Ground, Session};
+use super::{Found, Ground, Replies, Session};
 use crate::connection;
 use crate::memory::Usage;
 use crate::reply::RespReply;
@@ -65,8 +65,10 @@ impl Session {
         if transaction.broken {
             return Err(CommandError::coded("EXECABORT Transaction discarded because of previous errors."));
         }
+        let start = out.len();
         if watched.is_some_and(|watch| watch.is_touched()) {
             store::Reply::null(out, store::Null::Array);
+            self.hush_reply(out, start);
             return Ok(());
         }
         let queued: Vec<Queued<'_>> = transaction.requests().collect();
@@ -74,8 +76,9 @@ impl Session {
             return Ok(());
         }
         let engine = Arc::clone(&self.engine);
-        let begin = |out: &mut RespReply<'_>| {
+        let begin = |session: &Self, out: &mut RespReply<'_>| {
             store::Reply::aggregate(out, store::Aggregate::Array, queued.len());
+            session.hush_reply(out, start);
         };
         let asks = |parts: &Queued<'_>| {
             let args = Args::new(parts);
@@ -85,14 +88,14 @@ impl Session {
         if engine.is_writable() {
             let set = self.shards_of(&queued);
             let mut writing = engine.lock_writing()?;
-            begin(out);
+            begin(self, out);
             engine.transact_in(&mut writing, &set, self.db, |txn| {
                 self.run_queued(&queued, out, &mut Ground::Txn(txn));
             });
             engine.serve_blocked(&mut writing);
         } else {
             let _still = engine.keyspace.still();
-            begin(out);
+            begin(self, out);
             self.run_queued(&queued, out, &mut Ground::Still);
         }
         Ok(())
@@ -120,6 +123,13 @@ impl Session {
         set
     }
 
+    /// As [`hush`](Self::hush), of a reply.
+    fn hush_reply(&self, out: &mut RespReply<'_>, begin: usize) {
+        if self.replies == Replies::Off {
+            out.take_back(begin);
+        }
+    }
+
     fn run_queued(&mut self, queued: &[Queued<'_>], out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) {
         for parts in queued {
             let args = Args::new(parts);
@@ -136,6 +146,7 @@ impl Session {
             if let Some(name) = name {
                 self.account(name, args, start, out.len().saturating_sub(begin), went_well);
             }
+            self.hush_reply(out, begin);
         }
     }
 }

@@ -11,16 +11,24 @@ pub(super) fn read(kind: SettingKind, text: &[u8], like: &Differences) -> Result
         }
         Err(format!("argument must be between {least} and {most} inclusive"))
     };
+    let from_0 = |n: i64| match n {
+        0.. => Ok(n),
+        _ if like.open_ranges => Err("argument must be greater or equal to 0".to_owned()),
+        _ => within(n, 0, i64::MAX),
+    };
     match kind {
         SettingKind::Integer(least, most) => within(integer()?, least, most),
         SettingKind::Samples => within(integer()?, 1, like.most_samples),
-        SettingKind::Count if like.open_ranges => match integer()? {
-            n if n >= 0 => Ok(n),
-            _ => Err("argument must be greater or equal to 0".to_owned()),
-        },
-        SettingKind::Count => within(integer()?, 0, i64::MAX),
+        SettingKind::Count => from_0(integer()?),
         SettingKind::Bytes(least) => {
-            within(memory_value(text).ok_or("argument must be a memory value")?, least, i64::MAX)
+            let bytes = match memory_value(text) {
+                Some(bytes) => bytes,
+                // As the servers read them: nothing is 0, and what is far too much is below everything.
+                None if text.is_empty() => 0,
+                None if text.iter().all(u8::is_ascii_digit) => -1,
+                None => return Err("argument must be a memory value".to_owned()),
+            };
+            if least == 0 { from_0(bytes) } else { within(bytes, least, i64::MAX) }
         }
         SettingKind::Switch => match () {
             () if text.eq_ignore_ascii_case(b"yes") => Ok(1),
