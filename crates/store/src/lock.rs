@@ -98,7 +98,10 @@ pub(crate) struct Held<'k> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if let Some(account) = self.account {
-            account.fetch_add(weight(&self.guards) - self.before, Ordering::Relaxed);
+            let gained = weight(&self.guards) - self.before;
+            if gained != 0 {
+                account.fetch_add(gained, Ordering::Relaxed);
+            }
         }
     }
 }
