@@ -96,9 +96,12 @@ fn on_ground<'s>(
 ) -> Result<(), Refused> {
     match ground {
         Ground::Free if engine.is_writable() && script.mode == Mode::May => {
-            // Others learn that they have to wait before they begin to.
-            let _alone = engine.scripts.running.alone(script.start);
-            engine.transact(&ShardSet::none(), db, |txn| go(script, &mut Answer(out), &mut Ground::Txn(txn)))
+            let mut writing = engine.lock_writing().map_err(Refused::Command)?;
+            let result = engine.transact_in(&mut writing, &ShardSet::none(), db, |txn| {
+                go(script, &mut Answer(out), &mut Ground::Txn(txn))
+            });
+            engine.serve_blocked(&mut writing);
+            result
         }
         Ground::Free => {
             let _still = engine.keyspace.still();
@@ -114,6 +117,8 @@ pub(crate) enum Refused {
     Script(lua::Error),
     /// The whole line.
     Line(&'static str),
+    /// As any command would be.
+    Command(CommandError),
     /// Another function does not end.
     Busy,
 }
@@ -191,11 +196,13 @@ fn run_with(
     ground: &mut Ground<'_, '_>,
     is_full: bool,
 ) -> Result<(), lua::Error> {
-    let Script { which, keys, argv, mode, user, client, tracks, command, start: _ } = script;
+    let Script { which, keys, argv, mode, user, client, tracks, command, start } = script;
     let Interpreter { lua, seat, .. } = interpreter;
     let function = matches!(which, Which::Function(_)).then_some(command);
     yielding::begin();
     let turn = &seat.begin(function);
+    // Who comes now learns that he has to wait, and for how long already.
+    let _alone = matches!(ground, Ground::Txn(_)).then(|| engine.scripts.running.alone(start));
     let user = user.filter(|user| !user.is_unlimited());
     let dirty = if let Ground::Txn(txn) = &ground { txn.dirty() } else { 0 };
     let mut call =
