@@ -134,6 +134,16 @@ pub(crate) fn flags(engine: &Engine, which: Which<'_>) -> Result<lua::Flags, lua
     engine.scripts.with(|interpreter| flags_in(interpreter, which))
 }
 
+/// The same, of the script or function that a command names; `None` if there is none, or it does not compile.
+pub(crate) fn declared(engine: &Engine, command: &str, args: Args<'_>) -> Option<lua::Flags> {
+    let which = match command {
+        "eval" | "eval_ro" => Which::Source(args.at(1)),
+        "evalsha" | "evalsha_ro" => Which::Digest(lua::Digest::from_hex(args.at(1))),
+        _ => Which::Function(args.at(1)),
+    };
+    flags(engine, which).ok()
+}
+
 fn flags_in(interpreter: &mut lua::Engine, which: Which<'_>) -> Result<lua::Flags, lua::Error> {
     match which {
         Which::Function(name) => {
@@ -152,16 +162,11 @@ fn admit(engine: &Engine, flags: lua::Flags, mode: Mode, ground: &Ground<'_, '_>
     if !flags.declared {
         return Ok(mode);
     }
-    if engine.is_stale() && !flags.allow_stale {
-        return Err(Refused::Line(
-            "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script.",
-        ));
-    }
     if flags.no_writes {
         return Ok(Mode::ReadOnly);
     }
     if !engine.is_writable() && !matches!(ground, Ground::Txn(_)) {
-        return Err(Refused::Line("READONLY Can not run script with write flag on readonly replica."));
+        return Err(Refused::Line("READONLY You can't write against a read only replica."));
     }
     if mode == Mode::ReadOnly {
         return Err(Refused::Line("ERR Can not execute a script with write flag using *_ro command."));
@@ -405,6 +410,11 @@ impl Call for DataCall<'_, '_, '_> {
             out.refuse(Refusal::ReadOnlyScript);
         } else if row.is_write() && !matches!(self.ground, Ground::Txn(_)) {
             out.error(b"READONLY You can't write against a read only replica.");
+        } else if !matches!(self.ground, Ground::Txn(_))
+            && !row.flags.has(Flags::STALE)
+            && self.engine.is_stale()
+        {
+            out.error(b"ERR Can not execute the command on a stale replica");
         } else if self.is_full && row.flags.has(Flags::DENYOOM) && !self.has_written() {
             out.error_display(&OOM);
         } else {
