@@ -131,11 +131,15 @@ fn with_arguments<'l, R>(
         return Err(Raise::Line(text.into_bytes()));
     }
     let mut inline: [&[u8]; INLINE] = [&[]; INLINE];
-    if count <= INLINE && (1..=count).all(|index| frame.kind(index as i32) == Kind::String) {
-        for (index, slot) in inline.iter_mut().enumerate().take(count) {
-            *slot = frame.arg(index + 1).unwrap_or_default();
+    if let Some(texts) = inline.get_mut(..count) {
+        let are_texts = texts.iter_mut().zip(1..).all(|(slot, index)| {
+            let text = frame.arg(index);
+            *slot = text.unwrap_or_default();
+            text.is_some()
+        });
+        if are_texts {
+            return use_them(frame, texts);
         }
-        return use_them(frame, inline.get(..count).unwrap_or_default());
     }
     let mut numbers = Vec::new();
     for index in 1..=count {

@@ -125,8 +125,13 @@ fn before_auth_the_limits_are_small() {
 
 #[test]
 fn terminators_are_skipped_unseen_as_servers_do() {
-    let outcome =
-        feed::requests([&b"*1\rx$4\rxPINGxxPING\r\n"[..]], Limits::requests(), Mode::Client, true, Way::Owned);
+    let outcome = feed::requests(
+        [&b"*1\rx$4\rxPINGxxPING\r\n"[..]],
+        Limits::requests(),
+        Mode::Client,
+        true,
+        Way::Owned,
+    );
     assert_eq!(outcome.items, [(14, vec![b"PING".to_vec()]), (6, vec![b"PING".to_vec()])]);
 }
 

@@ -37,6 +37,7 @@ use crate::session::Ground;
 use crate::settings::Configured;
 use crate::tracking::Tracking;
 use crate::watch::Watchers;
+use crate::yielding::{self, Lock};
 
 /// The writer with what must move in step with it.
 #[derive(Debug)]
@@ -82,7 +83,9 @@ impl Stats {
         for (counter, n) in
             counters.into_iter().zip([removed.expired_keys, removed.expired_fields, removed.evicted_keys])
         {
-            counter.fetch_add(n, Ordering::Relaxed);
+            if n != 0 {
+                counter.fetch_add(n, Ordering::Relaxed);
+            }
         }
     }
 
@@ -178,7 +181,7 @@ pub struct FilterStatus {
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) keyspace: Arc<Keyspace>,
-    pub(crate) writing: Mutex<Writing>,
+    pub(crate) writing: Lock<Writing>,
     pub(crate) role: Roles,
     pub(crate) options: Options,
     pub(crate) clients: Clients,
@@ -259,7 +262,7 @@ impl Engine {
         let primary = history(position, options.backlog);
         let engine = Self {
             keyspace,
-            writing: Mutex::new(Writing { writer, primary }),
+            writing: Lock::new(Writing { writer, primary }),
             role: Roles::new(role),
             clients: Clients::default(),
             client_limits: ClientLimits::new(&options),
@@ -635,6 +638,12 @@ impl Engine {
         if running.is_somebody_alone() && !running.wait() { Err(self.busy()) } else { Ok(()) }
     }
 
+    /// The same, for who has waited for so long himself: scripts that only read hold off writes, too.
+    fn check_overdue(&self) -> CommandResult {
+        self.check_busy()?;
+        if self.scripts.running.is_anybody_there() { Err(self.busy()) } else { Ok(()) }
+    }
+
     /// What is said where a script or a function does not end.
     pub(crate) fn busy(&self) -> CommandError {
         self.scripts.running.busy(match self.compat().family() {
@@ -646,11 +655,18 @@ impl Engine {
     /// The writer, for a client's command: an error instead of waiting for a script without an end.
     pub(crate) fn lock_writing(&self) -> Result<MutexGuard<'_, Writing>, CommandError> {
         let writing = loop {
-            match self.writing.try_lock().or_else(|| self.writing.try_lock_for(self.patience())) {
+            match self.writing.try_lock_for(self.patience()) {
                 Some(writing) => break writing,
-                None => self.check_busy()?,
+                None => self.check_overdue()?,
             }
         };
+        let readers_are_gone = |patience| self.keyspace.wait_for_readers(patience);
+        if !readers_are_gone(yielding::PATIENCE) {
+            yielding::leave();
+            while !readers_are_gone(self.patience()) {
+                self.check_overdue()?;
+            }
+        }
         self.stopping.check()?;
         Ok(writing)
     }
@@ -698,7 +714,8 @@ impl Engine {
         f: impl FnOnce(&mut Txn<'_>) -> R,
     ) -> R {
         let Writing { writer, primary } = writing;
-        let mut txn = writer.begin(set, Viewer::Client, db);
+        let mut txn =
+            writer.begin_patiently(set, Viewer::Client, db, Some((yielding::PATIENCE, yielding::leave)));
         if !primary.is_dormant() {
             txn.collect_effects();
         }

@@ -1,7 +1,7 @@
 //! The scripts that are running: who is alone, since when, and how to end them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use lua::KillSwitch;
@@ -13,9 +13,13 @@ use store::CommandError;
 pub(crate) struct Running {
     /// How long others wait for a script that runs alone, before they are told that the server is busy.
     patience: Mutex<Duration>,
-    alone: AtomicUsize,
-    alone_since: Mutex<Option<Instant>>,
-    /// Somebody who was alone has finished.
+    /// What times are counted from.
+    epoch: Instant,
+    /// Since when a script has had the data for itself: nanoseconds after `epoch`; 0 if none has it.
+    alone_since: AtomicU64,
+    /// How many wait for its end, and where they sleep.
+    waiters: AtomicUsize,
+    sleeping: Mutex<()>,
     done: Condvar,
     /// One for each interpreter: a script that begins or ends touches its own alone.
     seats: RwLock<Vec<Arc<Seat>>>,
@@ -55,7 +59,10 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if self.0.state.swap(IDLE, Ordering::AcqRel) == FUNCTION {
+        // Only the interpreter's owner begins and ends here.
+        let was = self.0.state();
+        self.0.state.store(IDLE, Ordering::Release);
+        if was == FUNCTION {
             *self.0.function.lock() = None;
         }
     }
@@ -95,10 +102,10 @@ pub(crate) struct Alone<'r>(&'r Running);
 
 impl Drop for Alone<'_> {
     fn drop(&mut self) {
-        // Counted under the lock: the next one's beginning must not be wiped out.
-        let mut since = self.0.alone_since.lock();
-        if self.0.alone.fetch_sub(1, Ordering::AcqRel) == 1 {
-            *since = None;
+        // In one order with a waiter's words: it sees this, or is seen here.
+        self.0.alone_since.store(0, Ordering::SeqCst);
+        if self.0.waiters.load(Ordering::SeqCst) > 0 {
+            drop(self.0.sleeping.lock());
             self.0.done.notify_all();
         }
     }
@@ -108,8 +115,10 @@ impl Running {
     pub(crate) fn new(patience: Duration) -> Self {
         Self {
             patience: Mutex::new(patience),
-            alone: AtomicUsize::new(0),
-            alone_since: Mutex::default(),
+            epoch: Instant::now(),
+            alone_since: AtomicU64::new(0),
+            waiters: AtomicUsize::new(0),
+            sleeping: Mutex::default(),
             done: Condvar::new(),
             seats: RwLock::default(),
         }
@@ -132,36 +141,46 @@ impl Running {
         seat
     }
 
-    /// A script that may write begins to wait for the data, now.
-    pub(crate) fn alone(&self, now: Instant) -> Alone<'_> {
-        let mut since = self.alone_since.lock();
-        if self.alone.fetch_add(1, Ordering::AcqRel) == 0 {
-            *since = Some(now);
-        }
-        drop(since);
+    /// A script that has the data for itself began at `start`. For the writer only, of whom there is one at a time.
+    pub(crate) fn alone(&self, start: Instant) -> Alone<'_> {
+        let nanos = start.saturating_duration_since(self.epoch).as_nanos();
+        self.alone_since.store(u64::try_from(nanos).unwrap_or(u64::MAX).max(1), Ordering::Release);
         Alone(self)
     }
 
-    /// Whether a script has the data for itself, or is about to.
+    /// Whether a script has the data for itself.
+    #[inline]
     pub(crate) fn is_somebody_alone(&self) -> bool {
-        self.alone.load(Ordering::Acquire) > 0
+        self.alone_since.load(Ordering::Acquire) != 0
     }
 
     /// Waits until no script has the data for itself, but not for ever; false if one still has.
     pub(crate) fn wait(&self) -> bool {
         let patience = self.patience();
-        let mut alone_since = self.alone_since.lock();
-        loop {
-            let Some(since) = *alone_since else { return true };
-            let Some(left) = patience.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) else {
-                return false;
+        let mut sleeping = self.sleeping.lock();
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        let is_over = loop {
+            let since = self.alone_since.load(Ordering::SeqCst);
+            if since == 0 {
+                break true;
+            }
+            let gone_by = self.epoch.elapsed().saturating_sub(Duration::from_nanos(since));
+            match patience.checked_sub(gone_by).filter(|left| !left.is_zero()) {
+                None => break false,
+                Some(left) => self.done.wait_for(&mut sleeping, left),
             };
-            self.done.wait_for(&mut alone_since, left);
-        }
+        };
+        self.waiters.fetch_sub(1, Ordering::Relaxed);
+        is_over
     }
 
     fn any(&self, kind: u8) -> bool {
         self.seats.read().iter().any(|seat| seat.state() == kind)
+    }
+
+    /// Whether anything runs.
+    pub(crate) fn is_anybody_there(&self) -> bool {
+        self.any(SCRIPT) || self.any(FUNCTION)
     }
 
     /// Whether what has the data for itself is a script, and not a function.
@@ -185,7 +204,7 @@ impl Running {
         let of_kind = || seats.iter().filter(|seat| seat.state() == kind);
         if of_kind().next().is_none() {
             drop(seats);
-            if self.any(SCRIPT) || self.any(FUNCTION) {
+            if self.is_anybody_there() {
                 return Err(self.busy(server));
             }
             return Err(CommandError::coded("NOTBUSY No scripts in execution right now."));

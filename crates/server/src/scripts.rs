@@ -96,9 +96,12 @@ fn on_ground<'s>(
 ) -> Result<(), Refused> {
     match ground {
         Ground::Free if engine.is_writable() && script.mode == Mode::May => {
-            // Others learn that they have to wait before they begin to.
-            let _alone = engine.scripts.running.alone(script.start);
-            engine.transact(&ShardSet::none(), db, |txn| go(script, &mut Answer(out), &mut Ground::Txn(txn)))
+            let mut writing = engine.lock_writing().map_err(Refused::Command)?;
+            let result = engine.transact_in(&mut writing, &ShardSet::none(), db, |txn| {
+                go(script, &mut Answer(out), &mut Ground::Txn(txn))
+            });
+            engine.serve_blocked(&mut writing);
+            result
         }
         Ground::Free => {
             let _still = engine.keyspace.still();
@@ -114,6 +117,8 @@ pub(crate) enum Refused {
     Script(lua::Error),
     /// The whole line.
     Line(&'static str),
+    /// As any command would be.
+    Command(CommandError),
     /// Another function does not end.
     Busy,
 }
@@ -127,6 +132,16 @@ impl From<lua::Error> for Refused {
 /// What the script says about itself.
 pub(crate) fn flags(engine: &Engine, which: Which<'_>) -> Result<lua::Flags, lua::Error> {
     engine.scripts.with(|interpreter| flags_in(interpreter, which))
+}
+
+/// The same, of the script or function that a command names; `None` if there is none, or it does not compile.
+pub(crate) fn declared(engine: &Engine, command: &str, args: Args<'_>) -> Option<lua::Flags> {
+    let which = match command {
+        "eval" | "eval_ro" => Which::Source(args.at(1)),
+        "evalsha" | "evalsha_ro" => Which::Digest(lua::Digest::from_hex(args.at(1))),
+        _ => Which::Function(args.at(1)),
+    };
+    flags(engine, which).ok()
 }
 
 fn flags_in(interpreter: &mut lua::Engine, which: Which<'_>) -> Result<lua::Flags, lua::Error> {
@@ -147,16 +162,11 @@ fn admit(engine: &Engine, flags: lua::Flags, mode: Mode, ground: &Ground<'_, '_>
     if !flags.declared {
         return Ok(mode);
     }
-    if engine.is_stale() && !flags.allow_stale {
-        return Err(Refused::Line(
-            "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script.",
-        ));
-    }
     if flags.no_writes {
         return Ok(Mode::ReadOnly);
     }
     if !engine.is_writable() && !matches!(ground, Ground::Txn(_)) {
-        return Err(Refused::Line("READONLY Can not run script with write flag on readonly replica."));
+        return Err(Refused::Line("READONLY You can't write against a read only replica."));
     }
     if mode == Mode::ReadOnly {
         return Err(Refused::Line("ERR Can not execute a script with write flag using *_ro command."));
@@ -191,11 +201,13 @@ fn run_with(
     ground: &mut Ground<'_, '_>,
     is_full: bool,
 ) -> Result<(), lua::Error> {
-    let Script { which, keys, argv, mode, user, client, tracks, command, start: _ } = script;
+    let Script { which, keys, argv, mode, user, client, tracks, command, start } = script;
     let Interpreter { lua, seat, .. } = interpreter;
     let function = matches!(which, Which::Function(_)).then_some(command);
     yielding::begin();
     let turn = &seat.begin(function);
+    // Who comes now learns that he has to wait, and for how long already.
+    let _alone = matches!(ground, Ground::Txn(_)).then(|| engine.scripts.running.alone(start));
     let user = user.filter(|user| !user.is_unlimited());
     let dirty = if let Ground::Txn(txn) = &ground { txn.dirty() } else { 0 };
     let mut call =
@@ -401,6 +413,11 @@ impl Call for DataCall<'_, '_, '_> {
             out.refuse(Refusal::ReadOnlyScript);
         } else if row.is_write() && !matches!(self.ground, Ground::Txn(_)) {
             out.error(b"READONLY You can't write against a read only replica.");
+        } else if !matches!(self.ground, Ground::Txn(_))
+            && !row.flags.has(Flags::STALE)
+            && self.engine.is_stale()
+        {
+            out.error(b"ERR Can not execute the command on a stale replica");
         } else if lacks_room {
             out.error_display(&OOM);
         } else {

@@ -6,12 +6,46 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// So many looks at the clock are some milliseconds of a script.
 const LONG: u32 = 100;
-/// Another thread has the work by then, or will not have it.
-const PATIENCE: Duration = Duration::from_millis(10);
+/// Another thread has the work by then, or will not have it; and a write is over.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(10);
+
+/// A lock that a script may hold without end. Who waits for it longer than a write takes gives the runtime its thread
+/// back.
+#[derive(Debug)]
+pub(crate) struct Lock<T>(Mutex<T>);
+
+impl<T> Lock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.try_lock().unwrap_or_else(|| {
+            leave();
+            self.0.lock()
+        })
+    }
+
+    /// `None` if somebody has it for longer than a write takes.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().or_else(|| self.0.try_lock_for(PATIENCE))
+    }
+
+    /// `None` if somebody still has it after so long.
+    pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<MutexGuard<'_, T>> {
+        self.try_lock().or_else(|| {
+            leave();
+            self.0.try_lock_for(patience)
+        })
+    }
+}
 
 thread_local! {
     static LOOKS: Cell<u32> = const { Cell::new(0) };

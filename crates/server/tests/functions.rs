@@ -21,6 +21,9 @@ const STEPS: &[&str] = &[
     "FUNCTION|LOAD|REPLACE",
     "FUNCTION|LOAD|FOO|x",
     "FUNCTION|LIST|x",
+    "EVAL|return redis.call('slowlog', 'reset')|0",
+    "EVAL|return redis.call('acl', 'help')|0",
+    "EVAL|return redis.pcall('cluster', 'meet', 'a', '1')|0",
     "FUNCTION|LIST|LIBRARYNAME",
     "FUNCTION|LIST|WITHCODE|WITHCODE",
     "FCALL|nope|0",
@@ -284,6 +287,19 @@ fn endless(addr: std::net::SocketAddr) -> Vec<String> {
     ask(&mut other, &["PING"]);
     ask(&mut other, &["FUNCTION", "KILL"]);
     ask(&mut other, &["FUNCTION", "STATS"]);
+    for heard in [
+        "MULTI",
+        "EXEC",
+        "UNWATCH",
+        "WATCH a",
+        "DISCARD",
+        "SELECT 0",
+        "CLIENT GETNAME",
+        "SCRIPT EXISTS a",
+        "SUBSCRIBE c",
+    ] {
+        ask(&mut other, &heard.split(' ').collect::<Vec<_>>());
+    }
     ask(&mut other, &["SCRIPT", "KILL"]);
     let killed = format!("{:?}", endless.receive().unwrap());
     ask(&mut other, &["GET", "x"]);
@@ -308,6 +324,59 @@ async fn endless_scripts_make_others_busy_and_can_be_killed() {
         let told = tokio::task::spawn_blocking(move || {
             let real = judge.start();
             (endless(real.addr().parse().unwrap()), endless(addr))
+        });
+        let (theirs, ours) = told.await.unwrap();
+        assert_eq!(theirs, ours, "{compat}");
+        listener.shutdown().await;
+    }
+}
+
+/// What those are told who would write while a script reads without end: on `addr`.
+fn endless_reading(addr: std::net::SocketAddr) -> Vec<String> {
+    let connect = || Client::connect(addr).unwrap();
+    let (mut endless, mut other) = (connect(), connect());
+    other.call(&["CONFIG", "SET", "busy-reply-threshold", "50"]).ok();
+    endless.send(&["EVAL_RO", "while true do end", "0"]);
+    endless.flush().unwrap();
+    let mut told = Vec::new();
+    loop {
+        let reply = other.call_for_bytes(&["SET", "x", "1"]).unwrap();
+        if reply.starts_with(b"-BUSY") {
+            told.push(reply.escape_ascii().to_string());
+            break;
+        }
+    }
+    // More of them than there are threads that serve.
+    let mut waiting: Vec<Client> = (0..4).map(|_| connect()).collect();
+    for client in &mut waiting {
+        client.send(&["SET", "y", "1"]);
+        client.flush().unwrap();
+    }
+    let mut ask = |words: &[&str]| {
+        told.push(connect().call_for_bytes(words).unwrap().escape_ascii().to_string());
+    };
+    ask(&["EVAL", "return 1", "0"]);
+    ask(&["FUNCTION", "KILL"]);
+    ask(&["SCRIPT", "KILL"]);
+    let killed = format!("{:?}", endless.receive().unwrap());
+    for client in &mut waiting {
+        // It may have waited for less than a script is given.
+        let reply = client.receive().unwrap();
+        assert!(!reply.is_error() || format!("{reply:?}").contains("BUSY"), "{reply:?}");
+    }
+    told.push(killed);
+    told.push(other.call_for_bytes(&["SET", "x", "1"]).unwrap().escape_ascii().to_string());
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_script_that_reads_without_end_hangs_no_server_of_one_thread() {
+    for (judge, compat) in support::JUDGES {
+        let (_engine, listener) = support::ours(compat).await;
+        let addr = listener.local_addr();
+        let told = tokio::task::spawn_blocking(move || {
+            let real = judge.start();
+            (endless_reading(real.addr().parse().unwrap()), endless_reading(addr))
         });
         let (theirs, ours) = told.await.unwrap();
         assert_eq!(theirs, ours, "{compat}");

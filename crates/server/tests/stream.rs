@@ -120,7 +120,8 @@ fn taken_together_or_one_by_one_they_do_the_same() {
         let mut alone = Copy::new("");
         let (mut together, mut watched, mut filtered) = (Copy::new(""), Copy::new(""), Copy::new("db=0"));
         let mut filtered_alone = Copy::new("db=0");
-        let [mut told_alone, mut told] = [&alone, &watched].map(|copy| copy.engine.events(EventFilter::default()));
+        let [mut told_alone, mut told] =
+            [&alone, &watched].map(|copy| copy.engine.events(EventFilter::default()));
         let mut seen = 0;
         for _ in 0..60 {
             let mut batch = Vec::new();

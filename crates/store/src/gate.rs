@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -87,21 +87,54 @@ impl Gate {
         guard
     }
 
+    /// The same, unless readers are there for longer than this.
+    #[inline]
+    pub(crate) fn write_within(&self, patience: Duration) -> Option<RwLockWriteGuard<'_, ()>> {
+        let guard = self.lock.try_write().or_else(|| self.lock.try_write_for(patience))?;
+        if self.seats.close() && !self.wait_until(Some(Instant::now() + patience)) {
+            // The next writer has to know that somebody sits. No other is there: this thread has the lock.
+            self.seats.open();
+            return None;
+        }
+        Some(guard)
+    }
+
+    /// Whether a reader is there, or a writer.
+    pub(crate) fn is_held(&self) -> bool {
+        self.lock.is_locked() || self.seats.is_open() && !self.seats.is_empty()
+    }
+
     /// Until nobody sits.
     #[cold]
     fn wait(&self) {
+        self.wait_until(None);
+    }
+
+    /// The same; `false` if somebody still sits at a moment.
+    #[cold]
+    fn wait_until(&self, end: Option<Instant>) -> bool {
         for _ in 0..LOOKS {
             if self.seats.is_empty() {
-                return;
+                return true;
             }
             std::hint::spin_loop();
         }
         let mut sleeping = self.sleeping.lock();
         self.is_awaited.store(true, Ordering::SeqCst);
-        while !self.seats.is_empty() {
-            self.stood_up.wait(&mut sleeping);
-        }
+        let is_in_time = loop {
+            if self.seats.is_empty() {
+                break true;
+            }
+            match end {
+                None => self.stood_up.wait(&mut sleeping),
+                Some(end) if self.stood_up.wait_until(&mut sleeping, end).timed_out() => {
+                    break self.seats.is_empty();
+                }
+                Some(_) => {}
+            }
+        };
         self.is_awaited.store(false, Ordering::Relaxed);
+        is_in_time
     }
 }
 

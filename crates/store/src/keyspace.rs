@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -166,6 +167,11 @@ impl Keyspace {
     #[must_use]
     pub fn still(&self) -> Still<'_> {
         self.gate.still()
+    }
+
+    /// For the writer, before it begins: waits until no reader holds off writes, but not for longer than this.
+    pub fn wait_for_readers(&self, patience: Duration) -> bool {
+        !self.gate.is_held() || self.gate.write_within(patience).is_some()
     }
 
     /// The hash of keys.

@@ -100,7 +100,10 @@ pub(crate) struct Held<'k> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if let Some(account) = self.account {
-            account.fetch_add(self.gained + weight(&self.guards) - self.before, Ordering::Relaxed);
+            let gained = self.gained + weight(&self.guards) - self.before;
+            if gained != 0 {
+                account.fetch_add(gained, Ordering::Relaxed);
+            }
         }
     }
 }

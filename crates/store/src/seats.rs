@@ -77,6 +77,12 @@ impl Seats {
         self.open.store(1, Ordering::SeqCst);
     }
 
+    /// Whether readers may sit down.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed) != 0
+    }
+
     /// Lets nobody sit down any more; `false` if nobody could. To be called by a writer, before it looks whether
     /// [all are gone](Self::is_empty).
     #[inline]

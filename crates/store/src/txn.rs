@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLockWriteGuard;
 use smallvec::SmallVec;
@@ -42,8 +43,26 @@ impl Writer {
     /// to readers at once. `viewer` is [`Viewer::Stream`] for a primary's stream, [`Viewer::Client`] where
     /// this keyspace is itself the primary.
     pub fn begin(&mut self, set: &ShardSet, viewer: Viewer, db: u32) -> Txn<'_> {
+        self.begin_patiently(set, viewer, db, None::<(Duration, fn())>)
+    }
+
+    /// As [`begin`](Self::begin); where readers hold off the writer for longer than a time, something is done before
+    /// it waits on.
+    pub fn begin_patiently(
+        &mut self,
+        set: &ShardSet,
+        viewer: Viewer,
+        db: u32,
+        patience: Option<(Duration, impl FnOnce())>,
+    ) -> Txn<'_> {
         let capture = self.keyspace.snapshots().admit();
-        let gate = self.keyspace.gate.write();
+        let gate = match patience {
+            None => self.keyspace.gate.write(),
+            Some((patience, waits_on)) => self.keyspace.gate.write_within(patience).unwrap_or_else(|| {
+                waits_on();
+                self.keyspace.gate.write()
+            }),
+        };
         let held = Held::exclusive(&self.keyspace, set);
         let view = View::with_held(&self.keyspace, held, viewer, db);
         Txn {

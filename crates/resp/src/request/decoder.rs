@@ -4,8 +4,8 @@ use bytes::{Buf, BytesMut};
 
 use super::dialect::Dialect;
 use super::frame::{Request, RequestRef};
-use super::run::{Found, Run};
 use super::parser::{Mode, RequestParser};
+use super::run::{Found, Run};
 use crate::{Limits, ProtocolError};
 
 /// Reads requests out of one growing buffer.

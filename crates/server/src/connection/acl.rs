@@ -19,7 +19,7 @@ rows! { "server";
     "acl|dryrun" -4 [ADMIN], since "7.0.0" => dryrun;
     "acl|genpass" -2 [LOOK], since "6.0.0" => genpass;
     "acl|getuser" 3 [ADMIN], since "6.0.0" => getuser;
-    "acl|help" 2 [LOOK], since "6.0.0" => help;
+    "acl|help" 2 [Flags::LOADING, Flags::STALE], since "6.0.0" => help;
     "acl|list" 2 [ADMIN], since "6.0.0" => list;
     "acl|load" 2 [ADMIN], since "6.0.0" => load;
     "acl|log" -2 [ADMIN], since "6.0.0" => log;

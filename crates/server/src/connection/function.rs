@@ -5,7 +5,7 @@ use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Reply, as_c_string};
 
 use super::script::{self, server_name};
-use super::{KILLS, Out, RUNS_SCRIPT, container, help, rows};
+use super::{Out, RUNS_SCRIPT, container, help, rows};
 use crate::functions;
 use crate::scripts::{Mode, Which};
 use crate::session::{Ground, Session};
@@ -26,7 +26,7 @@ rows! { "scripting";
     /// Returns helpful text about the different subcommands.
     "function|help" 2 [Flags::LOADING, Flags::STALE], since "7.0.0" valkey "7.0.0" => help;
     /// Terminates a function during execution.
-    "function|kill" 2 [Flags::NOSCRIPT, KILLS], since "7.0.0" valkey "7.0.0" => kill;
+    "function|kill" 2 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0" => kill;
     /// Returns information about all libraries.
     "function|list" -2 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0" => list;
     /// Creates a library.
@@ -34,7 +34,7 @@ rows! { "scripting";
     /// Restores all libraries from a payload.
     "function|restore" -3 [Flags::DENYOOM, Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0" => restore;
     /// Returns information about a function during execution.
-    "function|stats" 2 [Flags::NOSCRIPT, KILLS], since "7.0.0" valkey "7.0.0" => stats;
+    "function|stats" 2 [Flags::NOSCRIPT], since "7.0.0" valkey "7.0.0" => stats;
 }
 
 fn fcall(
@@ -159,7 +159,12 @@ fn list(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<
             pattern = Some(given.ok_or_else(|| CommandError::err("library name argument was not given"))?);
         } else {
             let argument = as_c_string(args.at(index), usize::MAX);
-            let text = format!("Unknown argument {}", String::from_utf8_lossy(argument));
+            // Blanks for line ends: 7.0 leaves those at the end in place here, and later servers send them raw.
+            let argument: Vec<u8> = argument
+                .iter()
+                .map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte })
+                .collect();
+            let text = format!("Unknown argument {}", String::from_utf8_lossy(&argument));
             return Err(CommandError::Err(text.into()));
         }
         index += 1;

@@ -40,8 +40,8 @@ pub(crate) const RUNS_SCRIPT: Flags = Flags::server(3);
 /// Changes what a client listens to: the only commands of a listening RESP2 client, with PING, QUIT and RESET.
 pub(crate) const LISTENS: Flags = Flags::server(4);
 
-/// Is heard while a script has the data for itself.
-pub(crate) const KILLS: Flags = Flags::server(5);
+/// Is heard while a script has the data for itself. No row says it: [`index`] has it from the real servers.
+pub(crate) const HEARD_WHEN_BUSY: Flags = Flags::server(5);
 
 /// Writes data, though it is no row of the store's.
 pub(crate) const WRITES: Flags = Flags::server(6);
@@ -50,6 +50,8 @@ pub(crate) const WRITES: Flags = Flags::server(6);
 const LOOK: Flags = Flags::LOADING.with(Flags::STALE).with(Flags::NOSCRIPT);
 /// The same for who keeps the server.
 const ADMIN: Flags = LOOK.with(Flags::ADMIN);
+/// The same for who keeps the server, by a script or not.
+const ADMIN_OR_SCRIPT: Flags = ADMIN.without(Flags::NOSCRIPT);
 
 /// Where the reply goes.
 pub(crate) type Out<'a, 'o> = &'a mut RespReply<'o>;
@@ -122,6 +124,9 @@ fn index(compat: Compat) -> &'static Index {
     INDEXES[compat as usize].get_or_init(|| {
         let rows = all().filter(|row| row.since.includes(compat)).map(|row| {
             let (arity, flags) = compat.differences().row(row.name, row.arity, row.flags);
+            let heard = description::describe(compat, row.name)
+                .is_some_and(|real| real.words("flags").any(|flag| flag == "allow_busy"));
+            let flags = if heard { flags.with(HEARD_WHEN_BUSY) } else { flags };
             (row.name, Row { arity, flags, ..row.clone() })
         });
         rows.collect()
@@ -160,4 +165,28 @@ fn help(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<
     out.encoder().array(lines.len());
     lines.iter().for_each(|line| store::Reply::simple(out, line));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Compat;
+    use store::command::Flags;
+    use store::command::description::describe;
+
+    use super::all;
+
+    #[test]
+    fn scripts_may_call_what_they_may_call_on_the_real_servers() {
+        for compat in Compat::ALL {
+            let mut seen = 0;
+            for row in all().filter(|row| row.since.includes(compat)) {
+                let (_, flags) = compat.differences().row(row.name, row.arity, row.flags);
+                let Some(description) = describe(compat, row.name) else { continue };
+                let noscript = description.words("flags").any(|flag| flag == "noscript");
+                assert_eq!(flags.has(Flags::NOSCRIPT), noscript, "{} of {compat:?}", row.name);
+                seen += 1;
+            }
+            assert!(seen > 100, "{seen} rows of {compat:?}");
+        }
+    }
 }

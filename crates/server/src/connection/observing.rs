@@ -5,16 +5,16 @@ use std::fmt::Write as _;
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Family, Reply};
 
-use super::{ADMIN, Out, container, help, rows};
+use super::{ADMIN, ADMIN_OR_SCRIPT, Out, container, help, rows};
 use crate::observed::{Event, Log, LogKind};
 use crate::session::{Ground, Session};
 
 rows! { "server";
     "commandlog" -2 [Flags::CONTAINER], valkey "8.1.0" => container;
-    "commandlog|get" 4 [ADMIN], valkey "8.1.0" => commandlog_get;
+    "commandlog|get" 4 [ADMIN_OR_SCRIPT], valkey "8.1.0" => commandlog_get;
     "commandlog|help" 2 [Flags::LOADING, Flags::STALE], valkey "8.1.0" => help;
-    "commandlog|len" 3 [ADMIN], valkey "8.1.0" => commandlog_len;
-    "commandlog|reset" 3 [ADMIN], valkey "8.1.0" => commandlog_reset;
+    "commandlog|len" 3 [ADMIN_OR_SCRIPT], valkey "8.1.0" => commandlog_len;
+    "commandlog|reset" 3 [ADMIN_OR_SCRIPT], valkey "8.1.0" => commandlog_reset;
     "latency" -2 [Flags::CONTAINER], since "2.8.13" => container;
     "latency|doctor" 2 [ADMIN], since "2.8.13" => doctor;
     "latency|graph" 3 [ADMIN], since "2.8.13" => graph;
@@ -25,10 +25,10 @@ rows! { "server";
     "latency|reset" -2 [ADMIN], since "2.8.13" => reset;
     "monitor" 1 [ADMIN], since "1.0.0" => monitor;
     "slowlog" -2 [Flags::CONTAINER], since "2.2.12" => container;
-    "slowlog|get" -2 [ADMIN], since "2.2.12" => slowlog_get;
+    "slowlog|get" -2 [ADMIN_OR_SCRIPT], since "2.2.12" => slowlog_get;
     "slowlog|help" 2 [Flags::LOADING, Flags::STALE], since "6.2.0" => help;
-    "slowlog|len" 2 [ADMIN], since "2.2.12" => slowlog_len;
-    "slowlog|reset" 2 [ADMIN], since "2.2.12" => slowlog_reset;
+    "slowlog|len" 2 [ADMIN_OR_SCRIPT], since "2.2.12" => slowlog_len;
+    "slowlog|reset" 2 [ADMIN_OR_SCRIPT], since "2.2.12" => slowlog_reset;
 }
 
 fn signed(n: impl TryInto<i64>) -> i64 {

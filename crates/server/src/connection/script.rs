@@ -3,7 +3,7 @@
 use store::command::Flags;
 use store::{Args, CommandError, CommandResult, Family, Reply};
 
-use super::{KILLS, Out, RUNS_SCRIPT, container, help, rows};
+use super::{Out, RUNS_SCRIPT, container, help, rows};
 use crate::reply::RespReply;
 use crate::scripts::{self, Mode, Refused, Script, Which};
 use crate::session::{Ground, Session};
@@ -28,7 +28,7 @@ rows! { "scripting";
     /// Removes all server-side Lua scripts from the script cache.
     "script|flush" -2 [Flags::NOSCRIPT, Flags::MAY_REPLICATE], since "2.6.0" => flush;
     /// Terminates a server-side Lua script during execution.
-    "script|kill" 2 [Flags::NOSCRIPT, KILLS], since "2.6.0" => kill;
+    "script|kill" 2 [Flags::NOSCRIPT], since "2.6.0" => kill;
     /// Loads a server-side Lua script to the script cache.
     "script|load" 3 [Flags::NOSCRIPT, Flags::STALE, Flags::MAY_REPLICATE], since "2.6.0" => load;
     /// Show server-side Lua script in the script cache.
@@ -92,6 +92,7 @@ pub(super) fn run(
     scripts::run(&session.engine, script, session.db, out, ground).map_err(|refused| match refused {
         Refused::Script(error) => refuse(session, &error),
         Refused::Line(line) => CommandError::coded(line),
+        Refused::Command(error) => error,
         Refused::Busy => session.engine.busy(),
     })
 }

@@ -8,6 +8,7 @@ use super::{Found, Refused, Session};
 use crate::connection;
 use crate::evicting::OOM;
 use crate::options::DebugCommand;
+use crate::scripts;
 
 const NOAUTH: CommandError = CommandError::coded("NOAUTH Authentication required.");
 
@@ -79,7 +80,16 @@ impl Session {
         if !executes {
             self.check_room(found)?;
         }
-        if found.is_write() && !self.engine.is_writable() && self.forwards().is_none() {
+        let (mut writes, mut may_be_stale) = (found.is_write(), found.flags().has(Flags::STALE));
+        // What a script declares counts as if the row of its command said it; one that says nothing reads what is fresh.
+        if found.flags().has(connection::RUNS_SCRIPT)
+            && !self.engine.is_writable()
+            && let Some(flags) = scripts::declared(&self.engine, found.name(), args)
+        {
+            writes = flags.declared && !flags.no_writes;
+            may_be_stale = flags.allow_stale;
+        }
+        if writes && !self.engine.is_writable() && self.forwards().is_none() {
             return Err(CommandError::coded("READONLY You can't write against a read only replica."));
         }
         if !executes && self.protocol == Protocol::Resp2 && self.is_listening() && !found.is_for_listeners() {
@@ -89,7 +99,7 @@ impl Session {
             );
             return Err(CommandError::Err(text.into()));
         }
-        if !found.flags().has(Flags::STALE) && self.engine.is_stale() {
+        if !may_be_stale && self.engine.is_stale() {
             return Err(CommandError::coded(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
             ));

@@ -45,14 +45,7 @@ impl Found {
 
     /// Whether it is run while a script has the data for itself.
     pub(super) fn is_heard_when_busy(&self) -> bool {
-        let flags = self.flags();
-        flags.has(connection::KILLS)
-            || flags.has(connection::LISTENS)
-            || flags.has(connection::CONTROLS_TRANSACTION) && self.name() != "exec"
-            || matches!(
-                self.name(),
-                "auth" | "hello" | "quit" | "reset" | "replconf" | "shutdown" | "unwatch"
-            )
+        self.flags().has(connection::HEARD_WHEN_BUSY)
     }
 
     pub(crate) fn is_write(&self) -> bool {
