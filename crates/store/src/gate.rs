@@ -91,7 +91,7 @@ impl Gate {
     #[inline]
     pub(crate) fn write_within(&self, patience: Duration) -> Option<RwLockWriteGuard<'_, ()>> {
         let guard = self.lock.try_write().or_else(|| self.lock.try_write_for(patience))?;
-        if self.seats.close() && !self.wait_until(Some(Instant::now() + patience)) {
+        if self.seats.close() && !self.wait_for(Some(patience)) {
             // The next writer has to know that somebody sits. No other is there: this thread has the lock.
             self.seats.open();
             return None;
@@ -107,12 +107,12 @@ impl Gate {
     /// Until nobody sits.
     #[cold]
     fn wait(&self) {
-        self.wait_until(None);
+        self.wait_for(None);
     }
 
-    /// The same; `false` if somebody still sits at a moment.
+    /// The same; `false` if somebody still sits though nobody has stood up for so long.
     #[cold]
-    fn wait_until(&self, end: Option<Instant>) -> bool {
+    fn wait_for(&self, patience: Option<Duration>) -> bool {
         for _ in 0..LOOKS {
             if self.seats.is_empty() {
                 return true;
@@ -125,9 +125,9 @@ impl Gate {
             if self.seats.is_empty() {
                 break true;
             }
-            match end {
+            match patience {
                 None => self.stood_up.wait(&mut sleeping),
-                Some(end) if self.stood_up.wait_until(&mut sleeping, end).timed_out() => {
+                Some(patience) if self.stood_up.wait_for(&mut sleeping, patience).timed_out() => {
                     break self.seats.is_empty();
                 }
                 Some(_) => {}

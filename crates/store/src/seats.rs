@@ -87,7 +87,7 @@ impl Seats {
     /// [all are gone](Self::is_empty).
     #[inline]
     pub(crate) fn close(&self) -> bool {
-        if self.open.load(Ordering::Relaxed) == 0 {
+        if !self.is_open() {
             return false;
         }
         self.open.store(0, Ordering::SeqCst);
