@@ -57,6 +57,7 @@ async fn addresses_that_cannot_be_followed_later_are_refused() {
     for address in ["unix:///run/redis.sock", "a,b", "redis-cluster://a"] {
         assert!(matches!(replica.follow(address), Err(Error::Config(_))), "{address}");
     }
-    assert!(replica.is_connected());
+    until(&replica, "the link", |status| status.is_connected()).await;
+    assert_eq!(replica.status().reconnects, 0);
     replica.shutdown().await.unwrap();
 }

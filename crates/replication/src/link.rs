@@ -137,6 +137,21 @@ pub struct Counters {
     pub two_channel_syncs: u64,
 }
 
+impl Counters {
+    /// The sums of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            bytes_received: self.bytes_received + other.bytes_received,
+            commands_applied: self.commands_applied + other.commands_applied,
+            full_syncs: self.full_syncs + other.full_syncs,
+            partial_syncs: self.partial_syncs + other.partial_syncs,
+            connections: self.connections + other.connections,
+            two_channel_syncs: self.two_channel_syncs + other.two_channel_syncs,
+        }
+    }
+}
+
 impl<T: Target> Link<T> {
     /// A link that is down and knows no history: its first sync will be a full one.
     #[must_use]

@@ -173,7 +173,6 @@ const SILENT: &[&[&str]] = &[
     &["CLIENT REPLY OFF", "EXEC", "MULTI", "NOSUCH", "EXEC", "CLIENT REPLY ON"],
     &["CLIENT REPLY OFF", "WATCH a", "SET a 1", "MULTI", "PING", "EXEC", "CLIENT REPLY ON"],
     &["MULTI", "CLIENT REPLY OFF", "PING", "EXEC", "CLIENT REPLY ON"],
-    &["CLIENT REPLY OFF", "MONITOR", "PING", "CLIENT REPLY ON"],
 ];
 
 #[tokio::test]

@@ -331,9 +331,12 @@ impl RequestParser {
         let from = self.searched.max(self.pos);
         let limit = self.pos.saturating_add(self.limits.line_len).saturating_add(1);
         let window = bytes.get(from..bytes.len().min(limit)).unwrap_or_default();
-        let found = match self.mode {
-            Mode::Client => memchr::memchr2(end, 0, window),
-            Mode::Stream => memchr::memchr(end, window),
+        // Valkey looks for the end of a header's line beyond a NUL.
+        let is_header = end == b'\r';
+        let stops_at_nul = self.mode == Mode::Client && !(is_header && self.dialect.minds_line_ends());
+        let found = match stops_at_nul {
+            true => memchr::memchr2(end, 0, window),
+            false => memchr::memchr(end, window),
         };
         // From a NUL the next search begins, and finds it again.
         self.searched = found.map_or(bytes.len(), |at| from + at);

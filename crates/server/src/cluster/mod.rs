@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use replication::{DriverConfig, Handle, LinkStatus, Offset, Phase, Position, ReplId};
+use replication::{Counters, DriverConfig, Handle, LinkStatus, Offset, Phase, Position, ReplId};
 use store::{ShardSet, View, Viewer};
 use tokio::sync::{Notify, watch};
 
@@ -145,6 +145,8 @@ impl Shard {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     shards: Mutex<HashMap<ShardId, Arc<Shard>>>,
+    /// What the links of shards that have left had counted; changed with `shards` in hand.
+    left: Mutex<Counters>,
     slots: Mutex<Slots>,
     /// Bytes of all streams, and one for each change that no stream has told of.
     total: AtomicU64,
@@ -240,6 +242,7 @@ impl Cluster {
         let (whole, shards, slots) = saved.unwrap_or_else(nothing).into_parts();
         Self {
             shards: Mutex::new(shards),
+            left: Mutex::default(),
             slots: Mutex::new(slots),
             total: AtomicU64::new(whole.offset.0),
             history: whole.replid,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use replication::{LinkError, LinkStatus, Offset, Phase, Recovery};
+use replication::{Counters, LinkError, LinkStatus, Offset, Phase, Recovery};
 
 use super::{Cluster, Shard, ShardStatus};
 use crate::engine::Engine;
@@ -44,14 +44,28 @@ impl Cluster {
         all
     }
 
+    /// A shard has left; what its link has counted stays.
+    pub(super) fn let_go(&self, shard: &Shard) {
+        let counted = link_of(shard).counters;
+        let mut shards = self.shards.lock();
+        shards.remove(&shard.index);
+        let mut left = self.left.lock();
+        *left = left.plus(counted);
+    }
+
     /// Tells how all links together are doing.
     pub(super) fn publish(&self) {
-        let links: Vec<LinkStatus> = self.wanted().iter().map(|shard| link_of(shard)).collect();
+        let (shards, left) = {
+            let shards = self.shards.lock();
+            (shards.values().cloned().collect::<Vec<_>>(), *self.left.lock())
+        };
+        let links: Vec<LinkStatus> =
+            shards.iter().filter(|shard| shard.is_wanted()).map(|shard| link_of(shard)).collect();
         let total = self.total.load(Ordering::Acquire);
         if self.closed.load(Ordering::Acquire) {
             return;
         }
-        self.status.send_modify(|all| merge(all, &links, total));
+        self.status.send_modify(|all| merge(all, &links, left, total));
     }
 
     /// No node answers.
@@ -60,16 +74,11 @@ impl Cluster {
     }
 }
 
-fn merge(all: &mut LinkStatus, links: &[LinkStatus], total: u64) {
+fn merge(all: &mut LinkStatus, links: &[LinkStatus], left: Counters, total: u64) {
     let Some(first) = links.first() else { return };
     all.set_phase(phase(links));
     let sum = |field: fn(&LinkStatus) -> u64| links.iter().map(field).sum::<u64>();
-    all.counters.bytes_received = sum(|link| link.counters.bytes_received);
-    all.counters.commands_applied = sum(|link| link.counters.commands_applied);
-    all.counters.full_syncs = sum(|link| link.counters.full_syncs);
-    all.counters.partial_syncs = sum(|link| link.counters.partial_syncs);
-    all.counters.connections = sum(|link| link.counters.connections);
-    all.counters.two_channel_syncs = sum(|link| link.counters.two_channel_syncs);
+    all.counters = links.iter().map(|link| link.counters).fold(left, Counters::plus);
     let behind = sum(|link| {
         let applied = link.position.map_or(0, |position| position.offset.0);
         link.read_offset.map_or(0, |read| read.0.saturating_sub(applied))

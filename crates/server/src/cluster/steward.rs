@@ -420,7 +420,7 @@ impl Cluster {
             tracing::info!(shard = shard.index, "a shard has left the cluster");
             shard.gone.store(true, Ordering::Release);
             self.forget(engine, std::iter::once(shard.index));
-            self.shards.lock().remove(&shard.index);
+            self.let_go(shard);
             drop(shard.link.lock().take());
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use store::command::Flags;
-use store::{Args, ClientFilters, CommandError, CommandResult, Null, Reply};
+use store::{Args, CommandError, CommandResult, Family, Null, Reply};
 
 use super::{LOOK, Out, client_filter, container, help, rows};
 use crate::session::{After, Ground, Replies, Session};
@@ -172,8 +172,8 @@ fn unblock(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Grou
     let compat = session.engine.compat();
     let error = match args.get(3) {
         None => None,
-        // What follows the one personality minds.
-        Some(_) if args.len() > 4 && compat.differences().client_filters == ClientFilters::All => None,
+        // What follows is minded by one family.
+        Some(_) if args.len() > 4 && compat.family() == Family::Valkey => None,
         Some(_) if args.len() > 4 => return Err(CommandError::subcommand_syntax(args)),
         Some(_) if args.is(3, "timeout") => None,
         Some(_) if args.is(3, "error") => Some("UNBLOCKED client unblocked via CLIENT UNBLOCK"),

@@ -177,7 +177,7 @@ fn several(session: &Session, args: Args<'_>) -> Result<Wanted, CommandError> {
         let condition = match option {
             b"id" => {
                 let (ids, next) = ids(args, at + 1, known)?;
-                if ids.is_empty() && known == ClientFilters::All && at == 2 {
+                if ids.is_empty() && family(session) == Family::Valkey && at == 2 {
                     return Err(CommandError::Syntax);
                 }
                 wanted.conditions.push((Condition::Ids(ids), not));

@@ -54,7 +54,7 @@ fn failed(name: &str, why: &str) -> CommandError {
 }
 
 /// All or nothing: every pair is looked at before the first change.
-fn set(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'_, '_>) -> CommandResult {
+fn set(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, ground: &mut Ground<'_, '_>) -> CommandResult {
     if !args.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
@@ -86,6 +86,10 @@ fn set(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground<'
         })
         .collect();
     settings::apply(engine, &checked?).map_err(|(name, why)| failed(name, &why))?;
+    if let Ground::Free = ground {
+        // The next command minds a new limit. A transaction cannot look: it has shards in hand.
+        engine.measure_tables();
+    }
     out.simple("OK");
     Ok(())
 }

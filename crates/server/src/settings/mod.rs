@@ -218,7 +218,6 @@ pub(crate) fn apply(engine: &Engine, changes: &[(Found, Checked)]) -> Result<(),
     for (found, value) in changes {
         found.set(engine, value);
     }
-    engine.measure_tables();
     #[cfg(feature = "tls")]
     if let Some((found, _)) = changes.iter().find(|(found, _)| found.name().starts_with("tls-"))
         && let Err(error) = engine.reload_tls()
