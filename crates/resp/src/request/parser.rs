@@ -273,6 +273,7 @@ impl RequestParser {
         let Some((line, end)) = self.header(bytes, ProtocolError::MultibulkCountTooLong)? else {
             return Ok(None);
         };
+        self.check_line_end(bytes, end)?;
         let count = line.get(1..).and_then(parse_i64).ok_or(ProtocolError::InvalidMultibulkLength)?;
         // `*-1` and `*0` command nothing and are no error.
         let count = u64::try_from(count).unwrap_or(0);
@@ -296,6 +297,7 @@ impl RequestParser {
             [other, ..] => return Err(ProtocolError::ExpectedBulk(*other)),
             [] => return Err(ProtocolError::ExpectedBulk(b'\r')),
         };
+        self.check_line_end(bytes, end)?;
         let len = parse_i64(digits).and_then(|len| u64::try_from(len).ok());
         let len = len.filter(|&len| len <= self.limits.bulk_len).ok_or(ProtocolError::InvalidBulkLength)?;
         if len > UNAUTHENTICATED_BULK_LEN && !self.authenticated {
@@ -314,11 +316,14 @@ impl RequestParser {
         if bytes.len() < cr + 2 {
             return Ok(None);
         }
-        if self.dialect.minds_line_ends() && bytes.get(cr + 1) != Some(&b'\n') {
-            return Err(ProtocolError::InvalidLineEnd);
-        }
         self.searched = 0;
         Ok(Some((bytes.get(self.pos..cr).unwrap_or_default(), cr + 2)))
+    }
+
+    /// Whether the line before `end` ends as the dialect wants it.
+    fn check_line_end(&self, bytes: &[u8], end: usize) -> Result<(), ProtocolError> {
+        let is_good = !self.dialect.minds_line_ends() || bytes.get(end - 1) == Some(&b'\n');
+        if is_good { Ok(()) } else { Err(ProtocolError::InvalidLineEnd) }
     }
 
     /// Where the line that begins at `pos` has its `end` byte. The search resumes where the last one stopped.

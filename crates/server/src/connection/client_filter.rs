@@ -160,9 +160,11 @@ fn several(session: &Session, args: Args<'_>) -> Result<Wanted, CommandError> {
             if unknown.is_empty() {
                 return Ok(text.to_vec());
             }
+            // Of capabilities all are named then.
+            let unknown = if what == "capa" { text } else { &unknown };
             let (which, unknown) = (
                 if not { format!("NOT-{}", what.to_ascii_uppercase()) } else { "provided".to_owned() },
-                String::from_utf8_lossy(&unknown),
+                String::from_utf8_lossy(unknown),
             );
             let text = format!("Unknown {what} found in the {which} filter: {unknown}");
             Err(CommandError::Err(text.into()))

@@ -54,7 +54,12 @@ fn failed(name: &str, why: &str) -> CommandError {
 }
 
 /// All or nothing: every pair is looked at before the first change.
-fn set(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, ground: &mut Ground<'_, '_>) -> CommandResult {
+fn set(
+    session: &mut Session,
+    args: Args<'_>,
+    out: Out<'_, '_>,
+    ground: &mut Ground<'_, '_>,
+) -> CommandResult {
     if !args.len().is_multiple_of(2) {
         return Err(CommandError::Syntax);
     }
