@@ -30,7 +30,7 @@ fn answer_in_time(addr: SocketAddr, bytes: &[u8]) -> String {
     let (mut all, mut piece) = (Vec::new(), [0; 4096]);
     while !all.ends_with(LAST_ANSWER) {
         let n = match stream.read(&mut piece) {
-            // A signal of a child that ended.
+            // A machine that stood still for a while.
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             read => read.unwrap(),
         };

@@ -33,6 +33,8 @@ fn answer(addr: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let (mut all, mut piece) = (Vec::new(), [0; 4096]);
     loop {
         match stream.read(&mut piece) {
+            // A machine that stood still for a while.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Ok(0) | Err(_) => return all,
             Ok(n) => all.extend_from_slice(&piece[..n]),
         }
