@@ -80,7 +80,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let sizes = setting.sizes.map(|size| usize::from(size) % 40 + 1);
     for chunks in [vec![&wire[..]], wire.chunks(1).collect(), feed::cut(&wire, &sizes)] {
-        let outcome = feed::requests(chunks, limits, mode, setting.authenticated, feed::Way::of(setting.way % 6));
+        let outcome =
+            feed::requests(chunks, limits, mode, setting.authenticated, feed::Way::of(setting.way % 6));
         assert_eq!(outcome, expected);
     }
 });
