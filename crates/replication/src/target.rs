@@ -26,11 +26,12 @@ pub struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// The first `count` commands of a batch that is no transaction, and those behind.
+    /// The first `count` commands, and those behind. Nothing is behind all commands: of a transaction, take all.
     #[must_use]
     pub fn split_at(self, count: usize) -> (Self, Self) {
         let (first, others) = self.commands.split_at_checked(count).unwrap_or((self.commands, &[]));
-        let length = first.iter().map(RequestRef::wire_len).sum();
+        let length =
+            if others.is_empty() { self.raw.len() } else { first.iter().map(RequestRef::wire_len).sum() };
         let (raw, behind) = self.raw.split_at_checked(length).unwrap_or((self.raw, &[]));
         let end = self.end.before(behind.len() as u64);
         (Self { commands: first, raw, end, ..self }, Self { commands: others, raw: behind, ..self })

@@ -120,16 +120,12 @@ impl Target for EngineTarget {
         if self.term != self.engine.following.term() {
             return;
         }
-        if batch.transaction {
-            self.overtaken |= self.engine.apply(&mut writing, batch, &calls);
-        } else {
-            // A command that takes its time keeps others out of the data no longer than it must.
-            let mut rest = batch;
-            for calls in calls.chunk_by(|call, _| call.is_brief()) {
-                let (here, behind) = rest.split_at(calls.len());
-                self.overtaken |= self.engine.apply(&mut writing, here, calls);
-                rest = behind;
-            }
+        // A command that takes its time keeps others out of the data no longer than it must.
+        let mut rest = batch;
+        for calls in calls.chunk_by(|call, _| batch.transaction || call.is_brief()) {
+            let (here, behind) = rest.split_at(calls.len());
+            self.overtaken |= self.engine.apply(&mut writing, here, calls);
+            rest = behind;
         }
         self.engine.serve_blocked(&mut writing);
     }
@@ -171,39 +167,31 @@ impl Engine {
     fn apply(self: &Arc<Self>, writing: &mut Writing, batch: Batch<'_>, calls: &[Call<'_>]) -> bool {
         let Writing { writer, primary } = writing;
         let mut overtaken = false;
-        if batch.transaction {
-            let mut txn = writer.begin(&self.shards_of(batch.db, calls), Viewer::Stream, batch.db);
+        // What appears at once.
+        let together = if batch.transaction { calls.len() } else { 1 };
+        let mut txn = writer.begin(&ShardSet::none(), Viewer::Stream, batch.db);
+        let mut rest = batch;
+        for calls in calls.chunks(together.max(1)) {
+            let (here, behind) = rest.split_at(calls.len());
+            rest = behind;
+            txn.turn_to(&self.shards_of(batch.db, calls));
             self.observe(&mut txn, |txn| {
                 for call in calls {
                     self.apply_call(txn, call, &mut overtaken);
                 }
             });
-            self.applied(batch, txn);
-        } else {
-            let mut txn = writer.begin(&ShardSet::none(), Viewer::Stream, batch.db);
-            let mut end = batch.end.before(batch.raw.len() as u64);
-            for (call, command) in calls.iter().zip(batch.commands) {
-                end = end.after(command.wire_len() as u64);
-                txn.turn_to(&self.shards_of(batch.db, std::slice::from_ref(call)));
-                self.observe(&mut txn, |txn| self.apply_call(txn, call, &mut overtaken));
-                self.commit_events(end);
-            }
-            self.applied(batch, txn);
+            self.commit_events(here.end);
         }
+        self.show_stream(|| self.primary_address(), batch.db, batch.raw);
+        // Said while nobody can see the last of it yet.
+        self.publish_offset_quietly(batch.end);
+        drop(txn);
         // With the writer still in hand: whoever is promoted next knows of this batch, and a snapshot is cut before
         // all of it or behind it.
         primary.pass_on(batch.raw, batch.selected);
         self.stats.applied.fetch_add(batch.commands.len() as u64, Ordering::Relaxed);
         self.saving.changed(batch.commands.len());
         overtaken
-    }
-
-    /// The batch is done: says so while nobody can see the last of it yet, and lets everybody see it.
-    fn applied(&self, batch: Batch<'_>, txn: Txn<'_>) {
-        self.commit_events(batch.end);
-        self.show_stream(|| self.primary_address(), batch.db, batch.raw);
-        self.publish_offset_quietly(batch.end);
-        drop(txn);
     }
 
     fn apply_call(self: &Arc<Self>, txn: &mut Txn<'_>, call: &Call<'_>, overtaken: &mut bool) {

@@ -82,7 +82,9 @@ impl Session {
         }
         let (mut writes, mut may_be_stale) = (found.is_write(), found.flags().has(Flags::STALE));
         // What a script declares counts as if the row of its command said it; one that says nothing reads what is fresh.
+        // Where it runs at once it says the same itself, and need not be looked up twice.
         if found.flags().has(connection::RUNS_SCRIPT)
+            && (self.transaction.is_some() || self.engine.is_stale())
             && !self.engine.is_writable()
             && let Some(flags) = scripts::declared(&self.engine, found.name(), args)
         {
