@@ -1,4 +1,7 @@
-//! What the interpreter holds, and how much it may.
+//! What the interpreter holds, how much it may, and small blocks for it to use again.
+//!
+//! A script makes some small things (tables, strings) and leaves them to the collector; the next makes the same again.
+//! Blocks that are given back are kept here by size, so that most are a few instructions away instead of two calls.
 
 use std::alloc::{self, Layout};
 use std::cell::Cell;
@@ -8,6 +11,13 @@ use std::ptr;
 /// The alignment of everything that Lua allocates: its own types ask for no more, and allocators give more at a cost.
 const ALIGN: usize = 8;
 
+/// Blocks are kept in sizes that are multiples of this.
+const STEP: usize = 16;
+/// The largest block that is kept: tables have 64 bytes, most strings fewer.
+const SMALL: usize = 128;
+/// So many bytes are kept at most: what is left by the collector at once.
+const KEPT: usize = 256 * 1024;
+
 /// Counts an interpreter's bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
@@ -16,6 +26,82 @@ pub(crate) struct Memory {
     limit: Cell<usize>,
     /// What is in force while Lua code runs.
     configured: Cell<usize>,
+    kept: Kept,
+}
+
+/// Small blocks that were given back, each with the address of the next of its size in it.
+#[derive(Debug)]
+struct Kept {
+    first: [Cell<*mut u8>; SMALL / STEP],
+    bytes: Cell<usize>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { first: std::array::from_fn(|_| Cell::new(ptr::null_mut())), bytes: Cell::new(0) }
+    }
+}
+
+/// The class of a size, which is not zero.
+fn class_of(size: usize) -> usize {
+    (size - 1) / STEP
+}
+
+/// What is really asked for.
+fn layout_of(size: usize) -> Option<Layout> {
+    let size = if size <= SMALL { size.next_multiple_of(STEP) } else { size };
+    Layout::from_size_align(size, ALIGN).ok()
+}
+
+impl Kept {
+    /// A block of the class of this size, if one is there.
+    #[inline]
+    fn take(&self, size: usize) -> Option<*mut u8> {
+        let first = self.first.get(class_of(size))?;
+        let block = first.get();
+        if block.is_null() {
+            return None;
+        }
+        // SAFETY: `give` wrote it there.
+        first.set(unsafe { block.cast::<*mut u8>().read() });
+        self.bytes.set(self.bytes.get() - (class_of(size) + 1) * STEP);
+        Some(block)
+    }
+
+    /// Keeps a block of this size, unless it is large or enough are kept.
+    ///
+    /// # Safety
+    /// The block was allocated for this size, and nobody uses it any more.
+    #[inline]
+    unsafe fn give(&self, block: *mut u8, size: usize) -> bool {
+        let Some(first) = self.first.get(class_of(size)) else { return false };
+        let bytes = self.bytes.get() + (class_of(size) + 1) * STEP;
+        if bytes > KEPT {
+            return false;
+        }
+        // SAFETY: a block has at least 16 bytes and stands at a multiple of 8; the caller's promise.
+        unsafe { block.cast::<*mut u8>().write(first.get()) };
+        first.set(block);
+        self.bytes.set(bytes);
+        true
+    }
+
+    /// Gives all back.
+    fn clear(&self) {
+        for (size, first) in (1..).map(|n| n * STEP).zip(&self.first) {
+            while let (Some(block), Some(layout)) = (self.take(size), layout_of(size)) {
+                // SAFETY: it was allocated so.
+                unsafe { alloc::dealloc(block, layout) };
+            }
+            debug_assert!(first.get().is_null());
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 impl Memory {
@@ -25,6 +111,11 @@ impl Memory {
 
     pub(crate) fn used(&self) -> usize {
         self.used.get()
+    }
+
+    /// Gives the blocks back that are kept for later.
+    pub(super) fn release(&self) {
+        self.kept.clear();
     }
 
     /// Rust code begins: nothing fails.
@@ -68,30 +159,76 @@ pub(super) unsafe extern "C" fn allocate(
         if new == 0 || !memory.admits(new) {
             return ptr::null_mut();
         }
-        let Ok(layout) = Layout::from_size_align(new, ALIGN) else { return ptr::null_mut() };
-        // SAFETY: the size is not zero.
-        let block = unsafe { alloc::alloc(layout) };
-        if block.is_null() {
-            alloc::handle_alloc_error(layout);
-        }
-        memory.used.set(memory.used.get() + new);
-        return block.cast();
+        return memory.block(new).cast();
     }
-    let Ok(layout) = Layout::from_size_align(old, ALIGN) else { return ptr::null_mut() };
     if new == 0 {
         // SAFETY: Lua gives back what it got here, with the size it asked for.
-        unsafe { alloc::dealloc(block.cast(), layout) };
-        memory.used.set(memory.used.get() - old);
+        unsafe { memory.free(block.cast(), old) };
         return ptr::null_mut();
     }
-    if new > old && !memory.admits(new - old) || new > isize::MAX as usize - ALIGN {
+    if new > old && !memory.admits(new - old) {
         return ptr::null_mut();
     }
-    // SAFETY: as above, and the new size is neither zero nor too large.
-    let block = unsafe { alloc::realloc(block.cast(), layout, new) };
-    if block.is_null() {
-        alloc::handle_alloc_error(layout);
+    // SAFETY: as above, and the new size is not zero.
+    unsafe { memory.resize(block.cast(), old, new) }.cast()
+}
+
+impl Memory {
+    /// A block of so many bytes, which are not none; null if there can be none so large.
+    #[inline]
+    fn block(&self, size: usize) -> *mut u8 {
+        let block = match self.kept.take(size) {
+            Some(block) => block,
+            None => {
+                let Some(layout) = layout_of(size) else { return ptr::null_mut() };
+                // SAFETY: the size is not zero.
+                let block = unsafe { alloc::alloc(layout) };
+                if block.is_null() {
+                    alloc::handle_alloc_error(layout);
+                }
+                block
+            }
+        };
+        self.used.set(self.used.get() + size);
+        block
     }
-    memory.used.set(memory.used.get() - old + new);
-    block.cast()
+
+    /// # Safety
+    /// The block is from [`block`](Self::block) or [`resize`](Self::resize), of this size, and not used any more.
+    #[inline]
+    unsafe fn free(&self, block: *mut u8, size: usize) {
+        // SAFETY: the caller's promise.
+        if !unsafe { self.kept.give(block, size) }
+            && let Some(layout) = layout_of(size)
+        {
+            // SAFETY: the caller's promise.
+            unsafe { alloc::dealloc(block, layout) };
+        }
+        self.used.set(self.used.get() - size);
+    }
+
+    /// # Safety
+    /// As for [`free`](Self::free); neither size is zero.
+    unsafe fn resize(&self, block: *mut u8, old: usize, new: usize) -> *mut u8 {
+        let (Some(before), Some(after)) = (layout_of(old), layout_of(new)) else { return ptr::null_mut() };
+        if before.size() == after.size() {
+            self.used.set(self.used.get() - old + new);
+            return block;
+        }
+        if old.min(new) <= SMALL {
+            let other = self.block(new);
+            // SAFETY: both are so long, and one is new.
+            unsafe { ptr::copy_nonoverlapping(block, other, old.min(new)) };
+            // SAFETY: the caller's promise.
+            unsafe { self.free(block, old) };
+            return other;
+        }
+        // SAFETY: the caller's promise; the new size is neither zero nor, as a layout of it exists, too large.
+        let block = unsafe { alloc::realloc(block, before, after.size()) };
+        if block.is_null() {
+            alloc::handle_alloc_error(after);
+        }
+        self.used.set(self.used.get() - old + new);
+        block
+    }
 }

@@ -145,6 +145,7 @@ impl State {
     /// Frees what nobody reaches any more.
     pub(crate) fn collect(&mut self) {
         lua!(lua_gc(self.lua.as_ptr(), ffi::LUA_GCCOLLECT, 0));
+        self.ground.memory.release();
     }
 }
 
