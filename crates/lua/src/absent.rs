@@ -13,7 +13,7 @@ use crate::flavour::Refusal;
 use crate::functions::{self, Functions, Library, Policy};
 use crate::limit::KillSwitch;
 use crate::options::Options;
-use crate::script::{Digest, Origin, Script, Scripts, Stats};
+use crate::script::{Digest, Habit, Origin, Script, Scripts, Stats};
 use crate::shebang::Flags;
 
 /// Keeps scripts and libraries, and runs none: this build has no interpreter (feature `vm`).
@@ -94,14 +94,18 @@ impl Engine {
         _: &mut dyn Call,
         _: &mut dyn ScriptReply,
     ) -> Result<(), Error> {
-        self.flags_of(digest)?;
+        self.known(digest)?;
         Err(absent())
     }
 
-    /// What the known script of this digest declares.
-    pub fn flags_of(&mut self, digest: Digest) -> Result<Flags, Error> {
-        Ok(self.scripts.find(digest).ok_or(Error::NoScript)?.flags())
+    /// What the known script of this digest declares, and has done so far: nothing.
+    pub fn known(&mut self, digest: Digest) -> Result<(Flags, Habit), Error> {
+        let script = self.scripts.find(digest).ok_or(Error::NoScript)?;
+        Ok((script.flags(), script.habit()))
     }
+
+    /// There is no run to be noted.
+    pub fn note(&mut self, _: Digest, _: bool) {}
 
     /// The script of `source`, kept.
     pub fn script(&mut self, source: &[u8]) -> Result<Arc<Script>, Error> {
@@ -210,6 +214,8 @@ impl ReplyBuilder<'_> {
     }
 
     never! {
+        /// The end of the run.
+        give_up();
         /// Nothing.
         null();
         /// A status.

@@ -2,6 +2,7 @@
 
 use crate::call::Verdict;
 use crate::current;
+use crate::error::Stop;
 use crate::number;
 use crate::options::LogLevel;
 use crate::raw::{Body, Frame, Kind, Raise};
@@ -273,6 +274,10 @@ pub(crate) fn log(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         _ => return Err(Raise::line(frame.host().options.flavour.bad_level)),
     };
     let Some(sink) = &frame.host().options.log else { return Ok(0) };
+    if !current::with(|now| Ok(now.call.may_be_seen()))? {
+        frame.stop(Stop::GivenUp);
+        return Err(Raise::Stop);
+    }
     let mut line = Vec::new();
     for index in 2..=frame.args() {
         let Some(text) = frame.arg_or_number(index) else { continue };

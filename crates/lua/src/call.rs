@@ -15,6 +15,12 @@ pub trait Call {
         let _ = to_replicas;
     }
 
+    /// Asked before a run does something that nobody can take back, and that is no command (a line for the log): `false`
+    /// ends it with [`Error::GivenUp`](crate::Error::GivenUp).
+    fn may_be_seen(&mut self) -> bool {
+        true
+    }
+
     /// `redis.acl_check_cmd`: whether the caller of the script may run `args`.
     fn may_call(&mut self, args: &[&[u8]]) -> Verdict {
         let _ = args;

@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::raw::{Failed, Frame, Kept, State};
 use crate::result;
 use crate::sandbox::{self, Sandbox, World};
-use crate::script::{Digest, DigestHasher, Origin, Script, Scripts, Stats};
+use crate::script::{Digest, DigestHasher, Habit, Origin, Script, Scripts, Stats};
 use crate::shebang::Flags;
 
 /// Runs scripts, one at a time. `Send`, so that a pool can hand it around.
@@ -123,9 +123,18 @@ impl Engine {
         self.eval_digest(Digest::from_hex(hex).ok_or(Error::NoScript)?, keys, args, call, out)
     }
 
-    /// What the known script of this digest declares, for callers that look before they run it.
-    pub fn flags_of(&mut self, digest: Digest) -> Result<Flags, Error> {
-        Ok(self.ready(digest)?.script.flags())
+    /// What the known script of this digest declares, and what it has done so far, for callers that look before they run
+    /// it.
+    pub fn known(&mut self, digest: Digest) -> Result<(Flags, Habit), Error> {
+        let script = &self.ready(digest)?.script;
+        Ok((script.flags(), script.habit()))
+    }
+
+    /// Notes for [`known`](Self::known) what a run of this script has done.
+    pub fn note(&mut self, digest: Digest, only_read: bool) {
+        if let Ok(compiled) = self.ready(digest) {
+            compiled.script.note(only_read);
+        }
     }
 
     /// The script of `source`, compiled; for callers that look at its [`Script::flags`] before they run it.
@@ -259,11 +268,19 @@ impl Engine {
         let Sandbox { state, handler, .. } = &mut self.sandbox;
         state.push_kept(function);
         let run = &mut self.run;
+        let random = run.random;
         let ended = current::enter(Current { call, run }, || state.run(0, 1, Some(*handler)));
         match finish(state, ended, run.resp3, out) {
             Ok(()) => {
                 self.make_room(World::Scripts);
                 Ok(())
+            }
+            Err(End { stopped: Some(Stop::GivenUp), .. }) => {
+                // As if it had never begun.
+                run.random = random;
+                run.fault = None;
+                self.make_room(World::Scripts);
+                Err(Error::GivenUp)
             }
             Err(end) => Err(self.failure(&digest.to_hex(), end, World::Scripts)),
         }
@@ -320,6 +337,7 @@ impl Engine {
                 format!("ERR {}", flavour.killed[usize::from(world == World::Functions)]).into_bytes()
             }
             Some(Stop::TimeLimit) => b"ERR Script ran longer than the time limit.".to_vec(),
+            Some(Stop::GivenUp) => Error::GivenUp.line().into_owned(),
             None => fault.line,
         };
         if let Some((source, at)) = fault.place {
@@ -329,6 +347,7 @@ impl Engine {
         match stopped {
             Some(Stop::Killed) => Error::Killed(line),
             Some(Stop::TimeLimit) => Error::TimeLimit(line),
+            Some(Stop::GivenUp) => Error::GivenUp,
             None => Error::Script(line),
         }
     }

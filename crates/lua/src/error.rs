@@ -30,6 +30,9 @@ pub enum Error {
     /// The time limit passed.
     #[error("{}", String::from_utf8_lossy(.0))]
     TimeLimit(Vec<u8>),
+    /// The host gave the run up ([`ReplyBuilder::give_up`](crate::ReplyBuilder::give_up)).
+    #[error("ERR The script was given up.")]
+    GivenUp,
     /// The interpreter could not be set up.
     #[error("ERR {0}")]
     Interpreter(String),
@@ -63,4 +66,5 @@ pub(crate) fn one_line(text: &mut [u8]) {
 pub(crate) enum Stop {
     Killed,
     TimeLimit,
+    GivenUp,
 }

@@ -154,7 +154,7 @@ impl Engine {
         let text = match stopped {
             Some(Stop::TimeLimit) => b"ERR FUNCTION LOAD timeout".to_vec(),
             Some(Stop::Killed) => b"ERR Script killed by user with FUNCTION KILL.".to_vec(),
-            None => fault.or(bare).unwrap_or_default(),
+            Some(Stop::GivenUp) | None => fault.or(bare).unwrap_or_default(),
         };
         Err(Error::Function(format!("Error registering functions: {}", String::from_utf8_lossy(&text))))
     }

@@ -96,5 +96,5 @@ pub use on_store::{StoreCall, StoreReply};
 pub use options::{LogLevel, LogSink, Options, Pulse};
 #[cfg(feature = "vm")]
 pub use reply::ReplyBuilder;
-pub use script::{Digest, Script, Scripts, Stats};
+pub use script::{Digest, Habit, Script, Scripts, Stats};
 pub use shebang::Flags;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fmt::Display;
 use std::io::Write as _;
 
+use crate::error::Stop;
 use crate::flavour::Refusal;
 use crate::number;
 use crate::raw::{Frame, Raise};
@@ -86,6 +87,13 @@ impl<'lua> ReplyBuilder<'lua> {
             self.frame.set_field(-2, b"ignore_error_stats_update");
         }
         self.place();
+    }
+
+    /// Ends the run, whatever the script catches, with [`Error::GivenUp`](crate::Error::GivenUp): for hosts that find out
+    /// by a command that the script is to be run in another way.
+    pub fn give_up(&mut self) {
+        self.frame.stop(Stop::GivenUp);
+        self.fault = Some(Raise::Stop);
     }
 
     /// The error for a command that is not run.

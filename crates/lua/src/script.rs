@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha1::{Digest as _, Sha1};
@@ -106,6 +106,21 @@ pub struct Script {
     /// It came by SCRIPT LOAD, and is not evicted to keep few that came by EVAL.
     held: AtomicBool,
     used: AtomicU64,
+    habit: AtomicU8,
+}
+
+/// What a script has done so far, as its host has told by [`Engine::note`](crate::Engine::note). A host may run one that
+/// only reads beside others, and begin again ([`ReplyBuilder::give_up`](crate::ReplyBuilder::give_up)) where it does more
+/// for once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Habit {
+    /// It has not run to its end yet.
+    #[default]
+    Unknown,
+    /// In no run has it done anything but read.
+    Reads,
+    /// It has done more.
+    Acts,
 }
 
 /// Not used yet.
@@ -124,7 +139,7 @@ impl Script {
         let body = source.len() - body.len();
         let source = source.into();
         let (alive, held) = (AtomicBool::new(true), AtomicBool::new(false));
-        Ok(Self { digest, source, body, flags, alive, held, used: AtomicU64::new(NEVER) })
+        Ok(Self { digest, source, body, flags, alive, held, used: AtomicU64::new(NEVER), habit: AtomicU8::new(0) })
     }
 
     /// Its name.
@@ -140,6 +155,28 @@ impl Script {
     /// What the first line declares; the caller refuses what they rule out before running.
     pub fn flags(&self) -> Flags {
         self.flags
+    }
+
+    /// What it has done so far.
+    pub fn habit(&self) -> Habit {
+        match self.habit.load(Ordering::Relaxed) {
+            0 => Habit::Unknown,
+            1 => Habit::Reads,
+            _ => Habit::Acts,
+        }
+    }
+
+    /// Notes what a run did: once it has done more than read, that stays.
+    #[cfg_attr(not(feature = "vm"), expect(dead_code, reason = "nothing runs"))]
+    pub(crate) fn note(&self, only_read: bool) {
+        match (self.habit(), only_read) {
+            (Habit::Acts, _) | (Habit::Reads, true) => {}
+            (Habit::Unknown, true) => {
+                // Whoever has seen more meanwhile is right.
+                let _ = self.habit.compare_exchange(0, 1, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            (_, false) => self.habit.store(2, Ordering::Relaxed),
+        }
     }
 
     pub(crate) fn body(&self) -> &[u8] {

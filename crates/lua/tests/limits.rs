@@ -1,6 +1,7 @@
 //! Scripts that would not end, would not fit, or would reach out.
 
 #![cfg(feature = "vm")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,6 +63,45 @@ fn the_kill_switch_wins_against_whatever_a_script_catches() {
         let ended = engine.eval(source.as_bytes(), &[], &[], &mut call, &mut Recorder::default());
         assert!(matches!(ended, Err(Error::Killed(_))), "{source}: {ended:?}");
         assert_eq!(run(&mut engine, "return 1"), Ok(":1\\r\\n".into()), "after {source}");
+    }
+}
+
+/// Gives a run up at its first command.
+struct Wary;
+
+impl Call for Wary {
+    fn call(&mut self, _: &[&[u8]], out: &mut ReplyBuilder<'_>) {
+        out.give_up();
+    }
+
+    fn may_be_seen(&mut self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_run_that_is_given_up_ends_whatever_the_script_catches_and_leaves_nothing() {
+    const DRAW: &str = "return tostring(math.random())";
+    let options = || {
+        let mut options = Options::default();
+        options.log = Some(Arc::new(|_, _| panic!("a line of a run that never was")));
+        options
+    };
+    let (mut engine, mut other) = (Engine::new(options()).unwrap(), Engine::new(options()).unwrap());
+    for end in [
+        "redis.call('ping')",
+        "pcall(redis.call, 'ping')",
+        "while true do pcall(redis.pcall, 'ping') end",
+        "coroutine.wrap(function() redis.call('ping') end)()",
+        "redis.log(redis.LOG_WARNING, 'a line')",
+        "pcall(redis.log, redis.LOG_WARNING, 'a line')",
+    ] {
+        let source = format!("math.random() KEYS.left = 1 {end} return 1");
+        let mut out = Recorder::default();
+        let ended = engine.eval(source.as_bytes(), &[], &[], &mut Wary, &mut out);
+        assert_eq!((ended, out.bytes()), (Err(Error::GivenUp), &b""[..]), "{end}");
+        // The next number is the one that there would have been.
+        assert_eq!(run(&mut engine, DRAW), run(&mut other, DRAW));
     }
 }
 

@@ -577,7 +577,7 @@ impl Engine {
             row.add_shards(&self.keyspace, db, args, &mut set);
             set
         };
-        let (result, met) = self.glance(row, db, args, out).unwrap_or_else(|| {
+        let (result, met) = self.glance(row, db, args, out, None).unwrap_or_else(|| {
             let view = View::new(&self.keyspace, &shards(), Viewer::Client, db);
             let result = row.read(&view, args, out);
             self.tell_misses(row, &view, args);
@@ -596,19 +596,35 @@ impl Engine {
         db: u32,
         args: Args<'_>,
         out: &mut dyn Reply,
+        now: Option<i64>,
     ) -> Option<(CommandResult, bool)> {
         let key = row.glances_at(args)?;
         if self.tells_misses() {
             return None;
         }
-        let read = |view: &View<'_>| (row.read(view, args, out), view.met_expired());
+        let read = |view: &mut View<'_>| {
+            now.into_iter().for_each(|now| view.set_now(now));
+            (row.read(view, args, out), view.met_expired())
+        };
         View::glance(&self.keyspace, Viewer::Client, db, key, read)
     }
 
     /// Runs a reading command.
     pub(crate) fn read(&self, row: &Command, db: u32, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
-        if let Some((result, _)) = self.glance(row, db, args, out) {
-            return result;
+        self.read_at(row, db, args, out, None).0
+    }
+
+    /// The same, if `now` is given at that time; and whether it met what has expired.
+    pub(crate) fn read_at(
+        &self,
+        row: &Command,
+        db: u32,
+        args: Args<'_>,
+        out: &mut dyn Reply,
+        now: Option<i64>,
+    ) -> (CommandResult, bool) {
+        if let Some(done) = self.glance(row, db, args, out, now) {
+            return done;
         }
         let mut set = ShardSet::none();
         row.add_shards(&self.keyspace, db, args, &mut set);
@@ -616,14 +632,17 @@ impl Engine {
         while view.is_none() {
             let end = Some(Instant::now() + self.patience());
             view = View::until(&self.keyspace, &set, Viewer::Client, db, end);
-            if view.is_none() {
-                self.check_busy()?;
+            if view.is_none()
+                && let Err(busy) = self.check_busy()
+            {
+                return (Err(busy), false);
             }
         }
-        view.map_or(Ok(()), |view| {
+        view.map_or((Ok(()), false), |mut view| {
+            now.into_iter().for_each(|now| view.set_now(now));
             let result = row.read(&view, args, out);
             self.tell_misses(row, &view, args);
-            result
+            (result, view.met_expired())
         })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use lua::{Call, Refusal, ReplyBuilder, ScriptReply, StoreReply, Verdict};
+use lua::{Call, Habit, Refusal, ReplyBuilder, ScriptReply, StoreReply, Verdict};
 use store::command::{self, Command, Flags};
 use store::{Args, CommandError, CommandResult, Reply, ShardSet, Txn};
 
@@ -55,6 +55,8 @@ pub(crate) struct Script<'a> {
     pub(crate) start: Instant,
     /// The whole command, as FUNCTION STATS shows it.
     pub(crate) command: &'a [&'a [u8]],
+    /// Whether it is given up where it does more than read, to be run once more.
+    pub(crate) rehearses: bool,
 }
 
 /// Runs a script on the data of `engine`, on ground that is held already or that is taken here: a still
@@ -77,12 +79,33 @@ pub(crate) fn run(
         });
     }
     engine.scripts.with_interpreter(|interpreter| {
-        let flags = flags_in(&mut interpreter.lua, script.which)?;
+        let (flags, habit) = known_in(&mut interpreter.lua, script.which)?;
         let mode = admit(engine, flags, script.mode, ground)?;
-        on_ground(engine, Script { mode, ..script }, db, out, ground, |script, out, ground| {
+        let script = Script { mode, ..script };
+        if habit == Habit::Reads && may_begin_again(engine, &script, ground) {
+            let _still = engine.keyspace.still();
+            let ground = &mut Ground::Still(engine.keyspace.clock().now());
+            let script = Script { rehearses: true, ..script };
+            match run_in(interpreter, engine, flags, script, db, &mut Answer(out), ground) {
+                Err(Refused::Script(lua::Error::GivenUp)) => {}
+                done => return done,
+            }
+        }
+        on_ground(engine, script, db, out, ground, |script, out, ground| {
             run_in(interpreter, engine, flags, script, db, out, ground)
         })
     })
+}
+
+/// Whether a script that has only read so far can run as a reader, beside others, and once more from its beginning if it
+/// then wants to write: nobody may have seen anything of the first run.
+fn may_begin_again(engine: &Engine, script: &Script<'_>, ground: &Ground<'_, '_>) -> bool {
+    matches!(ground, Ground::Free)
+        && script.mode == Mode::May
+        && engine.is_writable()
+        // What they lack is logged.
+        && script.user.is_none_or(User::is_unlimited)
+        && !engine.observed.monitors.any()
 }
 
 /// Has an admitted script go on ground that is held, or on such that it needs.
@@ -105,7 +128,7 @@ fn on_ground<'s>(
         }
         Ground::Free => {
             let _still = engine.keyspace.still();
-            go(script, &mut Answer(out), &mut Ground::Still)
+            go(script, &mut Answer(out), &mut Ground::Still(engine.keyspace.clock().now()))
         }
         held => go(script, &mut Answer(out), held),
     }
@@ -131,7 +154,7 @@ impl From<lua::Error> for Refused {
 
 /// What the script says about itself.
 pub(crate) fn flags(engine: &Engine, which: Which<'_>) -> Result<lua::Flags, lua::Error> {
-    engine.scripts.with(|interpreter| flags_in(interpreter, which))
+    engine.scripts.with(|interpreter| Ok(known_in(interpreter, which)?.0))
 }
 
 /// The same, of the script or function that a command names; `None` if there is none, or it does not compile.
@@ -144,16 +167,17 @@ pub(crate) fn declared(engine: &Engine, command: &str, args: Args<'_>) -> Option
     flags(engine, which).ok()
 }
 
-fn flags_in(interpreter: &mut lua::Engine, which: Which<'_>) -> Result<lua::Flags, lua::Error> {
+/// The same, and what it has done so far.
+fn known_in(interpreter: &mut lua::Engine, which: Which<'_>) -> Result<(lua::Flags, Habit), lua::Error> {
     match which {
         Which::Function(name) => {
             let (_, function) = interpreter.functions().find(name).ok_or(lua::Error::NoFunction)?;
-            Ok(function.flags)
+            Ok((function.flags, Habit::Unknown))
         }
-        Which::Digest(digest) => interpreter.flags_of(digest.ok_or(lua::Error::NoScript)?),
+        Which::Digest(digest) => interpreter.known(digest.ok_or(lua::Error::NoScript)?),
         // Most scripts say nothing, and need not be looked at twice.
-        Which::Source(source) if !source.starts_with(b"#!") => Ok(lua::Flags::default()),
-        Which::Source(source) => Ok(interpreter.script(source)?.flags()),
+        Which::Source(source) if !source.starts_with(b"#!") => Ok(Default::default()),
+        Which::Source(source) => Ok((interpreter.script(source)?.flags(), Habit::Unknown)),
     }
 }
 
@@ -201,7 +225,7 @@ fn run_with(
     ground: &mut Ground<'_, '_>,
     is_full: bool,
 ) -> Result<(), lua::Error> {
-    let Script { which, keys, argv, mode, user, client, tracks, command, start } = script;
+    let Script { which, keys, argv, mode, user, client, tracks, command, start, rehearses } = script;
     let Interpreter { lua, seat, .. } = interpreter;
     let function = matches!(which, Which::Function(_)).then_some(command);
     yielding::begin();
@@ -209,13 +233,37 @@ fn run_with(
     // Who comes now learns that he has to wait, and for how long already.
     let _alone = matches!(ground, Ground::Txn(_)).then(|| engine.scripts.running.alone(start));
     let user = user.filter(|user| !user.is_unlimited());
-    let dirty = if let Ground::Txn(txn) = &ground { txn.dirty() } else { 0 };
-    let mut call =
-        DataCall { engine, db, mode, user, client, tracks, ground, turn, told: true, is_full, dirty };
+    let (now, dirty) = match &ground {
+        Ground::Txn(txn) => (txn.now(), txn.dirty()),
+        Ground::Still(now) => (*now, 0),
+        Ground::Free => (engine.keyspace.clock().now(), 0),
+    };
+    let mut call = DataCall {
+        engine,
+        db,
+        mode,
+        user,
+        client,
+        tracks,
+        ground,
+        turn,
+        now,
+        rehearses,
+        acts: false,
+        told: true,
+        is_full,
+        dirty,
+    };
     match which {
         Which::Source(source) => lua.eval(source, keys, argv, &mut call, out),
         Which::Digest(digest) => {
-            lua.eval_digest(digest.ok_or(lua::Error::NoScript)?, keys, argv, &mut call, out)
+            let digest = digest.ok_or(lua::Error::NoScript)?;
+            let result = lua.eval_digest(digest, keys, argv, &mut call, out);
+            let only_read = !call.acts;
+            if result.is_ok() || !only_read {
+                lua.note(digest, only_read);
+            }
+            result
         }
         Which::Function(name) => lua.fcall(name, keys, argv, &mut call, out),
     }
@@ -279,6 +327,7 @@ pub(crate) fn apply(engine: &Arc<Engine>, txn: &mut Txn<'_>, db: u32, args: Args
         tracks: false,
         start: Instant::now(),
         command: args.all(),
+        rehearses: false,
     };
     let ground = &mut Ground::Txn(txn);
     let run =
@@ -306,6 +355,11 @@ struct DataCall<'c, 'a, 'k> {
     tracks: bool,
     ground: &'c mut Ground<'a, 'k>,
     turn: &'c Turn<'c>,
+    /// The time that the script sees, which stands still.
+    now: i64,
+    rehearses: bool,
+    /// Whether it has done so, or would have.
+    acts: bool,
     /// Whether replicas are told of writes.
     told: bool,
     /// Whether there was no room when the script began, and what had been changed then.
@@ -337,7 +391,14 @@ impl DataCall<'_, '_, '_> {
                 }
                 result
             }
-            Ground::Free | Ground::Still => self.engine.read(row, self.db, args, &mut reply),
+            Ground::Free | Ground::Still(_) => {
+                let (result, met) = self.engine.read_at(row, self.db, args, &mut reply, Some(self.now));
+                if met && self.rehearses {
+                    // It is to go, which is a write.
+                    return out.give_up();
+                }
+                result
+            }
         };
         if let Err(error) = result {
             reply.error(&error);
@@ -357,22 +418,32 @@ impl DataCall<'_, '_, '_> {
         } else if args.is(0, "echo") && args.len() == 2 {
             out.bulk(args.at(1));
         } else if args.is(0, "time") && args.len() == 1 {
-            let micros = self.engine.keyspace.clock().now() * 1000;
+            let keyspace = &self.engine.keyspace;
+            let goes_on = keyspace.compat().differences().scripts_see_time;
+            let micros = if goes_on { keyspace.clock().now() } else { self.now } * 1000;
             out.array(2);
             out.bulk((micros / 1_000_000).to_string().as_bytes());
             out.bulk((micros % 1_000_000).to_string().as_bytes());
-        } else {
+        } else if self.may_act() {
             let before = if let Ground::Txn(txn) = self.ground { Some(txn.effects()) } else { None };
             let may_write = self.mode == Mode::May;
             scripted::call(self.engine, &mut self.db, args, out, self.ground, may_write);
             if let (false, Ground::Txn(txn), Some(before)) = (self.told, &mut *self.ground, before) {
                 txn.forget_effects(before);
             }
+        } else {
+            out.give_up();
         }
     }
 }
 
 impl DataCall<'_, '_, '_> {
+    /// Whether the script may go on and do more than read.
+    fn may_act(&mut self) -> bool {
+        self.acts = true;
+        !self.rehearses
+    }
+
     /// Whether the user may run this; the refusal goes to `out`.
     fn permits(&self, args: Args<'_>, out: &mut ReplyBuilder<'_>) -> bool {
         let Some(user) = self.user else { return true };
@@ -411,6 +482,8 @@ impl Call for DataCall<'_, '_, '_> {
             out.error_display(&OOM);
         } else if (row.is_write() || row.flags.has(Flags::MAY_REPLICATE)) && self.mode == Mode::ReadOnly {
             out.refuse(Refusal::ReadOnlyScript);
+        } else if (row.is_write() || row.flags.has(Flags::MAY_REPLICATE)) && !self.may_act() {
+            out.give_up();
         } else if row.is_write() && !matches!(self.ground, Ground::Txn(_)) {
             out.error(b"READONLY You can't write against a read only replica.");
         } else if !matches!(self.ground, Ground::Txn(_))
@@ -427,6 +500,10 @@ impl Call for DataCall<'_, '_, '_> {
 
     fn set_replication(&mut self, to_replicas: bool) {
         self.told = to_replicas;
+    }
+
+    fn may_be_seen(&mut self) -> bool {
+        self.may_act()
     }
 
     fn may_call(&mut self, args: &[&[u8]]) -> Verdict {

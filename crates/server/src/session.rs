@@ -132,8 +132,8 @@ struct Refused {
 pub(crate) enum Ground<'a, 'k> {
     /// Nothing: the command takes its own locks.
     Free,
-    /// The gate is held shared: no write can come in between.
-    Still,
+    /// The gate is held shared: no write can come in between. Time stands still, too, at these Unix milliseconds.
+    Still(i64),
     /// Everything that the command may touch is held by this transaction.
     Txn(&'a mut Txn<'k>),
 }
@@ -443,6 +443,7 @@ impl Session {
             (Found::Data(row), Ground::Free) if row.flags.has(Flags::BLOCKING) => {
                 self.run_blocking(row, args, out)
             }
+            (Found::Data(row), Ground::Still(now)) => self.engine.read_at(row, self.db, args, out, Some(*now)).0,
             (Found::Data(row), _) => self.engine.run(row, self.db, args, out),
             (Found::Connection(row), ground) => (row.handler)(self, args, out, ground),
         }

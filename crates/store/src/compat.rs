@@ -139,6 +139,8 @@ pub struct Differences {
     pub scripts_are_a_module: bool,
     /// A script that may not write is told first that there is no room for what it writes.
     pub scripts_need_room_first: bool,
+    /// TIME goes on while a script runs; keys do not expire meanwhile anywhere.
+    pub scripts_see_time: bool,
     /// A script that calls a subcommand which does not exist is told its name.
     pub scripts_name_subcommands: bool,
     /// A blocked XREADGROUP whose stream goes away is told what it would be told if it came now.
@@ -351,6 +353,7 @@ const REDIS_70: Differences = Differences {
     small_sets: false,
     pushes_first: true,
     scripts_need_room_first: false,
+    scripts_see_time: true,
     scripts_are_a_module: false,
     scripts_name_subcommands: false,
     unblocks_with_reason: false,
@@ -414,6 +417,7 @@ const REDIS_70_ROWS: [RowChange; 11] = [
 
 const REDIS_72: Differences = Differences {
     name: "redis-7.2",
+    scripts_see_time: false,
     reload_tells_of_logs: true,
     redis_version: "7.2.5",
     version: "7.2.5",

@@ -71,14 +71,14 @@ impl<'k> View<'k> {
         viewer: Viewer,
         db: u32,
         key: &[u8],
-        f: impl FnOnce(&View<'_>) -> R,
+        f: impl FnOnce(&mut View<'_>) -> R,
     ) -> Option<R> {
         let hash = keyspace.hasher().hash(key);
         let shard = keyspace.db(db)?.shard(shard_of(hash));
         let seen = shard.glance(hash, key, |entry| {
             let mut view = View::with_held(keyspace, Held::default(), viewer, db);
             view.only = Some(Only { key, entry });
-            f(&view)
+            f(&mut view)
         });
         seen.ok()
     }
@@ -100,6 +100,11 @@ impl<'k> View<'k> {
     #[must_use]
     pub fn now(&self) -> i64 {
         self.now
+    }
+
+    /// Judges by another time than the clock's: that of the script or the transaction to which the command belongs.
+    pub fn set_now(&mut self, now: i64) {
+        self.now = now;
     }
 
     /// The selected database.

@@ -10,6 +10,7 @@ use mlua::ffi;
 
 use super::state::{Ground, Kept, enter, pcall, stop_mark, xpcall};
 use super::{Body, Memory, lua};
+use crate::error::Stop;
 use crate::host::Host;
 use crate::number;
 
@@ -137,6 +138,11 @@ impl<'l> Frame<'l> {
             return Err(Raise::Stop);
         }
         Ok(())
+    }
+
+    /// The script ends when what runs now has raised [`Raise::Stop`].
+    pub(crate) fn stop(&self, why: Stop) {
+        self.ground.stopped.set(Some(why));
     }
 
     /// Whether the script has to end, asked at once.

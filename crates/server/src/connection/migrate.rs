@@ -132,6 +132,6 @@ fn migrate(
             yielding::leave();
             engine.write_with(&set, session.db, |txn| order.fulfil(&engine, txn, out))
         }
-        Ground::Still => Err(CommandError::coded("READONLY You can't write against a read only replica.")),
+        Ground::Still(_) => Err(CommandError::coded("READONLY You can't write against a read only replica.")),
     }
 }

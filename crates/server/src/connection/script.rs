@@ -88,6 +88,7 @@ pub(super) fn run(
         tracks: session.tracks_reads(),
         start: session.start(),
         command: args.all(),
+        rehearses: false,
     };
     scripts::run(&session.engine, script, session.db, out, ground).map_err(|refused| match refused {
         Refused::Script(error) => refuse(session, &error),

@@ -96,7 +96,7 @@ impl Session {
         } else {
             let _still = engine.keyspace.still();
             begin(self, out);
-            self.run_queued(&queued, out, &mut Ground::Still);
+            self.run_queued(&queued, out, &mut Ground::Still(engine.keyspace.clock().now()));
         }
         Ok(())
     }
