@@ -139,7 +139,16 @@ impl Script {
         let body = source.len() - body.len();
         let source = source.into();
         let (alive, held) = (AtomicBool::new(true), AtomicBool::new(false));
-        Ok(Self { digest, source, body, flags, alive, held, used: AtomicU64::new(NEVER), habit: AtomicU8::new(0) })
+        Ok(Self {
+            digest,
+            source,
+            body,
+            flags,
+            alive,
+            held,
+            used: AtomicU64::new(NEVER),
+            habit: AtomicU8::new(0),
+        })
     }
 
     /// Its name.

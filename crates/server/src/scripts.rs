@@ -259,8 +259,9 @@ fn run_with(
         Which::Digest(digest) => {
             let digest = digest.ok_or(lua::Error::NoScript)?;
             let result = lua.eval_digest(digest, keys, argv, &mut call, out);
-            let only_read = !call.acts;
-            if result.is_ok() || !only_read {
+            // A reader that stays one has nothing new to say.
+            if call.acts || !rehearses && result.is_ok() {
+                let only_read = !call.acts;
                 lua.note(digest, only_read);
             }
             result

@@ -443,7 +443,9 @@ impl Session {
             (Found::Data(row), Ground::Free) if row.flags.has(Flags::BLOCKING) => {
                 self.run_blocking(row, args, out)
             }
-            (Found::Data(row), Ground::Still(now)) => self.engine.read_at(row, self.db, args, out, Some(*now)).0,
+            (Found::Data(row), Ground::Still(now)) => {
+                self.engine.read_at(row, self.db, args, out, Some(*now)).0
+            }
             (Found::Data(row), _) => self.engine.run(row, self.db, args, out),
             (Found::Connection(row), ground) => (row.handler)(self, args, out, ground),
         }

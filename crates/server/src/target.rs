@@ -57,7 +57,7 @@ impl EngineTarget {
         if calls.len() > 1 && Ahead::pays(&engine.keyspace) && engine.sieve.is_idle() {
             for call in calls {
                 if let Some(row) = call.row {
-                    self.ahead.add(&engine.keyspace, db, row, Args::new(&call.parts));
+                    self.ahead.add(&engine.keyspace, db, row, Args::new(call.parts));
                 }
             }
             self.ahead.approach(&engine.keyspace);
@@ -114,7 +114,8 @@ impl Target for EngineTarget {
     }
 
     fn apply(&mut self, batch: Batch<'_>) {
-        let calls = take_apart(&batch);
+        let mut words = Vec::new();
+        let calls = take_apart(&batch, &mut words);
         self.prepare(batch.db, &calls);
         let mut writing = self.engine.writing.lock();
         if self.term != self.engine.following.term() {
@@ -195,7 +196,7 @@ impl Engine {
     }
 
     fn apply_call(self: &Arc<Self>, txn: &mut Txn<'_>, call: &Call<'_>, overtaken: &mut bool) {
-        let args = Args::new(&call.parts);
+        let args = Args::new(call.parts);
         if !self.sieve.is_idle() && !sift(self, txn, call.row, args, overtaken) {
             // Done in another form, or not wanted.
         } else if let Some(row) = call.row {
@@ -220,7 +221,7 @@ impl Engine {
     pub(crate) fn shards_of(&self, mut db: u32, calls: &[Call<'_>]) -> ShardSet {
         let mut set = ShardSet::none();
         for call in calls {
-            let args = Args::new(&call.parts);
+            let args = Args::new(call.parts);
             if let Some(row) = call.row {
                 if self.sieve.is_idle() || self.sieve.concerns(db, Some(row), args) {
                     row.add_shards(&self.keyspace, db, args, &mut set);
@@ -236,10 +237,17 @@ impl Engine {
 }
 
 /// The commands of a batch with their rows.
-pub(crate) fn take_apart<'a>(batch: &Batch<'a>) -> SmallVec<[Call<'a>; 1]> {
+pub(crate) fn take_apart<'w, 'a>(
+    batch: &Batch<'a>,
+    words: &'w mut Vec<&'a [u8]>,
+) -> SmallVec<[Call<'w>; Ahead::COMMANDS]> {
+    words.reserve(batch.commands.iter().map(RequestRef::len).sum());
+    batch.commands.iter().for_each(|request| words.extend(request.iter()));
+    let mut rest = words.as_slice();
     let call = |request: &RequestRef<'a>| {
-        let parts: SmallVec<[&[u8]; 8]> = request.iter().collect();
-        Call { row: command::find(Args::new(&parts)), parts }
+        let (parts, behind) = rest.split_at(request.len());
+        rest = behind;
+        Call { row: command::find(Args::new(parts)), parts }
     };
     batch.commands.iter().map(call).collect()
 }
@@ -283,13 +291,13 @@ pub(crate) fn message(args: Args<'_>) -> Option<Kind> {
 /// A command of the stream with its row.
 pub(crate) struct Call<'a> {
     pub(crate) row: Option<&'static Command>,
-    pub(crate) parts: SmallVec<[&'a [u8]; 8]>,
+    pub(crate) parts: &'a [&'a [u8]],
 }
 
 impl Call<'_> {
     /// Whether others may go with it into one transaction.
     fn is_brief(&self) -> bool {
-        self.row.is_some_and(|row| row.is_brief(Args::new(&self.parts)))
+        self.row.is_some_and(|row| row.is_brief(Args::new(self.parts)))
     }
 }
 

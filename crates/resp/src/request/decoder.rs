@@ -113,34 +113,55 @@ impl RequestDecoder {
     pub fn next_run(
         &mut self,
         most: usize,
-        mut wants: impl FnMut(&RequestRef<'_>) -> bool,
+        wants: impl FnMut(&RequestRef<'_>) -> bool,
     ) -> Result<Run<'_>, ProtocolError> {
         self.release();
-        self.together.clear();
-        let mut at = 0;
-        while self.together.len() < most {
-            let rest = self.buffer.get(at..).unwrap_or_default();
-            let parsed = match self.found.take() {
-                None => self.parser.parse(rest),
-                found => Ok(found),
-            };
-            let length = match parsed {
-                Ok(Some(length)) => length,
-                Ok(None) => break,
-                Err(error) if self.together.len() == 0 => return Err(error),
-                // It is repeated when its turn has come.
-                Err(_) => break,
-            };
-            let request = self.parser.request(rest.get(..length).unwrap_or_default());
-            if request.is_empty() || self.parser.unescaped().is_some() || !wants(&request) {
-                self.found = Some(length);
-                break;
-            }
-            self.together.add(length, request.spans());
-            at += length;
-        }
-        self.lent = at;
-        Ok(self.together.in_wire(self.buffer.get(..at).unwrap_or_default()))
+        let Self { parser, buffer, found, together, .. } = self;
+        self.lent = find_run(parser, found, together, buffer, most, wants)?;
+        Ok(self.together.in_wire(self.buffer.get(..self.lent).unwrap_or_default()))
+    }
+
+    /// The same where the bytes lie that have just come, without a copy of them. Only for as long as nothing is
+    /// [buffered](Self::buffered): otherwise there is none. What is behind the run has still to be fed, or to be looked at
+    /// by another call.
+    ///
+    /// ```
+    /// use resp::{Limits, RequestDecoder};
+    ///
+    /// let mut decoder = RequestDecoder::stream(Limits::stream());
+    /// let came = b"*2\r\n$3\r\nDEL\r\n$1\r\na\r\n*2\r\n$3\r\nDEL\r\n$1";
+    /// let run = decoder.next_run_of(came, 32, |_| true)?;
+    /// assert_eq!((run.len(), run.raw().len()), (1, 20));
+    /// decoder.feed(&came[20..]);
+    /// decoder.feed(b"\r\nb\r\n");
+    /// assert_eq!(decoder.next_ref()?.unwrap().arg(1), Some(&b"b"[..]));
+    /// # Ok::<(), resp::ProtocolError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`next_run`](Self::next_run).
+    pub fn next_run_of<'r>(
+        &'r mut self,
+        bytes: &'r [u8],
+        most: usize,
+        wants: impl FnMut(&RequestRef<'_>) -> bool,
+    ) -> Result<Run<'r>, ProtocolError> {
+        self.release();
+        let Self { parser, buffer, found, together, .. } = self;
+        let most = if buffer.is_empty() { most } else { 0 };
+        let length = find_run(parser, found, together, bytes, most, wants)?;
+        // The one behind it may not be fed as a whole: it is looked for once more.
+        *found = None;
+        Ok(self.together.in_wire(bytes.get(..length).unwrap_or_default()))
+    }
+
+    /// Takes back what has been fed last and not been given out, for who has these bytes still, and goes on with
+    /// [`next_run_of`](Self::next_run_of) from there. Answers how many they are.
+    pub fn unfeed(&mut self) -> usize {
+        self.release();
+        let count = self.buffer.len();
+        self.buffer.clear();
+        count
     }
 
     #[inline]
@@ -168,4 +189,39 @@ impl RequestDecoder {
             self.lent = 0;
         }
     }
+}
+
+/// Puts the requests at the front of `bytes` together, as far as they are whole and wanted; answers how long they are.
+fn find_run(
+    parser: &mut RequestParser,
+    found: &mut Option<usize>,
+    together: &mut Found,
+    bytes: &[u8],
+    most: usize,
+    mut wants: impl FnMut(&RequestRef<'_>) -> bool,
+) -> Result<usize, ProtocolError> {
+    together.clear();
+    let mut at = 0;
+    while together.len() < most {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let parsed = match found.take() {
+            None => parser.parse(rest),
+            found => Ok(found),
+        };
+        let length = match parsed {
+            Ok(Some(length)) => length,
+            Ok(None) => break,
+            Err(error) if together.len() == 0 => return Err(error),
+            // It is repeated when its turn has come.
+            Err(_) => break,
+        };
+        let request = parser.request(rest.get(..length).unwrap_or_default());
+        if request.is_empty() || parser.unescaped().is_some() || !wants(&request) {
+            *found = Some(length);
+            break;
+        }
+        together.add(length, request.spans());
+        at += length;
+    }
+    Ok(at)
 }

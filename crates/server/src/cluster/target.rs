@@ -213,7 +213,8 @@ impl Target for ShardTarget {
 
     fn apply(&mut self, batch: Batch<'_>) {
         let engine = &*self.engine;
-        let calls = take_apart(&batch);
+        let mut words = Vec::new();
+        let calls = take_apart(&batch, &mut words);
         let set = engine.shards_of(batch.db, &calls);
         let mut overtaken = false;
         let mut writing = engine.writing.lock();
@@ -224,7 +225,7 @@ impl Target for ShardTarget {
         let mut txn = writing.writer.begin(&set, Viewer::Stream, batch.db);
         engine.observe(&mut txn, |txn| {
             for call in &calls {
-                let args = Args::new(&call.parts);
+                let args = Args::new(call.parts);
                 if let Some(row) = call.row {
                     self.run(txn, &mut slots, row, args, &mut overtaken);
                 } else if args.is(0, "select") {
