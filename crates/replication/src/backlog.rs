@@ -6,9 +6,16 @@
 //!  ..gone..|b b b b b b b b b b b b b b b b b b b b|
 //!                    ^ a replica at this offset gets what is right of it
 //! ```
+//!
+//! The bytes stand in blocks. Whole ones are shared with whoever sends them, so that feeding replicas copies nothing
+//! and holds nobody up.
 
 use crate::position::Offset;
+use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
+
+/// The length of a block.
+const BLOCK: usize = 64 * 1024;
 
 /// A window over the end of a stream.
 ///
@@ -16,7 +23,14 @@ use std::collections::VecDeque;
 /// older bytes can hold the window open past that size: see [`retain`](Self::retain).
 #[derive(Debug)]
 pub struct Backlog {
-    bytes: VecDeque<u8>,
+    /// Whole blocks, the oldest first.
+    blocks: VecDeque<Bytes>,
+    /// What follows them, less than a block.
+    tail: BytesMut,
+    /// A block's memory, to be used again.
+    spare: BytesMut,
+    /// So many bytes of the first block, or of the tail if there is none, are no longer kept.
+    gone: usize,
     /// The offset before the first byte kept.
     start: Offset,
     size: usize,
@@ -31,12 +45,33 @@ impl Backlog {
     /// to `hard_limit` while somebody is being fed from it.
     #[must_use]
     pub fn new(offset: Offset, size: usize, hard_limit: usize) -> Self {
-        Self { bytes: VecDeque::new(), start: offset, size, retained: None, hard_limit: hard_limit.max(size) }
+        let (tail, spare) = (BytesMut::new(), BytesMut::new());
+        let hard_limit = hard_limit.max(size);
+        Self {
+            blocks: VecDeque::new(),
+            tail,
+            spare,
+            gone: 0,
+            start: offset,
+            size,
+            retained: None,
+            hard_limit,
+        }
     }
 
     /// Appends stream bytes; the oldest make room.
-    pub fn append(&mut self, bytes: &[u8]) {
-        self.bytes.extend(bytes);
+    pub fn append(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (here, behind) = bytes.split_at(bytes.len().min(BLOCK - self.tail.len()));
+            self.tail.extend_from_slice(here);
+            bytes = behind;
+            if self.tail.len() == BLOCK {
+                let next = std::mem::take(&mut self.spare);
+                self.blocks.push_back(std::mem::replace(&mut self.tail, next).freeze());
+                self.tail.reserve(BLOCK);
+                self.trim();
+            }
+        }
         self.trim();
     }
 
@@ -47,17 +82,21 @@ impl Backlog {
         self.trim();
     }
 
-    /// Everything after `offset`, in two pieces; `None` if that is gone, or has not been yet.
+    /// What comes after `offset`, `most` bytes at most and as far as it stands in one piece: nothing only if nothing has
+    /// come yet. `None` if that is gone, or has not been yet.
     #[must_use]
-    pub fn after(&self, offset: Offset) -> Option<(&[u8], &[u8])> {
+    pub fn after(&self, offset: Offset, most: usize) -> Option<Bytes> {
         if !self.covers(offset) {
             return None;
         }
-        let skip = usize::try_from(offset.since(self.start)).ok()?;
-        let (front, back) = self.bytes.as_slices();
-        Some(match front.get(skip..) {
-            Some(front) => (front, back),
-            None => (back.get(skip.saturating_sub(front.len())..)?, &[]),
+        let place = usize::try_from(offset.since(self.start)).ok()? + self.gone;
+        let (index, at) = (place / BLOCK, place % BLOCK);
+        Some(match self.blocks.get(index) {
+            Some(block) => block.slice(at..block.len().min(at.saturating_add(most))),
+            None => {
+                let rest = self.tail.get(at..).unwrap_or_default();
+                Bytes::copy_from_slice(rest.get(..most).unwrap_or(rest))
+            }
         })
     }
 
@@ -70,7 +109,7 @@ impl Backlog {
     /// The offset after the last byte: the stream's present offset.
     #[must_use]
     pub fn end(&self) -> Offset {
-        self.start.after(self.bytes.len() as u64)
+        self.start.after(self.len() as u64)
     }
 
     /// The number of the first byte kept, counted from 1 as INFO's `repl_backlog_first_byte_offset` is.
@@ -82,13 +121,13 @@ impl Backlog {
     /// How many bytes are kept (INFO's `repl_backlog_histlen`).
     #[must_use]
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.blocks.len() * BLOCK + self.tail.len() - self.gone
     }
 
     /// Whether nothing is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// The configured size (INFO's `repl_backlog_size`).
@@ -100,7 +139,7 @@ impl Backlog {
     /// Bytes on the heap.
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.bytes.capacity()
+        self.blocks.len() * BLOCK + self.tail.capacity() + self.spare.capacity()
     }
 
     /// Changes the sizes given to [`new`](Self::new).
@@ -119,11 +158,18 @@ impl Backlog {
         let wanted = self.retained.map_or(0, |lowest| {
             usize::try_from(self.end().since(lowest)).unwrap_or(usize::MAX).min(self.hard_limit)
         });
-        let excess = self.bytes.len().saturating_sub(self.size.max(wanted));
-        self.bytes.drain(..excess);
+        let excess = self.len().saturating_sub(self.size.max(wanted));
         self.start = self.start.after(excess as u64);
-        if self.bytes.capacity() / 4 > self.size.max(self.bytes.len()) {
-            self.bytes.shrink_to(self.size.max(self.bytes.len()));
+        self.gone += excess;
+        while self.gone >= BLOCK
+            && let Some(block) = self.blocks.pop_front()
+        {
+            self.gone -= BLOCK;
+            // Unless somebody is sending it.
+            if let Ok(mut block) = block.try_into_mut() {
+                block.clear();
+                self.spare = block;
+            }
         }
     }
 }
@@ -133,7 +179,14 @@ mod tests {
     use super::*;
 
     fn joined(backlog: &Backlog, offset: u64) -> Option<Vec<u8>> {
-        backlog.after(Offset(offset)).map(|(a, b)| [a, b].concat())
+        let mut all = backlog.after(Offset(offset), 1)?.to_vec();
+        loop {
+            let next = backlog.after(Offset(offset + all.len() as u64), 40_000)?;
+            if next.is_empty() {
+                return Some(all);
+            }
+            all.extend_from_slice(&next);
+        }
     }
 
     #[test]
@@ -164,18 +217,32 @@ mod tests {
     }
 
     #[test]
-    fn slices_are_right_wherever_the_ring_wraps() {
-        let stream: Vec<u8> = (0..=255).cycle().take(2000).collect();
-        for step in [1, 3, 7, 64, 100] {
-            let mut backlog = Backlog::new(Offset(0), 50, 50);
-            for chunk in stream.chunks(step) {
+    fn pieces_are_right_wherever_blocks_begin() {
+        let stream: Vec<u8> = (0..=250).cycle().take(10 * BLOCK).collect();
+        for (step, size) in
+            [(1, 50), (7, 50), (1000, 100), (BLOCK, BLOCK), (30_000, 3 * BLOCK + 5), (3 * BLOCK, 7)]
+        {
+            let mut backlog = Backlog::new(Offset(0), size, size);
+            let mut sending = Vec::new();
+            for (n, chunk) in stream.chunks(step).enumerate() {
                 backlog.append(chunk);
                 let end = usize::try_from(backlog.end().0).unwrap();
-                for back in 0..=backlog.len() {
-                    let from = end - back;
-                    assert_eq!(joined(&backlog, from as u64).as_deref(), stream.get(from..end));
+                assert_eq!((end, backlog.len()), (stream.len().min((n + 1) * step), size.min(end)));
+                if n % (3000 / step + 1) == 0 {
+                    for back in [0, 1, backlog.len() / 2, backlog.len()] {
+                        let from = end - back;
+                        assert!(
+                            joined(&backlog, from as u64).as_deref() == stream.get(from..end),
+                            "{step}, {size}"
+                        );
+                    }
+                    // What somebody is sending stays as it is, whatever becomes of the window.
+                    let from = end - backlog.len();
+                    sending.push((from, backlog.after(Offset(from as u64), BLOCK).unwrap()));
                 }
             }
+            assert!(backlog.allocated() <= size + 4 * BLOCK, "{} for {size}", backlog.allocated());
+            assert!(sending.iter().all(|(from, piece)| stream[*from..].starts_with(piece)));
         }
     }
 }

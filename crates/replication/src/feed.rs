@@ -293,20 +293,15 @@ impl Feed {
         if self.state != FeedState::Online {
             return Ok(None);
         }
-        let (front, back) = primary.backlog().after(self.sent).ok_or(FeedError::Overrun)?;
-        if front.is_empty() && back.is_empty() {
+        let bytes = primary.backlog().after(self.sent, CHUNK).ok_or(FeedError::Overrun)?;
+        if bytes.is_empty() {
             return Ok(None);
         }
-        let front = front.get(..CHUNK).unwrap_or(front);
-        let back = back.get(..CHUNK - front.len()).unwrap_or(back);
-        self.out.reserve(front.len() + back.len());
-        self.out.extend_from_slice(front);
-        self.out.extend_from_slice(back);
-        self.sent = self.sent.after(self.out.len() as u64);
+        self.sent = self.sent.after(bytes.len() as u64);
         if let Some(hold) = self.hold {
             primary.move_hold(hold, Some(self.sent));
         }
-        Ok(Some(self.out.split().freeze()))
+        Ok(Some(bytes))
     }
 
     /// The next bytes to send that are no stream: replies, and the dump. Needs no primary.
