@@ -125,6 +125,12 @@ impl Filter {
         *self == Self::default()
     }
 
+    /// Whether commands of the stream are left out by their names: then keys differ from the primary's by what those did.
+    #[must_use]
+    pub fn chooses_commands(&self) -> bool {
+        !self.commands.is_empty() || !self.blocked.is_empty()
+    }
+
     /// Whether keys of this database are kept at all.
     #[must_use]
     pub fn keeps_database(&self, db: u32) -> bool {
