@@ -53,7 +53,10 @@ fn verify_compares_a_copy_without_some_commands_by_its_keys() {
     let both = ["verify", "--retries", "0", "--master", &primary.url(), "--replica", &copy];
     let told = text(&both, 1);
     assert!(told.contains("db 0, key counter: missing in the copy\n"), "{told}");
-    assert!(told.contains("of what this filter keeps: block=incr\nthe copy applies only some commands"), "{told}");
+    assert!(
+        told.contains("of what this filter keeps: block=incr\nthe copy applies only some commands"),
+        "{told}"
+    );
     assert!(told.ends_with(" compared: 1 differences\n"), "{told}");
     // No option narrows the comparison to commands.
     let told = text(&[&both[..], &["--filter-block-command", "incr"]].concat(), 2);

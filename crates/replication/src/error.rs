@@ -418,7 +418,8 @@ mod tests {
     fn the_guide_tells_of_every_error() {
         let guide = include_str!("../../../docs/troubleshooting.md");
         let words = || Arc::from("words");
-        let damaged = rdb::Decoder::default().feed(b"nonsense!", &mut rdb::stat::Stat::default()).unwrap_err();
+        let damaged =
+            rdb::Decoder::default().feed(b"nonsense!", &mut rdb::stat::Stat::default()).unwrap_err();
         let mut decoder = resp::RequestDecoder::new(resp::Limits::requests());
         decoder.feed(b"*1\r\n!\r\n");
         for error in [
