@@ -77,7 +77,8 @@ impl Drop for Inner {
     }
 }
 
-/// How a replica is doing, at one moment.
+/// How a replica is doing, at one moment. The position is exact; what the link counts (bytes, commands, syncs) is as of its
+/// last read from the socket, and may be a little behind.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Status {
