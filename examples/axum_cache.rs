@@ -40,9 +40,10 @@ async fn fetch(address: std::net::SocketAddr, path: &str) -> std::io::Result<Str
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let serves = args.iter().any(|arg| arg == "--serve");
-    args.retain(|arg| !arg.starts_with("--"));
+    args.retain(|arg| arg != "--serve" && arg != "--master");
     let own = Standalone::start("127.0.0.1:0").await?;
-    let master = args.pop().unwrap_or_else(|| own.url());
+    let named = args.pop().map(|arg| arg.strip_prefix("--master=").map(str::to_owned).unwrap_or(arg));
+    let master = named.unwrap_or_else(|| own.url());
     let replica = Replica::connect(&master).await?;
 
     let app =

@@ -59,7 +59,9 @@ async fn main() -> Result<(), Error> {
     }
 
     // What redis-py's RedisCluster, ioredis and others ask first.
-    println!("a client of clusters is told: {:?}", replica.call(&["CLUSTER", "NODES"])?);
+    let nodes = replica.call(&["CLUSTER", "NODES"])?;
+    let nodes = nodes.as_bytes().map(|text| String::from_utf8_lossy(text)).unwrap_or_default();
+    println!("a client of clusters is told: {}", nodes.trim_end());
     if let Some(address) = replica.local_addr() {
         println!("redis-cli -c -p {} would read all of it here", address.port());
     }

@@ -49,7 +49,10 @@ async fn main() -> Result<(), replica::Error> {
     while let Some(status) = states.next().await {
         match &status.phase {
             Phase::Transfer { received, .. } => {
-                println!("full sync: {received} bytes, {:?} of it all", status.fraction());
+                let part = status
+                    .fraction()
+                    .map_or(String::new(), |part| format!(", {:.0} % of it all", part * 100.0));
+                println!("full sync: {received} bytes{part}");
             }
             Phase::Down { reason, retry_in } => println!("down: {reason}; again in {retry_in:?}"),
             phase => println!("{phase:?}"),
@@ -66,10 +69,11 @@ async fn main() -> Result<(), replica::Error> {
         }
     }
     let (status, fresh) = (replica.status(), replica.freshness());
-    println!("{} keys in {} bytes, last sync {:?}", status.keys, status.memory, status.last_sync);
+    let synced = status.last_sync.and_then(|moment| moment.elapsed().ok()).unwrap_or_default();
+    println!("{} keys in {} bytes, last full sync {synced:?} ago", status.keys, status.memory);
     println!("{} bytes received, {} commands applied", status.bytes_received, status.commands_applied);
     println!("{} full and {} partial syncs", status.full_syncs, status.partial_syncs);
-    println!("behind by {} bytes, level {:?} ago", fresh.behind_bytes, fresh.age);
+    println!("behind by {} bytes, level {:?} ago", fresh.behind_bytes, fresh.age.unwrap_or_default());
     let commands = figures.commands.load(Ordering::Relaxed).max(1);
     println!("a command takes {} ns to apply", figures.nanoseconds.load(Ordering::Relaxed) / commands);
     // What a health check asks.

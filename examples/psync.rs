@@ -13,7 +13,9 @@ async fn main() -> Result<(), replica::Error> {
     let replica = Replica::builder().master(primary.url()).reconnect(backoff).start().await?;
     replica.ready().await?;
     let mut events = replica.events(EventFilter::new().without_snapshot());
-    println!("at {:?}", replica.position());
+    if let Some(at) = replica.position() {
+        println!("at {at}");
+    }
 
     for round in 1..=3 {
         // The primary hangs up on its replicas, and something is written meanwhile.
@@ -26,14 +28,14 @@ async fn main() -> Result<(), replica::Error> {
             status.full_syncs, status.partial_syncs
         );
     }
-    println!("counter is {:?}", replica.db(0).get("counter")?);
+    println!("counter is {}", replica.db(0).get_as::<u64>("counter")?.unwrap_or_default());
     replica.shutdown().await?;
     // What a subscriber saw of it.
     while let Some(event) = events.next().await {
         match event {
             Event::LinkUp { resumed } => println!("up, resumed: {resumed}"),
             Event::LinkDown { reason } => println!("down: {reason}"),
-            Event::Change(change) => println!("{} of {:?}", change.what, change.key),
+            Event::Change(change) => println!("{} of {}", change.what, change.key.escape_ascii()),
             _ => {}
         }
     }

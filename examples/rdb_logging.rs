@@ -37,9 +37,9 @@ async fn main() -> Result<(), replica::Error> {
         }
     }
     let status = replica.status();
-    println!(
-        "{} bytes came, the sync began {:?} and ended {:?}",
-        status.bytes_received, status.sync_began, status.last_sync
-    );
+    if let (Some(began), Some(ended)) = (status.sync_began, status.last_sync) {
+        let took = ended.duration_since(began).unwrap_or_default();
+        println!("{} bytes came, the sync took {took:?}", status.bytes_received);
+    }
     replica.shutdown().await
 }

@@ -15,7 +15,8 @@ async fn main() -> Result<(), replica::Error> {
     // The two lines.
     let (reply, at) = replica.write(cmd!("SET", "user:1:name", "Ada")).await?;
     replica.wait_for(at).await?;
-    println!("{reply:?}, and here it reads {:?}", db.get("user:1:name")?);
+    let name = db.get_as::<String>("user:1:name")?.unwrap_or_default();
+    println!("{reply:?}, and here it reads {name}");
 
     // A thousand times, and never an old value.
     let begun = Instant::now();
@@ -29,11 +30,11 @@ async fn main() -> Result<(), replica::Error> {
     // Another part of the program knows the position, and asks instead of waiting.
     let (_, at) = replica.write(cmd!("INCRBY", "counter", 5)).await?;
     match replica.require(Bound::AtLeast(at)) {
-        Ok(fresh) => println!("already here: {:?}", fresh.get("counter")?),
+        Ok(fresh) => println!("already here: {:?}", fresh.get_as::<u32>("counter")?),
         Err(error) => println!("not yet: {error}"),
     }
     replica.wait_for(at).await?;
-    println!("now it is: {:?}", replica.require(Bound::AtLeast(at))?.get("counter")?);
+    println!("now it is: {:?}", replica.require(Bound::AtLeast(at))?.get_as::<u32>("counter")?);
     replica.write(cmd!("DEL", "counter", "user:1:name")).await?;
     replica.shutdown().await
 }

@@ -84,7 +84,9 @@ async fn main() -> Result<(), replica::Error> {
     while let Some(event) = events.try_next() {
         index.take(event);
     }
-    println!("as of {:?}", index.at);
+    if let Some(at) = index.at {
+        println!("as of {at}");
+    }
     for (city, keys) in &index.keys {
         println!("{}: {keys:?}", String::from_utf8_lossy(city));
     }

@@ -4,10 +4,10 @@ use replica::Filter;
 
 use crate::Failure;
 
-/// What to keep. Each option may be given several times.
+/// Which keys to keep. Each option may be given several times.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(skip)]
-pub struct Args {
+pub struct Keys {
     /// Keep only this database.
     #[arg(long, value_name = "N")]
     filter_db: Vec<u32>,
@@ -26,6 +26,14 @@ pub struct Args {
     /// Of a cluster, follow only the shard of this node: its id, or host:port.
     #[arg(long, value_name = "NODE")]
     filter_shard: Vec<String>,
+}
+
+/// What to keep of the data set, and of the stream that changes it.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
+pub struct Args {
+    #[command(flatten)]
+    keys: Keys,
     /// Apply only this command of the stream.
     #[arg(long, value_name = "NAME")]
     filter_command: Vec<String>,
@@ -34,7 +42,7 @@ pub struct Args {
     filter_block_command: Vec<String>,
 }
 
-impl Args {
+impl Keys {
     /// The filter that they make.
     pub fn build(&self) -> Result<Filter, Failure> {
         let words = |name: &str, values: &[String]| {
@@ -46,8 +54,13 @@ impl Args {
             .databases(self.filter_db.iter().copied())
             .prefixes(self.filter_prefix.iter().map(String::as_str))
             .patterns(self.filter_pattern.iter().map(String::as_str))
-            .shards(self.filter_shard.iter().map(String::as_str))
-            .commands(&self.filter_command)
-            .block_commands(&self.filter_block_command))
+            .shards(self.filter_shard.iter().map(String::as_str)))
+    }
+}
+
+impl Args {
+    /// The filter that they make.
+    pub fn build(&self) -> Result<Filter, Failure> {
+        Ok(self.keys.build()?.commands(&self.filter_command).block_commands(&self.filter_block_command))
     }
 }

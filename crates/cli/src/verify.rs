@@ -28,7 +28,7 @@ pub struct Args {
     tls: crate::tls::Args,
     /// What of the primary the copy keeps. Without one, what the copy says in its INFO.
     #[command(flatten)]
-    filter: crate::filter::Args,
+    filter: crate::filter::Keys,
 }
 
 impl Args {
@@ -40,7 +40,7 @@ impl Args {
             show: 10,
             retries: 3,
             tls: crate::tls::Args::default(),
-            filter: crate::filter::Args::default(),
+            filter: crate::filter::Keys::default(),
         }
     }
 }
@@ -56,6 +56,9 @@ pub fn run(args: &Args) -> Result<bool, Failure> {
     }
     if !report.filter.is_empty() {
         say!("of what this filter keeps: {}", report.filter);
+    }
+    if report.filter.chooses_commands() {
+        say!("the copy applies only some commands: what the others did at the primary differs here");
     }
     say!("{} keys in {} databases compared: {} differences", report.keys, report.databases, report.total());
     Ok(report.total() == 0)

@@ -40,6 +40,30 @@ fn verify_ends_with_0_1_or_2() {
 }
 
 #[test]
+fn verify_compares_a_copy_without_some_commands_by_its_keys() {
+    let primary = Server::R7_0.start();
+    let ours = Ours::serve(&["--master", &primary.url(), "--filter-block-command", "incr"]);
+    ours.until("/readyz", 200);
+    let mut at_primary = primary.client();
+    for command in [&["INCR", "counter"][..], &["SET", "name", "Ada"]] {
+        at_primary.call(command).ok();
+    }
+    eventually("the second command", || ours.client().call(&["EXISTS", "name"]).int() == 1);
+    let copy = format!("redis://{}", ours.addr);
+    let both = ["verify", "--retries", "0", "--master", &primary.url(), "--replica", &copy];
+    let told = text(&both, 1);
+    assert!(told.contains("db 0, key counter: missing in the copy\n"), "{told}");
+    assert!(
+        told.contains("of what this filter keeps: block=incr\nthe copy applies only some commands"),
+        "{told}"
+    );
+    assert!(told.ends_with(" compared: 1 differences\n"), "{told}");
+    // No option narrows the comparison to commands.
+    let told = text(&[&both[..], &["--filter-block-command", "incr"]].concat(), 2);
+    assert!(told.contains("unexpected argument '--filter-block-command'"), "{told}");
+}
+
+#[test]
 fn verify_sees_when_keys_and_fields_expire() {
     let primary = Server::V9_1.start();
     let mut at_primary = primary.client();

@@ -25,7 +25,31 @@ use crate::verify::How;
 /// Longer than anything runs.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// Settings of a [`Replica`]; made by [`Replica::builder`].
+/// Settings of a [`Replica`]; made by [`Replica::builder`]. Only [`master`](Self::master) is required: what is not said is
+/// as a real replica has it.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), replica::Error> {
+/// use replica::{Credentials, Filter, Limit, Replica};
+/// use std::time::Duration;
+///
+/// let replica = Replica::builder()
+///     .master("redis-sentinel://sentinel-1,sentinel-2/cache")
+///     .credentials(Credentials::provider(|| {
+///         let secret = std::fs::read_to_string("/run/secrets/cache").unwrap_or_default();
+///         Credentials::user("reader", secret.trim_end())
+///     }))
+///     .filter(Filter::new().databases([0]).prefixes(["user:", "session:"]))
+///     .max_memory(2 << 30)
+///     .on_memory_limit(Limit::Report) // tell, and stay equal to the primary
+///     .persist("/var/lib/app/copy.rdb") // the next start serves this at once
+///     .connect_timeout(Duration::from_secs(2))
+///     .start()
+///     .await?;
+/// replica.ready().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Builder {
     master: Option<String>,
@@ -121,7 +145,8 @@ impl Builder {
     /// | `redis-sentinel://host1,host2/name` | whoever these Sentinels say is the primary |
     /// | `redis-cluster://host1,host2` | every shard of a cluster |
     ///
-    /// `valkey://` and `valkeys://` are the same as `redis://` and `rediss://`. Of several that answer, the first may be
+    /// `valkey://` and `valkeys://` are the same as `redis://` and `rediss://`. What clients say behind the place, a database
+    /// (`/2`) and parameters (`?timeout=5`), is read past: every database is followed, and settings are methods here. Of several that answer, the first may be
     /// a replica: then this is a copy of its copy. Where primaries change places, ask Sentinels.
     #[must_use]
     pub fn master(mut self, address: impl Into<String>) -> Self {
@@ -424,7 +449,7 @@ impl Builder {
         self
     }
 
-    /// Keeps only a part of the primary's data. The rest costs no memory; see [`Filter`], and
+    /// Keeps only a part of the primary's data. The rest costs no memory: see [`Filter`], and
     /// [`Status::filter`](crate::Status::filter) for what it means.
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {

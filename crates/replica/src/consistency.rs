@@ -35,6 +35,23 @@ pub struct Freshness {
 }
 
 /// How fresh data must be, for [`Replica::require`].
+///
+/// ```
+/// # use replica::{Replica, Standalone};
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), replica::Error> {
+/// # let primary = Standalone::start("127.0.0.1:0").await?;
+/// # let replica = Replica::connect(&primary.url()).await?;
+/// use replica::{Bound, Error};
+///
+/// match replica.require(Bound::WithinBytes(64 * 1024)) {
+///     Ok(data) => println!("{} keys", data.len()),
+///     Err(Error::TooStale { freshness, .. }) => println!("behind by {}: ask the primary", freshness.behind_bytes),
+///     Err(error) => return Err(error),
+/// }
+/// # replica.shutdown().await
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Bound {
@@ -154,6 +171,20 @@ impl Replica {
 
     /// Waits until everything up to a position is there: one that [`write`](Self::write) answered, or that another
     /// replica of the same primary has come to. Put a timeout around it: a primary that is gone may never send it.
+    ///
+    /// ```
+    /// # use replica::{Replica, Standalone, cmd};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// # let (one, other) = (Replica::connect(&primary.url()).await?, Replica::connect(&primary.url()).await?);
+    /// let (_, at) = one.write(cmd!("SET", "visits", 1)).await?;
+    /// other.wait_for(at).await?; // a position means the same to every replica of a primary
+    /// assert_eq!(other.db(0).get_as::<u32>("visits")?, Some(1));
+    /// # one.shutdown().await?;
+    /// # other.shutdown().await
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`Error::HistoryEnded`] if it will never come, [`Error::Closed`].

@@ -11,6 +11,23 @@ use crate::error::Error;
 use crate::typed::{HashRef, ListRef, Place, SetRef, StreamRef, ZsetRef};
 
 /// One database of a replica. Cheap to clone; reads what is there at the moment of each call.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), replica::Error> {
+/// # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+/// # primary.command(&["SET", "name", "Ada"])?;
+/// # primary.command(&["RPUSH", "todo", "read", "write"])?;
+/// # let db = primary.db(0);
+/// use replica::{Error, Kind, Ttl};
+///
+/// assert_eq!(db.get("name")?.unwrap(), b"Ada"); // or None
+/// assert_eq!(db.list("todo")?.map(|todo| todo.len()), Some(2));
+/// assert!(matches!(db.get("todo"), Err(Error::WrongKind { found: Kind::List, .. })));
+/// assert_eq!((db.kind("name"), db.ttl("name")), (Some(Kind::String), Ttl::Persistent));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Db {
     keyspace: Arc<Keyspace>,
@@ -127,6 +144,18 @@ impl Db {
     /// The strings at several keys, all of one moment; a key of another kind counts as missing, as MGET has it. What
     /// the next keys need is fetched from memory while those before are read. One moment costs the locks of their
     /// shards: where it does not matter and the data are small, [`get`](Self::get) for each is cheaper.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+    /// primary.call(&["MSET", "a", "1", "b", "2"])?;
+    /// let found = primary.db(0).get_many(["a", "nothing", "b"]);
+    /// assert_eq!(found[0].as_deref(), Some(&b"1"[..]));
+    /// assert!(found[1].is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = K>) -> Vec<Option<Blob>> {
         self.keyspace.blobs(self.index, &keys.into_iter().collect::<Vec<K>>())
     }
@@ -152,6 +181,17 @@ impl Db {
 
     /// Calls `f` with the string at `key`, borrowed: no copy, no count, one short lock. `f` must not read
     /// from this replica again. `None` if the key is missing or holds another kind.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+    /// primary.command(&["SET", "page", "<html>"])?;
+    /// let length = primary.db(0).with("page", |page| page.map_or(0, <[u8]>::len));
+    /// assert_eq!(length, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with<R>(&self, key: impl AsRef<[u8]>, f: impl FnOnce(Option<&[u8]>) -> R) -> R {
         self.entry(key.as_ref(), |entry| {
             f(entry.and_then(|entry| match entry.value() {
@@ -216,6 +256,21 @@ impl Db {
 
     /// Keys, a few hundred at a time under a short lock. A key that is there throughout comes exactly
     /// once, whatever is written meanwhile.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+    /// use replica::{Kind, Scan};
+    ///
+    /// primary.call(&["MSET", "user:1", "Ada", "user:2", "Grace", "visits", "7"])?;
+    /// let db = primary.db(0);
+    /// let mut users: Vec<_> = db.scan(Scan::all().matching("user:*").kind(Kind::String)).collect();
+    /// users.sort_unstable();
+    /// assert_eq!(users, [b"user:1", b"user:2"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn scan(&self, wanted: Scan) -> impl Iterator<Item = Vec<u8>> + '_ {
         let wanted = wanted.prepared();
         let mut next = Some(0);

@@ -9,7 +9,25 @@ use replication::{Doing, LinkError, Position, Step};
 use crate::consistency::{Bound, Freshness};
 use crate::convert::ConvertError;
 
-/// Any error of this crate.
+/// Any error of this crate. What each means and what to do: docs/troubleshooting.md.
+///
+/// ```
+/// # use replica::{Replica, Standalone};
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), replica::Error> {
+/// # let primary = Standalone::start("127.0.0.1:0").await?;
+/// # let replica = Replica::connect(&primary.url()).await?;
+/// use replica::{Error, cmd};
+///
+/// match replica.write(cmd!("SETX", "k", "v")).await {
+///     Ok((reply, at)) => println!("{reply:?} at {at}"),
+///     Err(error) if error.is_retryable() => println!("again later: {error}"),
+///     Err(Error::Server { code, message }) => assert!(code == "ERR", "{message}"), // the primary's own words
+///     Err(error) => println!("while {:?}: {error}", error.phase()),
+/// }
+/// # replica.shutdown().await
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

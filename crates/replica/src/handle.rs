@@ -30,6 +30,26 @@ use crate::verify::How;
 use crate::view::View;
 
 /// A data set that follows a primary. Cheap to clone; the last clone dropped stops it.
+///
+/// ```
+/// # use replica::{Replica, Standalone};
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), replica::Error> {
+/// # let primary = Standalone::start("127.0.0.1:0").await?;
+/// # primary.command(&["SET", "user:1:name", "Ada"])?;
+/// # let address = primary.url(); // redis://127.0.0.1:6379
+/// let replica = Replica::connect(&address).await?;
+///
+/// // Any thread reads, with or without a runtime.
+/// let there = replica.clone();
+/// let reader = std::thread::spawn(move || there.db(0).get_as::<String>("user:1:name"));
+/// assert_eq!(reader.join().unwrap()?.as_deref(), Some("Ada"));
+///
+/// let status = replica.status();
+/// assert!(status.is_connected() && status.diverged == 0);
+/// replica.shutdown().await
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Replica {
     inner: Arc<Inner>,
@@ -57,7 +77,8 @@ impl Drop for Inner {
     }
 }
 
-/// How a replica is doing, at one moment.
+/// How a replica is doing, at one moment. The position is exact; what the link counts (bytes, commands, syncs) is as of its
+/// last read from the socket, and may be a little behind.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Status {
@@ -236,6 +257,19 @@ impl Replica {
     }
 
     /// Calls `f` after each full sync from now on, the first included if it is still to come.
+    ///
+    /// ```
+    /// # use replica::{Replica, Standalone};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = Standalone::start("127.0.0.1:0").await?;
+    /// let replica = Replica::builder().master(primary.url()).start().await?;
+    /// let task = replica.on_sync(|position| println!("all data as of {position}"));
+    /// # replica.ready().await?;
+    /// task.abort(); // no more of it
+    /// # replica.shutdown().await
+    /// # }
+    /// ```
     pub fn on_sync(&self, mut f: impl FnMut(Position) + Send + 'static) -> JoinHandle<()> {
         let (mut link, engine) = (self.inner.link.clone(), Arc::downgrade(&self.inner.engine));
         let mut seen = link.borrow_and_update().counters.full_syncs;
@@ -283,6 +317,24 @@ impl Replica {
 
     /// Waits until there is a complete data set: a saved one is there at the start, and
     /// [stale](Status::is_stale) until the primary is. Dropping the future is harmless.
+    ///
+    /// ```
+    /// # use replica::{Error, Replica};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Error> {
+    /// use std::time::Duration;
+    /// use tokio::time::timeout;
+    ///
+    /// let replica = Replica::builder().master("redis://127.0.0.1:1").start().await?;
+    /// match timeout(Duration::from_millis(50), replica.ready()).await {
+    ///     Ok(Ok(())) => println!("ready"),
+    ///     Ok(Err(error)) => return Err(error), // nobody cures it by waiting
+    ///     Err(_) => println!("not yet: {:?}", replica.status().phase),
+    /// }
+    /// # assert!(!replica.status().synced());
+    /// # replica.shutdown().await
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// What waiting will not cure: a wrong password, a dump that cannot be understood, a shutdown. A

@@ -13,6 +13,26 @@ use crate::script::Script;
 
 /// All databases, to read, and to write where nobody else does: in a replica writes answer [`Error::ReadOnly`] until
 /// it is [promoted](crate::Replica::promote) or [taken out](crate::Replica::into_store).
+///
+/// ```
+/// # use replica::{Replica, Standalone};
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), replica::Error> {
+/// # let primary = Standalone::start("127.0.0.1:0").await?;
+/// # primary.command(&["SET", "k", "1"])?;
+/// use replica::{Cleanup, Error};
+///
+/// let replica = Replica::connect(&primary.url()).await?;
+/// assert!(matches!(replica.store().command(0, &["INCR", "k"]), Err(Error::ReadOnly)));
+///
+/// let store = replica.into_store().await; // follows nobody any more, and keeps the data
+/// store.command(0, &["INCR", "k"])?;
+/// store.set_cleanup(Cleanup::LOW_LATENCY); // nobody else removes what expires
+/// assert_eq!(store.db(0).get_as::<u32>("k")?, Some(2));
+/// println!("{} bytes", store.memory());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) engine: Arc<Engine>,

@@ -33,6 +33,21 @@ impl Place {
 }
 
 /// A hash. Each call reads it as it is then; a hash that has gone has no fields.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), replica::Error> {
+/// # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+/// primary.command(&["HSET", "user:1", "name", "Ada", "born", "1815"])?;
+/// if let Some(user) = primary.db(0).hash("user:1")? {
+///     assert_eq!(user.get("name").as_deref(), Some(&b"Ada"[..]));
+///     for (field, value) in user.iter() {
+///         println!("{}: {}", field.escape_ascii(), value.escape_ascii());
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct HashRef(pub(crate) Place);
 
@@ -99,6 +114,18 @@ impl HashRef {
 }
 
 /// A list. Each call reads it as it is then; a list that has gone has no elements.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), replica::Error> {
+/// # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+/// primary.command(&["RPUSH", "log", "a", "b", "c", "d"])?;
+/// let log = primary.db(0).list("log")?.unwrap();
+/// assert_eq!(log.index(-1).as_deref(), Some(&b"d"[..]));
+/// assert_eq!(log.range(-3, -2), [b"b", b"c"]); // as LRANGE counts
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ListRef(pub(crate) Place);
 
@@ -143,6 +170,17 @@ impl ListRef {
 }
 
 /// A set. Each call reads it as it is then; a set that has gone has no members.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), replica::Error> {
+/// # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+/// primary.command(&["SADD", "admins", "ada", "grace"])?;
+/// let admins = primary.db(0).set("admins")?.unwrap();
+/// assert!(admins.contains("ada") && !admins.contains("eve"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SetRef(pub(crate) Place);
 
@@ -178,6 +216,19 @@ impl SetRef {
 }
 
 /// A sorted set. Each call reads it as it is then; one that has gone has no members.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), replica::Error> {
+/// # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+/// primary.command(&["ZADD", "scores", "10", "ada", "7", "charles", "12", "grace"])?;
+/// let scores = primary.db(0).zset("scores")?.unwrap();
+/// assert_eq!((scores.score("ada"), scores.rev_rank("ada")), (Some(10.0), Some(1)));
+/// assert_eq!(scores.rev_range_by_rank(..1), [(b"grace".to_vec(), 12.0)]); // the best
+/// assert_eq!(scores.count_by_score(8.0..), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ZsetRef(pub(crate) Place);
 
@@ -368,6 +419,19 @@ impl StreamRef {
     }
 
     /// Its consumer groups.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), replica::Error> {
+    /// # let primary = replica::Standalone::start("127.0.0.1:0").await?;
+    /// primary.command(&["XADD", "jobs", "1-1", "do", "it"])?;
+    /// primary.command(&["XGROUP", "CREATE", "jobs", "workers", "0"])?;
+    /// primary.call(&["XREADGROUP", "GROUP", "workers", "w1", "STREAMS", "jobs", ">"])?;
+    /// let groups = primary.db(0).stream("jobs")?.unwrap().groups();
+    /// assert_eq!((&groups[0].name[..], groups[0].pending), (&b"workers"[..], 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn groups(&self) -> Vec<StreamGroup> {
         self.0.read(|stream: &Stream| {

@@ -391,4 +391,58 @@ mod tests {
             Recovery::Resume
         );
     }
+
+    /// What the guide shows of each error, up to the first part that differs. A new one does not compile without.
+    fn in_the_guide(error: &LinkError) -> &'static str {
+        match error {
+            LinkError::Unreachable { .. } => "cannot connect to ",
+            LinkError::Tls { .. } => "no TLS with ",
+            LinkError::NoPrimary { .. } => "nobody to follow (",
+            LinkError::Lost { .. } => "connection lost (",
+            LinkError::Redirected => "left for another primary",
+            LinkError::Overtaken => "the data set cannot follow what the primary did: a full sync is needed",
+            LinkError::Closed { .. } => "the primary closed the connection (",
+            LinkError::Timeout { .. } => "no byte from the primary for ",
+            LinkError::Refused { .. } => "the primary refused ",
+            LinkError::UnexpectedReply { .. } => "unexpected reply to ",
+            LinkError::LineTooLong { .. } => "a reply to ",
+            LinkError::Dump { .. } => "bad dump: ",
+            LinkError::DumpLength { .. } => "the dump has ",
+            LinkError::DumpUnfinished { .. } => "the dump does not end with ",
+            LinkError::MarkMismatch { .. } => "the dump of ",
+            LinkError::Stream { .. } => "bad stream after offset ",
+        }
+    }
+
+    #[test]
+    fn the_guide_tells_of_every_error() {
+        let guide = include_str!("../../../docs/troubleshooting.md");
+        let words = || Arc::from("words");
+        let damaged =
+            rdb::Decoder::default().feed(b"nonsense!", &mut rdb::stat::Stat::default()).unwrap_err();
+        let mut decoder = resp::RequestDecoder::new(resp::Limits::requests());
+        decoder.feed(b"*1\r\n!\r\n");
+        for error in [
+            LinkError::Unreachable { address: words(), reason: words() },
+            LinkError::Tls { address: words(), reason: words(), broken: false },
+            LinkError::NoPrimary { asked: words(), reason: words() },
+            LinkError::Lost { doing: Doing::Transfer, reason: words() },
+            LinkError::Redirected,
+            LinkError::Overtaken,
+            LinkError::Closed { doing: Doing::Streaming },
+            LinkError::Timeout { doing: Doing::Streaming, after: Duration::from_secs(1) },
+            LinkError::Refused { step: Step::Psync, reply: words() },
+            LinkError::UnexpectedReply { step: Step::Psync, line: words() },
+            LinkError::LineTooLong { step: Step::Psync, limit: 1 },
+            LinkError::Dump { error: Arc::new(damaged) },
+            LinkError::DumpLength { claimed: 1, used: 2 },
+            LinkError::DumpUnfinished { claimed: 1 },
+            LinkError::MarkMismatch { received: 1 },
+            LinkError::Stream { offset: Offset(1), error: decoder.next().unwrap_err() },
+        ] {
+            let words = in_the_guide(&error);
+            assert!(guide.contains(&format!("`{words}")), "{words}");
+            assert!(error.to_string().starts_with(words), "{words}: {error}");
+        }
+    }
 }

@@ -102,6 +102,18 @@ impl fmt::Display for Offset {
 }
 
 /// A history, and how much of it has been applied.
+///
+/// ```
+/// use replication::{Offset, Position};
+///
+/// # fn run() -> Option<()> {
+/// let replid = "294ca7ccecb15e09947725733d2696ed86452ca1".parse().ok()?;
+/// let position = Position { replid, offset: Offset(42) };
+/// assert_eq!(position.to_string(), "294ca7ccecb15e09947725733d2696ed86452ca1:42");
+/// # Some(())
+/// # }
+/// # run().unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
     /// The history.

@@ -6,6 +6,14 @@ use std::str::FromStr;
 /// Settings of the clean-up of expired keys. Each cycle visits the shards that have something due, and takes in a
 /// round up to [`sample_size`](Self::sample_size) of a shard's keys; it goes on with another round while more than
 /// [`expired_threshold`](Self::expired_threshold) of them had indeed expired.
+///
+/// ```
+/// use store::Cleanup;
+///
+/// assert_eq!("low-latency".parse(), Ok(Cleanup::LOW_LATENCY));
+/// let own = Cleanup { sample_size: 30, ..Cleanup::DEFAULT };
+/// assert_eq!(own.to_string(), "30 4 10 25");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cleanup {
     /// Keys looked at in a round of one shard.

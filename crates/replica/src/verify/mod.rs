@@ -108,7 +108,8 @@ impl Verify {
         self
     }
 
-    /// What of the primary the copy keeps. Without one, what the copy says in its INFO.
+    /// Which keys of the primary the copy keeps. Without one, what the copy says in its INFO. Commands that a copy leaves
+    /// out ([`Filter::commands`]) are no matter of keys: what they did at the primary is a difference.
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = filter;

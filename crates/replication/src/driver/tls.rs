@@ -16,7 +16,23 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How to speak TLS to a primary.
+/// How to speak TLS to a primary. The primary's certificate is verified unless
+/// [`danger_accept_invalid_certs`](TlsBuilder::danger_accept_invalid_certs) says otherwise.
+///
+/// ```
+/// use replication::{Tls, TlsVersion};
+///
+/// # fn run() -> Result<(), replication::TlsError> {
+/// let public = Tls::secure("cache.example.com")?; // 1.3, and the authorities that browsers know
+/// let own = Tls::builder("cache.internal")
+///     .roots(std::fs::read("ca.pem").unwrap_or_default())
+///     .client_cert(std::fs::read("app.pem").unwrap_or_default(), std::fs::read("app.key").unwrap_or_default())
+///     .min_version(TlsVersion::V1_2)
+///     .build()?;
+/// # drop((public, own));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,

@@ -20,6 +20,15 @@ pub(crate) use stream::{Ruling, Sieve};
 ///
 /// Written down it is a line of words, each a condition: `db=0,1 prefix=user: type=hash,zset slot=0-5460`. Of a cluster,
 /// shards that have nothing to give are not followed at all: none of these slots, or none of these nodes.
+///
+/// ```
+/// use server::Filter;
+///
+/// let users = Filter::new().databases([0, 1]).prefixes(["user:"]);
+/// assert_eq!(users.to_string(), "db=0,1 prefix=user:");
+/// assert_eq!("db=0,1 prefix=user:".parse(), Ok(users.clone()));
+/// assert!(users.keeps_key(0, b"user:1") && !users.keeps_key(0, b"session:1"));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     databases: Vec<u32>,
@@ -123,6 +132,12 @@ impl Filter {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether commands of the stream are left out by their names: then keys differ from the primary's by what those did.
+    #[must_use]
+    pub fn chooses_commands(&self) -> bool {
+        !self.commands.is_empty() || !self.blocked.is_empty()
     }
 
     /// Whether keys of this database are kept at all.

@@ -195,4 +195,33 @@ mod tests {
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
         fs::remove_dir_all(&dir).unwrap();
     }
+
+    /// What the guide shows of each error. A new one does not compile without.
+    fn in_the_guide(error: &SaveError) -> &'static str {
+        match error {
+            SaveError::NoPlace => "this server was given no directory to save to",
+            SaveError::Busy => "another snapshot is being taken",
+            SaveError::Empty => "there is no data set yet",
+            SaveError::Cancelled => "saving was cancelled",
+            SaveError::Io { .. } => "PATH: ",
+            SaveError::Encode(_) => "the dump cannot say something: ",
+        }
+    }
+
+    #[test]
+    fn the_guide_tells_of_every_error() {
+        let guide = include_str!("../../../../docs/troubleshooting.md");
+        for error in [
+            SaveError::NoPlace,
+            SaveError::Busy,
+            SaveError::Empty,
+            SaveError::Cancelled,
+            SaveError::Io { path: "PATH".into(), source: io::Error::other("full") },
+            SaveError::Encode(EncodeError::Kind),
+        ] {
+            let words = in_the_guide(&error);
+            assert!(guide.contains(&format!("`{words}")), "{words}");
+            assert!(error.to_string().starts_with(words), "{words}: {error}");
+        }
+    }
 }

@@ -429,3 +429,41 @@ pub(crate) fn position_of(reply: &[u8]) -> Option<Position> {
     let replid = ReplId::parse(field("master_replid")?.as_bytes())?;
     Some(Position { replid, offset: Offset(field("master_repl_offset")?.parse().ok()?) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the guide shows of each error. A new one does not compile without.
+    fn in_the_guide(error: &UpstreamError) -> &'static str {
+        match error {
+            UpstreamError::NoPrimary => "this server follows nobody",
+            UpstreamError::Unreachable(_) => "cannot connect to ",
+            UpstreamError::Refused(_) => "NOPERM ",
+            UpstreamError::Lost(_) => {
+                "the connection to the primary ended before its reply, the write may have been done: "
+            }
+            UpstreamError::NoPosition(_) => "the primary does not tell its offset: ",
+            UpstreamError::OtherHistory(_) => "the data set has another history than that of ",
+        }
+    }
+
+    #[test]
+    fn the_guide_tells_of_every_error() {
+        let guide = include_str!("../../../../docs/troubleshooting.md");
+        let unreachable = LinkError::Unreachable { address: "a:1".into(), reason: "refused".into() };
+        let position = Position { replid: ReplId::random(), offset: Offset(1) };
+        for error in [
+            UpstreamError::NoPrimary,
+            UpstreamError::Unreachable(unreachable),
+            UpstreamError::Refused("NOPERM no".to_owned()),
+            UpstreamError::Lost(String::new()),
+            UpstreamError::NoPosition(String::new()),
+            UpstreamError::OtherHistory(position),
+        ] {
+            let words = in_the_guide(&error);
+            assert!(guide.contains(&format!("`{words}")), "{words}");
+            assert!(error.to_string().starts_with(words), "{words}: {error}");
+        }
+    }
+}
