@@ -232,3 +232,77 @@ impl Memory {
         block
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block as Lua holds it: its address, its size, and the byte that it is filled with.
+    struct Held(*mut u8, usize, u8);
+
+    fn is_filled(block: &Held, size: usize) -> bool {
+        // SAFETY: it was filled over its whole length, and is no shorter.
+        unsafe { std::slice::from_raw_parts(block.0, size) }.iter().all(|byte| *byte == block.2)
+    }
+
+    #[test]
+    fn blocks_keep_what_is_in_them_and_all_is_given_back() {
+        let memory = Memory::new(0);
+        let call = |block: *mut u8, old: usize, new: usize| -> *mut u8 {
+            let data = (&raw const memory).cast_mut().cast();
+            // SAFETY: as Lua calls it: blocks that came from here, with their sizes.
+            unsafe { allocate(data, block.cast(), old, new) }.cast()
+        };
+        let mut held: Vec<Held> = Vec::new();
+        let mut state = 7_u64;
+        let mut below = |n: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((u128::from(state) * n as u128) >> 64) as usize
+        };
+        for round in 0..if cfg!(miri) { 600 } else { 60_000 } {
+            let size = 1 + [below(16), below(SMALL), below(300)][below(3)];
+            let fill = round as u8;
+            let place = below(40);
+            let block = match held.get(place) {
+                None => call(ptr::null_mut(), 0, size),
+                Some(old) if below(2) == 0 => {
+                    let block = call(old.0, old.1, size);
+                    assert!(is_filled(&Held(block, size, old.2), old.1.min(size)));
+                    held.swap_remove(place);
+                    block
+                }
+                Some(old) => {
+                    assert!(is_filled(old, old.1) && call(old.0, old.1, 0).is_null());
+                    held.swap_remove(place);
+                    continue;
+                }
+            };
+            assert!(!block.is_null() && block.addr().is_multiple_of(ALIGN));
+            // SAFETY: it is so long.
+            unsafe { block.write_bytes(fill, size) };
+            held.push(Held(block, size, fill));
+            assert_eq!(memory.used(), held.iter().map(|block| block.1).sum::<usize>());
+            if round % 1000 == 999 {
+                memory.release();
+                assert_eq!(memory.kept.bytes.get(), 0);
+            }
+        }
+        for block in held {
+            assert!(is_filled(&block, block.1));
+            call(block.0, block.1, 0);
+        }
+        assert_eq!(memory.used(), 0);
+        assert!(memory.kept.bytes.get() > 0, "nothing is kept for later");
+    }
+
+    #[test]
+    fn no_more_is_kept_than_is_said() {
+        let memory = Memory::new(0);
+        let blocks: Vec<*mut u8> = (0..2 * KEPT / SMALL).map(|_| memory.block(SMALL)).collect();
+        for block in blocks {
+            // SAFETY: it is from `block`, of this size.
+            unsafe { memory.free(block, SMALL) };
+        }
+        assert_eq!((memory.used(), memory.kept.bytes.get()), (0, KEPT));
+    }
+}
