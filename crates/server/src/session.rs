@@ -471,7 +471,7 @@ impl Session {
                 out.encoder().raw(&bytes);
                 return Ok(());
             }
-            self.wait_for_keys(row, args, &nothing)
+            self.wait_for_keys(row, args, &nothing, patience.is_some())
         } else {
             let mut writing = engine.lock_writing()?;
             let mut set = ShardSet::none();
@@ -482,7 +482,7 @@ impl Session {
                 engine.serve_blocked(&mut writing);
                 return Ok(());
             }
-            self.wait_for_keys(row, args, &nothing)
+            self.wait_for_keys(row, args, &nothing, patience.is_some())
         };
         // Held by the wait whether it ever begins or not: a client may be gone before.
         let ticket = blocked::Ticket::new(engine, number);
@@ -504,6 +504,7 @@ impl Session {
         row: &'static Command,
         args: Args<'_>,
         nothing: &[u8],
+        is_timed: bool,
     ) -> (u64, tokio::sync::oneshot::Receiver<Vec<u8>>) {
         self.engine.blocked.enter(Waiter {
             client: self.id,
@@ -512,6 +513,7 @@ impl Session {
             row,
             args: blocked::settled(&self.engine, row, self.db, args),
             nothing: nothing.to_vec(),
+            is_timed,
         })
     }
 

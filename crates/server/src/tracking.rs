@@ -19,12 +19,11 @@ use parking_lot::RwLock;
 use store::Change;
 
 use crate::clients::Clients;
+use crate::observed::Threshold;
 use crate::outbox::Outbox;
 
 type Key = Box<[u8]>;
 
-/// Keys remembered at most (`tracking-table-max-keys`); for one more, another is told as changed.
-const MOST_KEYS: usize = 1_000_000;
 /// Where those who are told on another connection's behalf listen.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
 
@@ -49,12 +48,26 @@ struct Tracker {
 }
 
 /// Who is to be told of what.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tracking {
+    /// Keys remembered at most (`tracking-table-max-keys`; 0: any number). For one more, another is told as changed.
+    pub(crate) most: Threshold,
     count: AtomicUsize,
     clients: DashMap<u64, Tracker>,
     keys: DashMap<Key, Vec<u64>>,
     prefixes: RwLock<BTreeMap<Key, Vec<u64>>>,
+}
+
+impl Default for Tracking {
+    fn default() -> Self {
+        Self {
+            most: Threshold::new(1_000_000),
+            count: AtomicUsize::new(0),
+            clients: DashMap::new(),
+            keys: DashMap::new(),
+            prefixes: RwLock::default(),
+        }
+    }
 }
 
 /// A client that is told. Dropping it ends that.
@@ -188,11 +201,16 @@ impl Tracking {
             return;
         }
         self.keys.entry(key.into()).or_default().push(client);
-        if self.keys.len() > MOST_KEYS {
-            let other = self.keys.iter().map(|entry| entry.key().clone()).find(|other| **other != *key);
-            if let Some(other) = other {
-                self.forget(&other, clients);
-            }
+        self.keep_within_limit(Some(key), clients);
+    }
+
+    /// Tells of keys as if they had changed until no more are remembered than may be; not of this one.
+    pub(crate) fn keep_within_limit(&self, but: Option<&[u8]>, clients: &Clients) {
+        let most = usize::try_from(self.most.get()).unwrap_or(0);
+        while most > 0 && self.keys.len() > most {
+            let other = self.keys.iter().map(|entry| entry.key().clone()).find(|other| but != Some(other));
+            let Some(other) = other else { return };
+            self.forget(&other, clients);
         }
     }
 
@@ -325,6 +343,20 @@ mod tests {
             assert!(told(&reader).ends_with(told_reader));
             assert_eq!(told(&listener), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nu:1\r\n");
         }
+        // One more than may be: another is told, and no more than that.
+        tracking.most.set(2);
+        for key in [&b"a"[..], b"b", b"c"] {
+            tracking.remember(1, key, &clients);
+        }
+        let line = told(&reader);
+        assert!(line.ends_with("$1\r\na\r\n") || line.ends_with("$1\r\nb\r\n"), "{line}");
+        assert_eq!((line.matches("invalidate").count(), tracking.counts().1), (1, 2));
+        tracking.most.set(0);
+        (0..9_u8).for_each(|n| tracking.remember(1, &[n], &clients));
+        assert_eq!((told(&reader).as_str(), tracking.counts().1), ("", 11));
+        tracking.most.set(1);
+        tracking.keep_within_limit(None, &clients);
+        assert_eq!((told(&reader).matches("invalidate").count(), tracking.counts().1), (10, 1));
         tracking.tell_everything(&clients);
         assert_eq!(told(&reader), ">2\r\n$10\r\ninvalidate\r\n_\r\n");
         tracking.end(2, &mode);
