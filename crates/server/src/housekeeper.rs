@@ -18,6 +18,8 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
         let (mut met, mut gave_back) = (Instant::now(), Instant::now());
         while let Some(engine) = engine.upgrade() {
             engine.tick();
+            // What happened to keys though no client spoke: a stream, expiry.
+            engine.tracking.broadcast(&engine.clients);
             engine.rates.look(Instant::now(), || {
                 let stats = &engine.stats;
                 let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

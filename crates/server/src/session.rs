@@ -477,9 +477,9 @@ impl Session {
             let mut set = ShardSet::none();
             row.add_shards(&engine.keyspace, self.db, args, &mut set);
             engine.transact_in(&mut writing, &set, self.db, |txn| row.write(txn, args, &mut reply))?;
+            engine.serve_blocked(&mut writing);
             if !blocked::is_nothing(&bytes) {
                 out.encoder().raw(&bytes);
-                engine.serve_blocked(&mut writing);
                 return Ok(());
             }
             self.wait_for_keys(row, args, &nothing, patience.is_some())

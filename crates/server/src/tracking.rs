@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use store::Change;
 
 use crate::clients::Clients;
@@ -56,6 +56,8 @@ pub(crate) struct Tracking {
     clients: DashMap<u64, Tracker>,
     keys: DashMap<Key, Vec<u64>>,
     prefixes: RwLock<BTreeMap<Key, Vec<u64>>>,
+    /// Keys whose changes are still to be told to prefixes, with the client that changed them.
+    changed: Mutex<BTreeMap<Key, u64>>,
 }
 
 impl Default for Tracking {
@@ -66,6 +68,7 @@ impl Default for Tracking {
             clients: DashMap::new(),
             keys: DashMap::new(),
             prefixes: RwLock::default(),
+            changed: Mutex::default(),
         }
     }
 }
@@ -222,16 +225,32 @@ impl Tracking {
         for change in changes {
             self.forget(&change.key, clients);
         }
-        let prefixes = self.prefixes.read();
-        for (prefix, ids) in prefixes.iter() {
-            let mut keys: Vec<&[u8]> = Vec::new();
-            for change in changes {
-                if change.key.starts_with(prefix) && !keys.contains(&&*change.key) {
-                    keys.push(&change.key);
+        if !self.prefixes.read().is_empty() {
+            let by = SPEAKER.get();
+            self.changed.lock().extend(changes.iter().map(|change| (change.key.clone(), by)));
+        }
+    }
+
+    /// Tells prefixes of keys that have changed since this was last called, once of each, in the order of their names as the real servers do.
+    pub(crate) fn broadcast(&self, clients: &Clients) {
+        if !self.any() {
+            return;
+        }
+        let changed = std::mem::take(&mut *self.changed.lock());
+        if changed.is_empty() {
+            return;
+        }
+        for (prefix, ids) in self.prefixes.read().iter() {
+            for id in ids {
+                let spares_own = self.clients.get(id).is_some_and(|tracker| tracker.no_loop);
+                let keys: Vec<&[u8]> = changed
+                    .iter()
+                    .filter(|(key, by)| key.starts_with(prefix) && !(spares_own && *by == id))
+                    .map(|(key, _)| &**key)
+                    .collect();
+                if !keys.is_empty() {
+                    self.tell_one(*id, Some(&keys), clients);
                 }
-            }
-            if !keys.is_empty() {
-                ids.iter().for_each(|id| self.tell_one(*id, Some(&keys), clients));
             }
         }
     }
@@ -251,15 +270,15 @@ impl Tracking {
     fn forget(&self, key: &[u8], clients: &Clients) {
         let Some((_, ids)) = self.keys.remove(key) else { return };
         for id in ids {
-            self.tell_one(id, Some(&[key]), clients);
+            let is_its_own = SPEAKER.get() == id && self.clients.get(&id).is_some_and(|tracker| tracker.no_loop);
+            if !is_its_own {
+                self.tell_one(id, Some(&[key]), clients);
+            }
         }
     }
 
     fn tell_one(&self, id: u64, keys: Option<&[&[u8]]>, clients: &Clients) {
         let Some(tracker) = self.clients.get(&id).map(|tracker| tracker.clone()) else { return };
-        if tracker.no_loop && SPEAKER.get() == id {
-            return;
-        }
         let Some(redirect) = tracker.redirect else {
             if tracker.outbox.is_resp3() {
                 invalidate(&tracker.outbox, keys);
@@ -340,6 +359,9 @@ mod tests {
         tracking.remember(1, b"u:1", &clients);
         for told_reader in ["$10\r\ninvalidate\r\n*1\r\n$3\r\nu:1\r\n", ""] {
             tracking.tell(&[&change(b"u:1"), &change(b"x"), &change(b"u:1")], &clients);
+            assert_eq!(told(&listener), "");
+            tracking.tell(&[&change(b"u:1")], &clients);
+            tracking.broadcast(&clients);
             assert!(told(&reader).ends_with(told_reader));
             assert_eq!(told(&listener), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nu:1\r\n");
         }

@@ -122,6 +122,9 @@ const PATTERNS: &[(u32, &str)] = &[
     (3, "XGROUP CREATE $x g $end MKSTREAM"),
     (2, "XGROUP DESTROY $x g"),
     (3, "XREADGROUP GROUP g c STREAMS $x >"),
+    (2, "PFADD p1 $v*"),
+    (3, "PFCOUNT p1"),
+    (2, "WATCH p1"),
     (3, "RENAME $any $any"),
     (2, "COPY $any $any REPLACE"),
     (2, "SORT $l ALPHA STORE l2"),
@@ -170,7 +173,9 @@ const PATTERNS: &[(u32, &str)] = &[
     (4, "CLIENT TRACKING ON"),
     (3, "CLIENT TRACKING ON (OPTIN|OPTOUT|NOLOOP|BCAST)*"),
     (3, "CLIENT TRACKING ON BCAST (PREFIX $prefix|NOLOOP)*"),
-    (4, "CLIENT TRACKING ON REDIRECT $client (BCAST|)"),
+    // Without BCAST: to a client that waits such a message comes, with the real servers, behind what it has said
+    // meanwhile, which may have been that it listens.
+    (4, "CLIENT TRACKING ON REDIRECT $client"),
     (3, "CLIENT TRACKING OFF"),
     (4, "CLIENT CACHING (YES|NO|x)"),
     (3, "CLIENT TRACKINGINFO"),

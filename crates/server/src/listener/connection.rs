@@ -322,6 +322,10 @@ impl Connection {
                 break More::Now;
             }
         };
+        // As the real servers: behind all replies to what has come at once.
+        let engine = &self.session.engine;
+        engine.tracking.broadcast(&engine.clients);
+        self.session.outbox.drain_into(out);
         let received = std::mem::take(&mut self.received);
         let buffered = decoder.buffered();
         let buffers = Buffers {
