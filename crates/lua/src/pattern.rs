@@ -187,7 +187,8 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
     fn back_reference(&mut self, s: usize, digit: u8) -> Found {
         let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
         let capture = self.captures.get(index).filter(|_| index < self.level);
-        let Some(Capture { start, len }) = capture.copied().filter(|capture| capture.len != Length::Open) else {
+        let Some(Capture { start, len }) = capture.copied().filter(|capture| capture.len != Length::Open)
+        else {
             return Err(Raise::text("invalid capture index"));
         };
         // A position is no text that could come again.

@@ -236,7 +236,8 @@ impl Engine {
             }) else {
                 continue;
             };
-            let args = if self.compat().differences().waits_run_again { args } else { of_key(row, args, &key.1) };
+            let args =
+                if self.compat().differences().waits_run_again { args } else { of_key(row, args, &key.1) };
             if let Some(reply) = self.try_again(writing, row, protocol, db, &args)
                 && let Some(waiting) = self.blocked.take(number)
             {
@@ -288,7 +289,8 @@ fn of_key(row: &Command, args: Vec<Box<[u8]>>, key: &[u8]) -> Vec<Box<[u8]>> {
     let (head, tail): (&[&[u8]], &[&[u8]]) = match row.name {
         "blpop" | "brpop" | "bzpopmin" | "bzpopmax" => (&parts[..1], &parts[parts.len() - 1..]),
         "blmpop" | "bzmpop" => {
-            let end = named.int(2).ok().and_then(|keys| usize::try_from(keys).ok()).map_or(3, |keys| 3 + keys);
+            let end =
+                named.int(2).ok().and_then(|keys| usize::try_from(keys).ok()).map_or(3, |keys| 3 + keys);
             (&[parts[0], parts[1], b"1"], &parts[end..])
         }
         "xread" | "xreadgroup" => {

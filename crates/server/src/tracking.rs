@@ -270,7 +270,8 @@ impl Tracking {
     fn forget(&self, key: &[u8], clients: &Clients) {
         let Some((_, ids)) = self.keys.remove(key) else { return };
         for id in ids {
-            let is_its_own = SPEAKER.get() == id && self.clients.get(&id).is_some_and(|tracker| tracker.no_loop);
+            let is_its_own =
+                SPEAKER.get() == id && self.clients.get(&id).is_some_and(|tracker| tracker.no_loop);
             if !is_its_own {
                 self.tell_one(id, Some(&[key]), clients);
             }

@@ -45,18 +45,23 @@ async fn sections_and_fields_are_those_of_the_real_server() {
         for line in ["SET s v", "GET s", "LPUSH s x", "RPUSH l a b", "ACL WHOAMI"] {
             let _ = (theirs.line(line), mine.line(line));
         }
-        for ask in ["INFO", "INFO default", "INFO all", "INFO everything", "INFO server clients", "INFO modules"] {
+        for ask in
+            ["INFO", "INFO default", "INFO all", "INFO everything", "INFO server clients", "INFO modules"]
+        {
             let (real, ours) = (fields(theirs, ask), fields(mine, ask));
             // A walk over all keys is asked for by its name alone.
             let titles = |all: &BTreeMap<String, BTreeSet<String>>| -> Vec<String> {
-                let is_told = |title: &&String| !LEFT_SECTIONS.contains(&title.as_str()) && *title != "Keysizes";
+                let is_told =
+                    |title: &&String| !LEFT_SECTIONS.contains(&title.as_str()) && *title != "Keysizes";
                 all.keys().filter(is_told).cloned().collect()
             };
             assert_eq!(titles(&ours), titles(&real), "{compat}: {ask}");
             for title in titles(&real) {
                 let (real, ours) = (&real[&title], &ours[&title]);
-                let missing: Vec<_> = real.difference(ours).filter(|name| !LEFT.contains(&name.as_str())).collect();
-                let more: Vec<_> = ours.difference(real).filter(|name| !OURS.contains(&name.as_str())).collect();
+                let missing: Vec<_> =
+                    real.difference(ours).filter(|name| !LEFT.contains(&name.as_str())).collect();
+                let more: Vec<_> =
+                    ours.difference(real).filter(|name| !OURS.contains(&name.as_str())).collect();
                 assert!(missing.is_empty() && more.is_empty(), "{compat}, {title}: -{missing:?} +{more:?}");
             }
         }
@@ -68,7 +73,8 @@ async fn sections_and_fields_are_those_of_the_real_server() {
 #[tokio::test]
 async fn lengths_of_values_are_counted_as_by_the_real_server() {
     beside_each(|compat, theirs, mine| {
-        let mut lines = ["FLUSHALL", "SET empty \"\"", "SET number 12345", "XADD x 1-1 f v"].map(str::to_owned).to_vec();
+        let mut lines =
+            ["FLUSHALL", "SET empty \"\"", "SET number 12345", "XADD x 1-1 f v"].map(str::to_owned).to_vec();
         for n in [1, 2, 3, 4, 1023, 1024, 1025, 5000] {
             lines.push(format!("SETRANGE s{n} {} x", n - 1));
             let members: Vec<String> = (0..n).map(|n| n.to_string()).collect();
@@ -96,7 +102,8 @@ async fn what_waits_and_what_is_paused_is_told() {
         let mut client = Client::connect(addr).unwrap();
         let info = |client: &mut Client, section: &str, name: &str| {
             let text = client.line(&format!("INFO {section}")).text();
-            let value = text.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).map(str::to_owned);
+            let value =
+                text.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).map(str::to_owned);
             value.unwrap_or_else(|| panic!("no {name} in {text}"))
         };
         let (mut timed, mut endless) = (Client::connect(addr).unwrap(), Client::connect(addr).unwrap());

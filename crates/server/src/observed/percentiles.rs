@@ -17,7 +17,9 @@ impl Percentiles {
     pub(crate) fn parse(text: &str) -> Result<Vec<f64>, String> {
         let number = |word: &str| match store::number::parse_f64(word.as_bytes()) {
             Some(number) if (0.0..=100.0).contains(&number) => Ok(number),
-            Some(_) => Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".to_owned()),
+            Some(_) => {
+                Err("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]".to_owned())
+            }
             None => Err("Invalid latency-tracking-info-percentiles parameters".to_owned()),
         };
         if text.is_empty() { Ok(Vec::new()) } else { text.split(' ').map(number).collect() }
