@@ -138,7 +138,7 @@ fn server(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let hz = engine.keyspace.limits().hz();
     line!(out, "hz:{hz}");
     line!(out, "configured_hz:{hz}");
-    if engine.compat() == Compat::Valkey91 {
+    if personality.family == Family::Valkey {
         line!(out, "clients_hz:{hz}");
     }
     // The lower bits of the seconds.
@@ -148,7 +148,7 @@ fn server(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "config_file:{}", file.unwrap_or_default());
     // Threads that only read and write for another one: there are none.
     line!(out, "io_threads_active:0");
-    if engine.compat() == Compat::Valkey91 {
+    if personality.family == Family::Valkey {
         line!(out, "availability_zone:");
     }
     if personality.info_listeners {
@@ -202,7 +202,7 @@ fn clients(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
         line!(out, "total_blocking_keys:{keys}");
         line!(out, "total_blocking_keys_on_nokey:{groups}");
     }
-    if compat == Compat::Valkey91 {
+    if compat.family() == Family::Valkey {
         let pause = engine.pausing.state();
         line!(out, "paused_reason:{}", if pause.is_some() { "client_pause" } else { "none" });
         let actions = pause.map_or("none", |(all, _)| if all { "all" } else { "write" });
@@ -292,12 +292,14 @@ fn memory(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     }
     if valkey_91 {
         line!(out, "mem_replicas_repl_buffer:0");
-        line!(out, "mem_cluster_slot_import:0");
-        line!(out, "mem_cluster_slot_export:0");
     }
     line!(out, "mem_clients_slaves:0");
     line!(out, "mem_clients_normal:0");
     line!(out, "mem_cluster_links:0");
+    if valkey_91 {
+        line!(out, "mem_cluster_slot_import:0");
+        line!(out, "mem_cluster_slot_export:0");
+    }
     line!(out, "mem_aof_buffer:0");
     line!(out, "mem_allocator:{}", engine.options.allocator.name);
     if recent {
@@ -431,6 +433,16 @@ fn latencystats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
+/// Counters of threads that read for another one, and of what else there is only elsewhere.
+const PREFETCHES: &[&str] = &["io_threaded_total_prefetch_batches", "io_threaded_total_prefetch_entries"];
+const VALKEY_THREADS: &[&str] =
+    &["io_threaded_accept_processed", "io_threaded_freed_objects", "io_threaded_poll_processed"];
+const VALKEY_91: &[&str] = &[
+    "total_net_cluster_slot_import_bytes",
+    "total_net_cluster_slot_export_bytes",
+    "acl_access_denied_tls_cert",
+];
+
 fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let s = &engine.stats;
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -516,21 +528,13 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
         line!(out, "{name}:0");
     }
     // Nor is there one loop in which everything happens, or slots that go to other servers.
-    let others: &[&str] = match compat {
+    let others: &[&[&str]] = match compat {
         Compat::Redis70 | Compat::Redis72 => &[],
-        Compat::Valkey91 => &[
-            "io_threaded_accept_processed",
-            "io_threaded_freed_objects",
-            "io_threaded_poll_processed",
-            "io_threaded_total_prefetch_batches",
-            "io_threaded_total_prefetch_entries",
-            "total_net_cluster_slot_import_bytes",
-            "total_net_cluster_slot_export_bytes",
-            "acl_access_denied_tls_cert",
-        ],
-        _ => &["io_threaded_total_prefetch_batches", "io_threaded_total_prefetch_entries"],
+        Compat::Valkey81 => &[PREFETCHES, VALKEY_THREADS],
+        Compat::Valkey91 => &[PREFETCHES, VALKEY_THREADS, VALKEY_91],
+        _ => &[PREFETCHES],
     };
-    for name in others {
+    for name in others.iter().copied().flatten() {
         line!(out, "{name}:0");
     }
     let (_, keys, prefixes) = engine.tracking.counts();

@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::beside_each;
+use support::{beside_each, words};
 use testkit::{Client, Reply};
 
 /// Sent to both; replies must be equal.
@@ -89,7 +89,8 @@ const EXACT: &[&str] = &[
     "CONFIG RESETSTAT x",
     "CONFIG RESETSTAT",
     "CONFIG REWRITE",
-    "CONFIG GET acllog-max-len latency-track* tracking-table-max-keys",
+    "CONFIG GET acllog-max-len",
+    "CONFIG GET latency-tracking",
     "CONFIG SET acllog-max-len -1",
     "CONFIG SET acllog-max-len 5kb",
     "CONFIG SET acllog-max-len 9223372036854775808",
@@ -142,7 +143,8 @@ async fn replies_and_refusals_are_those_of_the_real_server() {
                 mine.line(line).ok();
             }
             for line in EXACT {
-                assert_eq!(mine.line(line), theirs.line(line), "{compat}, RESP{resp}: {line} (ours, theirs)");
+                let [ours, real] = [&mut *mine, &mut *theirs].map(|client| client.call(&words(line)));
+                assert_eq!(ours, real, "{compat}, RESP{resp}: {line} (ours, theirs)");
             }
         }
     })
