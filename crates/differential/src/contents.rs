@@ -131,7 +131,11 @@ pub(crate) fn difference(a: &Contents, b: &Contents, how: Depth) -> Option<[Stri
         let seen = |values: &[Tree]| {
             let mut values = values.to_vec();
             match how {
-                Depth::Told => values.iter_mut().for_each(Tree::forget_untold),
+                // A large set keeps a -0, and replicas are not told that SORT has made it large.
+                Depth::Told => values.iter_mut().for_each(|tree| {
+                    tree.forget_untold();
+                    tree.forget_negative_zeros();
+                }),
                 Depth::Saved => values.iter_mut().for_each(Tree::forget_negative_zeros),
                 Depth::Whole | Depth::Values => {}
             }

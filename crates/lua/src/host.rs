@@ -29,8 +29,12 @@ impl Host {
         Self { options, switch, cjson, registered, whole, work: AtomicU32::new(0) }
     }
 
-    /// Whether the running script has to end.
+    /// Whether the running script has to end. Asked now and then while it runs, in Lua or in a function of ours, so that
+    /// this is the pulse that the caller is promised, too.
     pub(crate) fn verdict(&self) -> Option<Stop> {
+        if let Some(pulse) = &self.options.pulse {
+            pulse();
+        }
         self.switch.verdict(self.options.clock())
     }
 

@@ -8,8 +8,8 @@ use crate::raw::{Frame, Kind, Raise};
 const MAX_CAPTURES: usize = 32;
 /// How deep matching may recurse, as the original's bound on calls in C.
 const MAX_DEPTH: usize = 200;
-/// Steps between two looks at the clock.
-const STRIDE: u32 = 4096;
+/// Characters looked at between two looks at the clock.
+const STRIDE: usize = 4096;
 /// The characters that make a text a pattern.
 const SPECIALS: &[u8] = b"^$*+?.([%-";
 
@@ -34,7 +34,8 @@ struct Matcher<'a, 'f, 'l> {
     captures: [Capture; MAX_CAPTURES],
     level: usize,
     depth: usize,
-    steps: u32,
+    /// Characters looked at since the last look at the clock.
+    work: usize,
 }
 
 /// To the original a pattern is a text of C's.
@@ -48,16 +49,21 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
     fn new(frame: &'f Frame<'l>, text: &'a [u8], pattern: &'a [u8]) -> Self {
         let pattern = until_nul(pattern);
         let captures = [Capture { start: 0, len: Length::Open }; MAX_CAPTURES];
-        Self { frame, text, pattern, captures, level: 0, depth: 0, steps: 0 }
+        Self { frame, text, pattern, captures, level: 0, depth: 0, work: 0 }
     }
 
     fn at(&self, p: usize) -> Option<u8> {
         self.pattern.get(p).copied()
     }
 
-    fn step(&mut self) -> Result<(), Raise> {
-        self.steps += 1;
-        if self.steps.is_multiple_of(STRIDE) { self.frame.check_now() } else { Ok(()) }
+    /// So many characters of the text or the pattern were looked at.
+    fn count(&mut self, characters: usize) -> Result<(), Raise> {
+        self.work += characters;
+        if self.work < STRIDE {
+            return Ok(());
+        }
+        self.work = 0;
+        self.frame.check_now()
     }
 
     /// The end of a match of the pattern's rest at `p` with the text at `s`.
@@ -73,7 +79,7 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
 
     fn run_here(&mut self, mut s: usize, mut p: usize) -> Found {
         loop {
-            self.step()?;
+            self.count(1)?;
             let Some(byte) = self.at(p) else { return Ok(Some(s)) };
             match (byte, self.at(p + 1)) {
                 (b'(', Some(b')')) => return self.open(s, p + 2, Length::Position),
@@ -89,6 +95,7 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
                         return Err(Raise::text("missing '[' after '%f' in pattern"));
                     }
                     let end = self.class_end(p)?;
+                    self.count(2 * (end - p))?;
                     let before = if s == 0 { 0 } else { self.text[s - 1] };
                     let here = self.text.get(s).copied().unwrap_or(0);
                     if self.in_set(before, p, end - 1) || !self.in_set(here, p, end - 1) {
@@ -103,6 +110,7 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
                 (b'$', None) => return Ok((s == self.text.len()).then_some(s)),
                 _ => {
                     let end = self.class_end(p)?;
+                    self.count(end - p)?;
                     let one = s < self.text.len() && self.single(self.text[s], p, end);
                     match self.at(end) {
                         Some(b'?') => {
@@ -126,7 +134,7 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
         let mut count = 0;
         while self.text.get(s + count).is_some_and(|byte| self.single(*byte, p, end)) {
             count += 1;
-            self.step()?;
+            self.count(end - p)?;
         }
         loop {
             if let Some(found) = self.run(s + count, end + 1)? {
@@ -147,6 +155,7 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
             if !self.text.get(s).is_some_and(|byte| self.single(*byte, p, end)) {
                 return Ok(None);
             }
+            self.count(end - p)?;
             s += 1;
         }
     }
@@ -175,15 +184,17 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
         Ok(found)
     }
 
-    fn back_reference(&self, s: usize, digit: u8) -> Found {
+    fn back_reference(&mut self, s: usize, digit: u8) -> Found {
         let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
         let capture = self.captures.get(index).filter(|_| index < self.level);
-        let Some(Capture { start, len }) = capture.filter(|capture| capture.len != Length::Open) else {
+        let Some(Capture { start, len }) = capture.copied().filter(|capture| capture.len != Length::Open)
+        else {
             return Err(Raise::text("invalid capture index"));
         };
         // A position is no text that could come again.
-        let Length::Closed(len) = *len else { return Ok(None) };
-        let (text, known) = (self.text, &self.text[*start..*start + len]);
+        let Length::Closed(len) = len else { return Ok(None) };
+        let (text, known) = (self.text, &self.text[start..start + len]);
+        self.count(len)?;
         Ok(text.get(s..s + len).is_some_and(|here| here == known).then_some(s + len))
     }
 
@@ -199,13 +210,14 @@ impl<'a, 'f, 'l> Matcher<'a, 'f, 'l> {
             if *byte == close {
                 depth -= 1;
                 if depth == 0 {
+                    self.count(at - s)?;
                     return Ok(Some(at + 1));
                 }
             } else if *byte == open {
                 depth += 1;
             }
         }
-        self.step()?;
+        self.count(self.text.len() - s)?;
         Ok(None)
     }
 
@@ -428,7 +440,7 @@ pub(crate) fn gsub(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let mut pushed = Vec::new();
     while count < most {
         matcher.level = 0;
-        matcher.step()?;
+        matcher.count(1)?;
         match matcher.run(at, 0)? {
             Some(end) => {
                 count += 1;

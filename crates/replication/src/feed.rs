@@ -219,7 +219,7 @@ impl Feed {
         self.last_byte = now;
         match args {
             [name, options @ ..] if name.eq_ignore_ascii_case(b"REPLCONF") => {
-                self.replconf(now, options);
+                self.handle_replconf(now, options);
                 Ok(())
             }
             [name, replid, offset]
@@ -421,7 +421,10 @@ impl Feed {
         self.acked
     }
 
-    fn replconf(&mut self, now: Duration, options: &[&[u8]]) {
+    /// A `REPLCONF` from the replica, by what follows its name; [`poll_reply`](Self::poll_reply) has the answer. Needs
+    /// no primary.
+    pub fn handle_replconf(&mut self, now: Duration, options: &[&[u8]]) {
+        self.last_byte = now;
         if !options.len().is_multiple_of(2) {
             return self.answer("-ERR syntax error\r\n");
         }

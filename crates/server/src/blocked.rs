@@ -31,6 +31,8 @@ pub(crate) struct Waiter {
     pub(crate) args: Vec<Box<[u8]>>,
     /// What it answers when its time is over.
     pub(crate) nothing: Vec<u8>,
+    /// Whether it has one, or waits for ever.
+    pub(crate) is_timed: bool,
 }
 
 #[derive(Debug)]
@@ -99,6 +101,16 @@ impl Blocked {
     /// How many clients wait, and for how many keys.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.count.load(Ordering::Acquire), self.state.lock().by_key.len())
+    }
+
+    /// How many clients wait with an end in sight, and for how many keys commands wait that the end of a key would
+    /// wake.
+    pub(crate) fn details(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        let timed = state.waiting.values().filter(|waiting| waiting.waiter.is_timed).count();
+        let groups = state.waiting.values().filter(|waiting| waiting.waiter.row.name == "xreadgroup");
+        let keys: BTreeSet<&Key> = groups.flat_map(|waiting| &waiting.keys).collect();
+        (timed, keys.len())
     }
 
     /// Puts a command in the queues of its keys. Call it while no write can happen.
@@ -224,6 +236,8 @@ impl Engine {
             }) else {
                 continue;
             };
+            let args =
+                if self.compat().differences().waits_run_again { args } else { of_key(row, args, &key.1) };
             if let Some(reply) = self.try_again(writing, row, protocol, db, &args)
                 && let Some(waiting) = self.blocked.take(number)
             {
@@ -261,17 +275,39 @@ impl Engine {
             Err(_) if row.name != "xreadgroup" => None,
             Err(error) => {
                 let is_there = error != CommandError::WrongType && row_keys_exist(self, row, db, args);
-                let text = gone(&error, differences.unblocks_with_reason, is_there);
+                let text = gone(&error, differences.waits_run_again, is_there);
                 Some(error_line(&text, protocol))
             }
         }
     }
 }
 
+/// A command that waits for several keys, as if it had named this one alone.
+fn of_key(row: &Command, args: Vec<Box<[u8]>>, key: &[u8]) -> Vec<Box<[u8]>> {
+    let parts: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
+    let named = Args::new(&parts);
+    let (head, tail): (&[&[u8]], &[&[u8]]) = match row.name {
+        "blpop" | "brpop" | "bzpopmin" | "bzpopmax" => (&parts[..1], &parts[parts.len() - 1..]),
+        "blmpop" | "bzmpop" => {
+            let end =
+                named.int(2).ok().and_then(|keys| usize::try_from(keys).ok()).map_or(3, |keys| 3 + keys);
+            (&[parts[0], parts[1], b"1"], &parts[end..])
+        }
+        "xread" | "xreadgroup" => {
+            let first = (1..named.len()).find(|at| named.is(*at, "streams")).map_or(named.len(), |at| at + 1);
+            let streams = (named.len() - first) / 2;
+            let at = parts[first..first + streams].iter().position(|stream| *stream == key).unwrap_or(0);
+            (&parts[..first], &parts[first + streams + at..=first + streams + at])
+        }
+        _ => return args,
+    };
+    [head, &[key], tail].concat().into_iter().map(Into::into).collect()
+}
+
 /// What XREADGROUP is told when its stream or group went away: what it would be told if it came now, or, by older
 /// servers, just that.
-fn gone(error: &CommandError, with_reason: bool, is_there: bool) -> String {
-    match (with_reason, is_there) {
+fn gone(error: &CommandError, runs_again: bool, is_there: bool) -> String {
+    match (runs_again, is_there) {
         (true, _) => error.to_string(),
         (false, true) => "NOGROUP the consumer group this client was blocked on no longer exists".to_owned(),
         (false, false) => "UNBLOCKED the stream key no longer exists".to_owned(),

@@ -2,12 +2,13 @@
 
 use replication::{Offset, Position};
 use store::command::Command;
-use store::{Args, Change, Class, Txn, View};
+use store::{Args, Change, Class, ShardSet, Sweep, Txn, View, Viewer};
 
 use crate::engine::Engine;
 use crate::events::Cause;
 use crate::pubsub::Kind;
 use crate::session::Ground;
+use crate::watch::{Held, Watch};
 
 /// Events of what stands beside a stream's entries. With the real servers they are no change of the value: nobody's copy
 /// of it is outdated, and no WATCH fails.
@@ -47,9 +48,7 @@ impl Engine {
 
     /// Tells of what the transaction has done so far, so that what is said next comes after it.
     pub(crate) fn settle(&self, txn: &mut Txn<'_>) {
-        if txn.take_everything_changed() {
-            self.everything_changed();
-        }
+        self.tell_of_unnamed(txn);
         let changes = txn.take_changes();
         self.tell(txn, changes);
     }
@@ -57,9 +56,7 @@ impl Engine {
     /// Tells of what one command has done, if anybody listens to events: those name it. `dirty` is what the
     /// transaction had counted before.
     pub(crate) fn settle_command(&self, txn: &mut Txn<'_>, row: &Command, args: Args<'_>, dirty: u64) {
-        if txn.take_everything_changed() {
-            self.everything_changed();
-        }
+        self.tell_of_unnamed(txn);
         let changes = txn.take_changes();
         if changes.is_empty() && txn.dirty() != dirty {
             // No notification tells of it (XACK, the cache of PFCOUNT), but the value is another.
@@ -81,12 +78,53 @@ impl Engine {
         }
     }
 
+    /// Tells of what no change names: whole databases, and values that change without an event.
+    fn tell_of_unnamed(&self, txn: &mut Txn<'_>) {
+        for sweep in txn.take_sweeps() {
+            match sweep {
+                Sweep::Flushed(db) => self.watchers.flushed(Some(db)),
+                Sweep::FlushedAll => self.watchers.flushed(None),
+                Sweep::Swapped(a, b) if a == b => continue,
+                Sweep::Swapped(a, b) => self.watchers.swapped(a, b, |db, key| Held::of(txn, db, key)),
+            }
+            self.blocked.touch_all();
+            // The real servers leave copies of what was read from another database to those who have them.
+            if !matches!(sweep, Sweep::Swapped(..)) {
+                self.tracking.tell_everything(&self.clients);
+            }
+            self.events.anew();
+        }
+        for (db, key) in txn.take_outdated() {
+            self.watchers.touch(db, &key, false);
+            let change = Change { db, key, class: Class::String, event: "" };
+            self.tracking.tell(&[&change], &self.clients);
+        }
+    }
+
     /// Another data set took the place of the old one.
     pub(crate) fn everything_changed(&self) {
         self.watchers.touch_all();
         self.blocked.touch_all();
         self.tracking.tell_everything(&self.clients);
         self.events.anew();
+    }
+
+    /// What there is of a key, for who begins to watch it. Who does while a script has the data for itself, for long,
+    /// is told of more than had to be.
+    pub(crate) fn held(&self, db: u32, key: &[u8]) -> Held {
+        let mut set = ShardSet::none();
+        set.add(&self.keyspace, db, key);
+        let end = Some(std::time::Instant::now() + crate::yielding::PATIENCE);
+        let view = View::until(&self.keyspace, &set, Viewer::Client, db, end);
+        view.map_or(Held::Value, |view| Held::of(&view, db, key))
+    }
+
+    /// Whether the time of a watched key is over since its client began to watch. Call it while no write can happen.
+    pub(crate) fn is_overdue(&self, watch: &Watch) -> bool {
+        let mut set = ShardSet::none();
+        watch.keys().for_each(|(db, key)| set.add(&self.keyspace, db, key));
+        let view = View::new(&self.keyspace, &set, Viewer::Client, 0);
+        watch.is_overdue(|db, key| Held::of(&view, db, key))
     }
 
     /// A message from a client: told here, handed on to replicas, in its place among the writes around it.
@@ -158,7 +196,8 @@ impl Engine {
         let other_values: Vec<&Change> =
             changes.iter().filter(|change| is_another_value(change, &changes)).collect();
         for change in &other_values {
-            self.watchers.touch(change.db, &change.key);
+            let goes = matches!(change.event, "expired" | "evicted" | "del");
+            self.watchers.touch(change.db, &change.key, goes);
         }
         self.tracking.tell(&other_values, &self.clients);
         changes.retain(|change| change.class.is_change());

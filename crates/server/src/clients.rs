@@ -202,6 +202,17 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
+    /// The most that any client has set aside for requests, and for replies that wait, in bytes.
+    pub(crate) fn biggest_buffers(&self) -> (usize, usize) {
+        let mut most = (0, 0);
+        self.each(|client| {
+            let waiting = client.outbox.as_ref().map_or(0, |outbox| outbox.sizes().0);
+            let Buffers { query, query_free, out } = client.buffers;
+            most = (most.0.max(query + query_free), most.1.max(out.max(waiting)));
+        });
+        most
+    }
+
     /// One more, with its number.
     pub(crate) fn add(&self, addr: Address, local: Address, stop: CancellationToken) -> (u64, Arc<Record>) {
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;

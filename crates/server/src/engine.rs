@@ -60,6 +60,12 @@ pub struct Stats {
     pub bytes_in: AtomicU64,
     /// Bytes written to clients.
     pub bytes_out: AtomicU64,
+    /// Bytes of those that went to replicas.
+    pub replication_bytes_out: AtomicU64,
+    /// Times that something was read from a client.
+    pub reads: AtomicU64,
+    /// Times that something was written to a client.
+    pub writes: AtomicU64,
     /// Keys removed because their time had come.
     pub expired_keys: AtomicU64,
     /// Fields of hashes removed because their time had come.
@@ -96,6 +102,9 @@ impl Stats {
             applied,
             bytes_in,
             bytes_out,
+            replication_bytes_out,
+            reads,
+            writes,
             expired_keys,
             expired_fields,
             evicted_keys,
@@ -110,6 +119,9 @@ impl Stats {
             applied,
             bytes_in,
             bytes_out,
+            replication_bytes_out,
+            reads,
+            writes,
             expired_keys,
             expired_fields,
             evicted_keys,

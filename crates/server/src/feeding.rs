@@ -146,7 +146,10 @@ impl Feeding {
                 Ok(Err(error)) => return Err(error.to_string()),
                 Err(_) => return Err(format!("the replica took nothing for {} s", patience.as_secs())),
             }
-            self.engine.stats.bytes_out.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            let stats = &self.engine.stats;
+            for counter in [&stats.bytes_out, &stats.replication_bytes_out] {
+                counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            }
         }
     }
 

@@ -18,10 +18,18 @@ pub fn spawn(engine: &Arc<Engine>) -> std::io::Result<()> {
         let (mut met, mut gave_back) = (Instant::now(), Instant::now());
         while let Some(engine) = engine.upgrade() {
             engine.tick();
+            // What happened to keys though no client spoke: a stream, expiry.
+            engine.tracking.broadcast(&engine.clients);
             engine.rates.look(Instant::now(), || {
                 let stats = &engine.stats;
                 let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-                [read(&stats.commands) + read(&stats.applied), read(&stats.bytes_in), read(&stats.bytes_out)]
+                [
+                    read(&stats.commands) + read(&stats.applied),
+                    read(&stats.bytes_in),
+                    read(&stats.bytes_out),
+                    engine.link_bytes(),
+                    read(&stats.replication_bytes_out),
+                ]
             });
             let paused = engine.paused.load(Ordering::Relaxed);
             let hz = u64::try_from(engine.keyspace.limits().hz()).unwrap_or(10).clamp(1, 500);

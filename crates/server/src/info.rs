@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use replication::Phase;
 use store::{Compat, Family};
@@ -10,6 +11,7 @@ use crate::cluster::phase_name;
 use crate::engine::Engine;
 use crate::listener::Listening;
 use crate::memory::{Usage, of_the_machine, ratio};
+use crate::observed::spelled_percentile;
 use crate::pubsub::Kind;
 use crate::role::Role;
 use crate::saving::WarmStart;
@@ -18,6 +20,8 @@ use crate::saving::WarmStart;
 struct Subject<'a> {
     engine: &'a Engine,
     usage: &'a Usage,
+    /// No lock is held, so that keys may be walked over.
+    is_free: bool,
 }
 
 impl std::ops::Deref for Subject<'_> {
@@ -30,35 +34,61 @@ impl std::ops::Deref for Subject<'_> {
 
 type Section = fn(&Subject<'_>, &mut String) -> std::fmt::Result;
 
-const SECTIONS: [(&str, Section); 12] = [
-    ("Server", server),
-    ("Clients", clients),
-    ("Memory", memory),
-    ("Persistence", persistence),
-    ("Stats", stats),
-    ("Replication", replication),
-    ("CPU", cpu),
-    ("Commandstats", commandstats),
-    ("Errorstats", errorstats),
-    ("Latencystats", latencystats),
-    ("Cluster", cluster),
-    ("Keyspace", keyspace),
+/// When a section is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// Always, unless others are named.
+    Usually,
+    /// With all, or by its name.
+    Asked,
+    /// By its name alone, for it costs a walk over all keys.
+    Named,
+}
+
+/// The sections by their titles; their names are those without blanks.
+const SECTIONS: [(&str, When, fn(Compat) -> bool, Section); 16] = [
+    ("Server", When::Usually, everybody, server),
+    ("Clients", When::Usually, everybody, clients),
+    ("Memory", When::Usually, everybody, memory),
+    ("Persistence", When::Usually, everybody, persistence),
+    ("Threads", When::Usually, |compat| compat == Compat::Redis82, threads),
+    ("Stats", When::Usually, everybody, stats),
+    ("Replication", When::Usually, everybody, replication),
+    ("CPU", When::Usually, everybody, cpu),
+    // There are none: the title stands by itself.
+    ("Modules", When::Usually, everybody, |_, _| Ok(())),
+    ("Commandstats", When::Asked, everybody, commandstats),
+    ("Errorstats", When::Usually, everybody, errorstats),
+    ("Latencystats", When::Asked, everybody, latencystats),
+    ("Cluster", When::Usually, everybody, cluster),
+    ("Scripting Engines", When::Asked, |compat| compat == Compat::Valkey91, scripting_engines),
+    ("Keyspace", When::Usually, everybody, keyspace),
+    ("Keysizes", When::Named, |compat| compat == Compat::Redis82, key_sizes),
 ];
 
-/// The text of these sections; of all if none is named.
-pub(crate) fn text(engine: &Engine, usage: &Usage, wanted: &[String]) -> String {
-    let subject = Subject { engine, usage };
+fn everybody(_: Compat) -> bool {
+    true
+}
+
+/// The text of these sections; of all if none is named. `is_free`: the caller holds no lock of the keyspace.
+pub(crate) fn text(engine: &Engine, usage: &Usage, is_free: bool, wanted: &[String]) -> String {
+    let subject = Subject { engine, usage, is_free };
     let everything = wanted.iter().any(|w| matches!(w.as_str(), "all" | "everything"));
     let usual = wanted.is_empty() || wanted.iter().any(|w| w == "default");
     let mut text = String::new();
-    for (name, section) in SECTIONS {
-        let is_usual = !matches!(name, "Commandstats" | "Latencystats");
-        if everything || (usual && is_usual) || wanted.iter().any(|w| w.eq_ignore_ascii_case(name)) {
+    for (title, when, is_known, section) in SECTIONS {
+        let name = title.to_ascii_lowercase().replace(' ', "");
+        let is_wanted = match when {
+            When::Usually => everything || usual,
+            When::Asked => everything,
+            When::Named => false,
+        };
+        if is_known(engine.compat()) && (is_wanted || wanted.contains(&name)) {
             if !text.is_empty() {
                 text.push_str("\r\n");
             }
             // Writing to a string cannot fail.
-            let _ = write!(text, "# {name}\r\n").and_then(|()| section(&subject, &mut text));
+            let _ = write!(text, "# {title}\r\n").and_then(|()| section(&subject, &mut text));
         }
     }
     text
@@ -81,22 +111,46 @@ fn server(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
             "server_mode"
         }
     };
+    // No commit and no changes are known; the identity is the version's.
+    line!(out, "redis_git_sha1:00000000");
+    line!(out, "redis_git_dirty:0");
+    line!(out, "redis_build_id:{:x}", rdb::crc64::checksum(env!("CARGO_PKG_VERSION").as_bytes()));
     // Ours: who is behind it.
     line!(out, "replica_version:{}", env!("CARGO_PKG_VERSION"));
     line!(out, "{mode}:{}", if engine.is_alone_in_cluster() { "cluster" } else { "standalone" });
     line!(out, "os:{} {}", std::env::consts::OS, std::env::consts::ARCH);
     line!(out, "arch_bits:{}", usize::BITS);
+    line!(out, "monotonic_clock:POSIX clock_gettime");
+    line!(out, "multiplexing_api:{}", if cfg!(target_os = "linux") { "epoll" } else { "kqueue" });
+    if personality.family == Family::Redis {
+        line!(out, "atomicvar_api:c11-builtin");
+    }
+    // As servers say that another compiler has built.
+    line!(out, "gcc_version:0.0.0");
     line!(out, "process_id:{}", std::process::id());
+    line!(out, "process_supervised:no");
     line!(out, "run_id:{}", engine.run_id());
     line!(out, "tcp_port:{}", engine.port());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    line!(out, "server_time_usec:{}", now.as_micros());
     line!(out, "uptime_in_seconds:{uptime}");
     line!(out, "uptime_in_days:{}", uptime / 86_400);
     let hz = engine.keyspace.limits().hz();
     line!(out, "hz:{hz}");
     line!(out, "configured_hz:{hz}");
+    if personality.family == Family::Valkey {
+        line!(out, "clients_hz:{hz}");
+    }
+    // The lower bits of the seconds.
+    line!(out, "lru_clock:{}", now.as_secs() & 0xff_ffff);
     line!(out, "executable:{}", std::env::current_exe().unwrap_or_default().display());
     let file = engine.configuration_file().map(|path| path.display().to_string());
     line!(out, "config_file:{}", file.unwrap_or_default());
+    // Threads that only read and write for another one: there are none.
+    line!(out, "io_threads_active:0");
+    if personality.family == Family::Valkey {
+        line!(out, "availability_zone:");
+    }
     if personality.info_listeners {
         listeners(&engine.listening.read(), out)?;
     }
@@ -123,16 +177,66 @@ fn listeners(places: &[Listening], out: &mut String) -> std::fmt::Result {
 }
 
 fn clients(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    let compat = engine.compat();
     line!(out, "connected_clients:{}", engine.clients.len().saturating_sub(engine.replicas.len()));
+    line!(out, "cluster_connections:0");
     line!(out, "maxclients:{}", engine.client_limits.clients.get());
+    let (query, replies) = engine.clients.biggest_buffers();
+    line!(out, "client_recent_max_input_buffer:{query}");
+    line!(out, "client_recent_max_output_buffer:{replies}");
     let (blocked, keys) = engine.blocked.counts();
-    line!(out, "tracking_clients:{}", engine.tracking.counts().0);
     line!(out, "blocked_clients:{blocked}");
-    line!(out, "pubsub_clients:{}", engine.pubsub.clients());
+    line!(out, "tracking_clients:{}", engine.tracking.counts().0);
+    let (timed, groups) = engine.blocked.details();
     let (watching, watched) = engine.watchers.counts();
-    line!(out, "watching_clients:{watching}");
-    line!(out, "total_watched_keys:{watched}");
-    line!(out, "total_blocking_keys:{keys}");
+    let told_of_watchers = !matches!(compat, Compat::Redis70 | Compat::Redis72);
+    if told_of_watchers {
+        line!(out, "pubsub_clients:{}", engine.pubsub.clients());
+        line!(out, "watching_clients:{watching}");
+    }
+    line!(out, "clients_in_timeout_table:{timed}");
+    if told_of_watchers {
+        line!(out, "total_watched_keys:{watched}");
+    }
+    if compat != Compat::Redis70 {
+        line!(out, "total_blocking_keys:{keys}");
+        line!(out, "total_blocking_keys_on_nokey:{groups}");
+    }
+    if compat.family() == Family::Valkey {
+        let pause = engine.pausing.state();
+        line!(out, "paused_reason:{}", if pause.is_some() { "client_pause" } else { "none" });
+        let actions = pause.map_or("none", |(all, _)| if all { "all" } else { "write" });
+        line!(out, "paused_actions:{actions}");
+        line!(out, "paused_timeout_milliseconds:{}", pause.map_or(0, |(_, left)| left.as_millis()));
+    }
+    Ok(())
+}
+
+/// All threads as one: which client is served by which is nowhere counted.
+fn threads(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let (reads, writes) = (read(&engine.stats.reads), read(&engine.stats.writes));
+    line!(out, "io_thread_0:clients={},reads={reads},writes={writes}", engine.clients.len());
+    Ok(())
+}
+
+fn scripting_engines(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    let (eval, called) = engine.scripts.memory();
+    let used = eval + called;
+    let sources = engine.scripts.known().stats().source_bytes + engine.scripts.functions().source_bytes();
+    line!(out, "engines_count:1");
+    line!(out, "engines_total_used_memory:{used}");
+    line!(out, "engines_total_memory_overhead:{sources}");
+    line!(out, "engine_0:name=LUA,module=lua,abi_version=4,used_memory={used},memory_overhead={sources}");
+    Ok(())
+}
+
+fn key_sizes(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    if engine.is_free {
+        for sizes in engine.key_sizes() {
+            line!(out, "{sizes}");
+        }
+    }
     Ok(())
 }
 
@@ -192,6 +296,10 @@ fn memory(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "mem_clients_slaves:0");
     line!(out, "mem_clients_normal:0");
     line!(out, "mem_cluster_links:0");
+    if valkey_91 {
+        line!(out, "mem_cluster_slot_import:0");
+        line!(out, "mem_cluster_slot_export:0");
+    }
     line!(out, "mem_aof_buffer:0");
     line!(out, "mem_allocator:{}", engine.options.allocator.name);
     if recent {
@@ -310,31 +418,65 @@ fn errorstats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
 }
 
 fn latencystats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+    if engine.observed.tallies.keeps_times.get() == 0 {
+        return Ok(());
+    }
+    let percentiles = engine.observed.percentiles.get();
     for (name, counts) in engine.observed.tallies.all() {
-        if counts.calls.load(Ordering::Relaxed) > 0 {
-            let [half, most, nearly_all] = [50.0, 99.0, 99.9].map(|percent| counts.percentile(percent));
-            line!(out, "latency_percentiles_usec_{name}:p50={half:.3},p99={most:.3},p99.9={nearly_all:.3}");
+        if counts.has_times() {
+            let told = percentiles.iter().map(|percent| {
+                format!("p{}={:.3}", spelled_percentile(*percent), counts.percentile(*percent))
+            });
+            line!(out, "latency_percentiles_usec_{name}:{}", told.collect::<Vec<_>>().join(","));
         }
     }
     Ok(())
 }
+
+/// Counters of threads that read for another one, and of what else there is only elsewhere.
+const PREFETCHES: &[&str] = &["io_threaded_total_prefetch_batches", "io_threaded_total_prefetch_entries"];
+const VALKEY_THREADS: &[&str] =
+    &["io_threaded_accept_processed", "io_threaded_freed_objects", "io_threaded_poll_processed"];
+const VALKEY_91: &[&str] = &[
+    "total_net_cluster_slot_import_bytes",
+    "total_net_cluster_slot_export_bytes",
+    "acl_access_denied_tls_cert",
+];
 
 fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let s = &engine.stats;
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     line!(out, "total_connections_received:{}", read(&s.connections));
     line!(out, "total_commands_processed:{}", read(&s.commands) + read(&s.applied));
-    let [commands, received, sent] = engine.rates.each();
+    let [commands, received, sent, link_received, link_sent] = engine.rates.each();
+    let compat = engine.compat();
+    let is_70 = compat == Compat::Redis70;
     line!(out, "instantaneous_ops_per_sec:{commands}");
     line!(out, "total_net_input_bytes:{}", read(&s.bytes_in));
     line!(out, "total_net_output_bytes:{}", read(&s.bytes_out));
     line!(out, "instantaneous_input_kbps:{:.2}", received as f64 / 1024.0);
+    line!(out, "total_net_repl_input_bytes:{}", engine.link_bytes());
+    line!(out, "total_net_repl_output_bytes:{}", read(&s.replication_bytes_out));
     line!(out, "instantaneous_output_kbps:{:.2}", sent as f64 / 1024.0);
+    line!(out, "instantaneous_input_repl_kbps:{:.2}", link_received as f64 / 1024.0);
+    line!(out, "instantaneous_output_repl_kbps:{:.2}", link_sent as f64 / 1024.0);
+    line!(out, "total_reads_processed:{}", read(&s.reads));
+    line!(out, "total_writes_processed:{}", read(&s.writes));
     let limits = &engine.client_limits;
     line!(out, "rejected_connections:{}", read(&limits.rejected));
     line!(out, "evicted_clients:{}", read(&limits.evicted));
-    line!(out, "client_query_buffer_limit_disconnections:{}", read(&limits.query_exceeded));
-    line!(out, "client_output_buffer_limit_disconnections:{}", read(&limits.output.exceeded));
+    if !is_70 {
+        line!(out, "client_query_buffer_limit_disconnections:{}", read(&limits.query_exceeded));
+        line!(out, "client_output_buffer_limit_disconnections:{}", read(&limits.output.exceeded));
+        let log = engine.acl.log.lock();
+        for (name, reason) in
+            [("auth", "auth"), ("cmd", "command"), ("key", "key"), ("channel", "channel"), ("db", "database")]
+        {
+            if reason != "database" || compat == Compat::Valkey91 {
+                line!(out, "acl_access_denied_{name}:{}", log.denied(reason));
+            }
+        }
+    }
     line!(out, "expired_keys:{}", read(&s.expired_keys));
     line!(out, "total_error_replies:{}", engine.observed.errors.sum());
     match engine.keyspace.compat() {
@@ -354,8 +496,24 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     line!(out, "pubsub_channels:{}", engine.pubsub.channels(Kind::Channel).len());
     line!(out, "pubsub_patterns:{}", engine.pubsub.channels(Kind::Pattern).len());
     line!(out, "pubsubshard_channels:{}", engine.pubsub.channels(Kind::Shard).len());
-    // No process is forked, nothing moved about in memory, no connection kept for MIGRATE.
+    line!(out, "expired_stale_perc:0.00");
+    if compat == Compat::Valkey91 {
+        line!(out, "expired_keys_with_volatile_items_stale_perc:0.00");
+    }
+    // No process is forked, nothing moved about in memory, no connection kept for MIGRATE; no thread reads for another
+    // one, no cycle of expiry or eviction has a time that it may exceed; buffers of replies are not made other than
+    // they have to be; payloads are looked at whole, always.
     for name in [
+        "expired_time_cap_reached_count",
+        "expire_cycle_cpu_milliseconds",
+        "total_eviction_exceeded_time",
+        "current_eviction_exceeded_time",
+        "unexpected_error_replies",
+        "dump_payload_sanitizations",
+        "io_threaded_reads_processed",
+        "io_threaded_writes_processed",
+        "reply_buffer_shrinks",
+        "reply_buffer_expands",
         "latest_fork_usec",
         "total_forks",
         "migrate_cached_sockets",
@@ -367,6 +525,16 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
         "total_active_defrag_time",
         "current_active_defrag_time",
     ] {
+        line!(out, "{name}:0");
+    }
+    // Nor is there one loop in which everything happens, or slots that go to other servers.
+    let others: &[&[&str]] = match compat {
+        Compat::Redis70 | Compat::Redis72 => &[],
+        Compat::Valkey81 => &[PREFETCHES, VALKEY_THREADS],
+        Compat::Valkey91 => &[PREFETCHES, VALKEY_THREADS, VALKEY_91],
+        _ => &[PREFETCHES],
+    };
+    for name in others.iter().copied().flatten() {
         line!(out, "{name}:0");
     }
     let (_, keys, prefixes) = engine.tracking.counts();
@@ -386,6 +554,13 @@ fn stats(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
         }
     }
     Ok(())
+}
+
+impl Engine {
+    /// Bytes that the link to the primary has received.
+    pub(crate) fn link_bytes(&self) -> u64 {
+        self.link.read().as_ref().map_or(0, |link| link.borrow().counters.bytes_received)
+    }
 }
 
 fn phase(engine: &Engine) -> Option<Phase> {
@@ -513,16 +688,31 @@ fn replica_part(engine: &Engine, host: &str, port: u16, out: &mut String) -> std
     Ok(())
 }
 
-fn cpu(_: &Subject<'_>, out: &mut String) -> std::fmt::Result {
+fn cpu(engine: &Subject<'_>, out: &mut String) -> std::fmt::Result {
     let (system, user) = cpu_seconds().unwrap_or_default();
     line!(out, "used_cpu_sys:{system:.6}");
     line!(out, "used_cpu_user:{user:.6}");
+    // No process is forked.
+    line!(out, "used_cpu_sys_children:0.000000");
+    line!(out, "used_cpu_user_children:0.000000");
+    let main = format!("/proc/self/task/{}/stat", std::process::id());
+    if let Some((system, user)) = seconds_of(&main) {
+        line!(out, "used_cpu_sys_main_thread:{system:.6}");
+        line!(out, "used_cpu_user_main_thread:{user:.6}");
+        if engine.compat() == Compat::Valkey91 {
+            line!(out, "used_active_time_main_thread:{:.6}", system + user);
+        }
+    }
     Ok(())
 }
 
 /// Seconds of processor time of this process: system and user. The kernel counts in hundredths.
 pub(crate) fn cpu_seconds() -> Option<(f64, f64)> {
-    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    seconds_of("/proc/self/stat")
+}
+
+fn seconds_of(stat: &str) -> Option<(f64, f64)> {
+    let text = std::fs::read_to_string(stat).ok()?;
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let seconds = |i: usize| fields.get(i)?.parse::<f64>().ok().map(|ticks| ticks / 100.0);
     Some((seconds(12)?, seconds(11)?))

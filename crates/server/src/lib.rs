@@ -48,6 +48,7 @@ pub mod housekeeper;
 pub mod huge_pages;
 mod info;
 mod interpreters;
+mod keysizes;
 mod listener;
 mod memory;
 mod metrics;

@@ -63,6 +63,13 @@ impl Pausing {
         (pause.all || writes()).then_some(pause.end)
     }
 
+    /// Whether all wait, and how much longer, if anybody does.
+    pub(crate) fn state(&self) -> Option<(bool, Duration)> {
+        let pause = (*self.pause.lock())?;
+        let left = pause.end.checked_duration_since(Instant::now())?;
+        Some((pause.all, left))
+    }
+
     /// Returns when the pause may be over.
     pub(crate) async fn over(&self, end: Instant) {
         let ended = self.ended.notified();

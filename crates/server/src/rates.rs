@@ -6,6 +6,8 @@ use parking_lot::Mutex;
 
 /// Looks over which is averaged, as with the real servers.
 const LOOKS: usize = 16;
+/// Counters.
+const WATCHED: usize = 5;
 /// From one look to the next.
 const PERIOD: Duration = Duration::from_millis(100);
 
@@ -16,22 +18,22 @@ pub(crate) struct Rates(Mutex<Watched>);
 #[derive(Debug)]
 struct Watched {
     looked: Instant,
-    counted: [u64; 3],
+    counted: [u64; WATCHED],
     /// In a second, between two looks.
-    rates: [[u64; 3]; LOOKS],
+    rates: [[u64; WATCHED]; LOOKS],
     next: usize,
 }
 
 impl Default for Rates {
     fn default() -> Self {
-        let (rates, counted) = ([[0; 3]; LOOKS], [0; 3]);
+        let (rates, counted) = ([[0; WATCHED]; LOOKS], [0; WATCHED]);
         Self(Mutex::new(Watched { looked: Instant::now(), counted, rates, next: 0 }))
     }
 }
 
 impl Rates {
     /// Looks at the counters, if it is time to.
-    pub(crate) fn look(&self, now: Instant, counters: impl FnOnce() -> [u64; 3]) {
+    pub(crate) fn look(&self, now: Instant, counters: impl FnOnce() -> [u64; WATCHED]) {
         let mut watched = self.0.lock();
         let since = now.saturating_duration_since(watched.looked);
         if since < PERIOD {
@@ -51,10 +53,10 @@ impl Rates {
     }
 
     /// On the average of the last looks, in a second.
-    pub(crate) fn each(&self) -> [u64; 3] {
+    pub(crate) fn each(&self) -> [u64; WATCHED] {
         let rates = self.0.lock().rates;
         let sum = |counter: usize| rates.iter().filter_map(|look| look.get(counter)).sum::<u64>();
-        [0, 1, 2].map(|counter| sum(counter) / LOOKS as u64)
+        std::array::from_fn(|counter| sum(counter) / LOOKS as u64)
     }
 }
 
@@ -67,14 +69,14 @@ mod tests {
         let rates = Rates::default();
         let begin = Instant::now();
         for n in 1..=20 {
-            rates.look(begin + PERIOD * n, || [u64::from(n) * 10, u64::from(n) * 1000, 0]);
+            rates.look(begin + PERIOD * n, || [u64::from(n) * 10, u64::from(n) * 1000, 0, 0, 0]);
             // Too early to look again.
-            rates.look(begin + PERIOD * n, || [u64::MAX; 3]);
+            rates.look(begin + PERIOD * n, || [u64::MAX; WATCHED]);
         }
-        let [commands, bytes, nothing] = rates.each();
+        let [commands, bytes, nothing, ..] = rates.each();
         assert!((99..=101).contains(&commands) && (9990..=10_010).contains(&bytes), "{commands} {bytes}");
         assert_eq!(nothing, 0);
-        rates.look(begin + PERIOD * 21, || [0; 3]);
+        rates.look(begin + PERIOD * 21, || [0; WATCHED]);
         assert!(rates.each()[0] < commands);
     }
 }

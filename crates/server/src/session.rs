@@ -474,18 +474,18 @@ impl Session {
                 out.encoder().raw(&bytes);
                 return Ok(());
             }
-            self.wait_for_keys(row, args, &nothing)
+            self.wait_for_keys(row, args, &nothing, patience.is_some())
         } else {
             let mut writing = engine.lock_writing()?;
             let mut set = ShardSet::none();
             row.add_shards(&engine.keyspace, self.db, args, &mut set);
             engine.transact_in(&mut writing, &set, self.db, |txn| row.write(txn, args, &mut reply))?;
+            engine.serve_blocked(&mut writing);
             if !blocked::is_nothing(&bytes) {
                 out.encoder().raw(&bytes);
-                engine.serve_blocked(&mut writing);
                 return Ok(());
             }
-            self.wait_for_keys(row, args, &nothing)
+            self.wait_for_keys(row, args, &nothing, patience.is_some())
         };
         // Held by the wait whether it ever begins or not: a client may be gone before.
         let ticket = blocked::Ticket::new(engine, number);
@@ -507,6 +507,7 @@ impl Session {
         row: &'static Command,
         args: Args<'_>,
         nothing: &[u8],
+        is_timed: bool,
     ) -> (u64, tokio::sync::oneshot::Receiver<Vec<u8>>) {
         self.engine.blocked.enter(Waiter {
             client: self.id,
@@ -515,6 +516,7 @@ impl Session {
             row,
             args: blocked::settled(&self.engine, row, self.db, args),
             nothing: nothing.to_vec(),
+            is_timed,
         })
     }
 

@@ -15,16 +15,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use store::Change;
 
 use crate::clients::Clients;
+use crate::observed::Threshold;
 use crate::outbox::Outbox;
 
 type Key = Box<[u8]>;
 
-/// Keys remembered at most (`tracking-table-max-keys`); for one more, another is told as changed.
-const MOST_KEYS: usize = 1_000_000;
 /// Where those who are told on another connection's behalf listen.
 const CHANNEL: &[u8] = b"__redis__:invalidate";
 
@@ -49,12 +48,29 @@ struct Tracker {
 }
 
 /// Who is to be told of what.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tracking {
+    /// Keys remembered at most (`tracking-table-max-keys`; 0: any number). For one more, another is told as changed.
+    pub(crate) most: Threshold,
     count: AtomicUsize,
     clients: DashMap<u64, Tracker>,
     keys: DashMap<Key, Vec<u64>>,
     prefixes: RwLock<BTreeMap<Key, Vec<u64>>>,
+    /// Keys whose changes are still to be told to prefixes, with the client that changed them.
+    changed: Mutex<BTreeMap<Key, u64>>,
+}
+
+impl Default for Tracking {
+    fn default() -> Self {
+        Self {
+            most: Threshold::new(1_000_000),
+            count: AtomicUsize::new(0),
+            clients: DashMap::new(),
+            keys: DashMap::new(),
+            prefixes: RwLock::default(),
+            changed: Mutex::default(),
+        }
+    }
 }
 
 /// A client that is told. Dropping it ends that.
@@ -188,11 +204,16 @@ impl Tracking {
             return;
         }
         self.keys.entry(key.into()).or_default().push(client);
-        if self.keys.len() > MOST_KEYS {
-            let other = self.keys.iter().map(|entry| entry.key().clone()).find(|other| **other != *key);
-            if let Some(other) = other {
-                self.forget(&other, clients);
-            }
+        self.keep_within_limit(Some(key), clients);
+    }
+
+    /// Tells of keys as if they had changed until no more are remembered than may be; not of this one.
+    pub(crate) fn keep_within_limit(&self, but: Option<&[u8]>, clients: &Clients) {
+        let most = usize::try_from(self.most.get()).unwrap_or(0);
+        while most > 0 && self.keys.len() > most {
+            let other = self.keys.iter().map(|entry| entry.key().clone()).find(|other| but != Some(other));
+            let Some(other) = other else { return };
+            self.forget(&other, clients);
         }
     }
 
@@ -204,16 +225,32 @@ impl Tracking {
         for change in changes {
             self.forget(&change.key, clients);
         }
-        let prefixes = self.prefixes.read();
-        for (prefix, ids) in prefixes.iter() {
-            let mut keys: Vec<&[u8]> = Vec::new();
-            for change in changes {
-                if change.key.starts_with(prefix) && !keys.contains(&&*change.key) {
-                    keys.push(&change.key);
+        if !self.prefixes.read().is_empty() {
+            let by = SPEAKER.get();
+            self.changed.lock().extend(changes.iter().map(|change| (change.key.clone(), by)));
+        }
+    }
+
+    /// Tells prefixes of keys that have changed since this was last called, once of each, in the order of their names as the real servers do.
+    pub(crate) fn broadcast(&self, clients: &Clients) {
+        if !self.any() {
+            return;
+        }
+        let changed = std::mem::take(&mut *self.changed.lock());
+        if changed.is_empty() {
+            return;
+        }
+        for (prefix, ids) in self.prefixes.read().iter() {
+            for id in ids {
+                let spares_own = self.clients.get(id).is_some_and(|tracker| tracker.no_loop);
+                let keys: Vec<&[u8]> = changed
+                    .iter()
+                    .filter(|(key, by)| key.starts_with(prefix) && !(spares_own && *by == id))
+                    .map(|(key, _)| &**key)
+                    .collect();
+                if !keys.is_empty() {
+                    self.tell_one(*id, Some(&keys), clients);
                 }
-            }
-            if !keys.is_empty() {
-                ids.iter().for_each(|id| self.tell_one(*id, Some(&keys), clients));
             }
         }
     }
@@ -233,15 +270,16 @@ impl Tracking {
     fn forget(&self, key: &[u8], clients: &Clients) {
         let Some((_, ids)) = self.keys.remove(key) else { return };
         for id in ids {
-            self.tell_one(id, Some(&[key]), clients);
+            let is_its_own =
+                SPEAKER.get() == id && self.clients.get(&id).is_some_and(|tracker| tracker.no_loop);
+            if !is_its_own {
+                self.tell_one(id, Some(&[key]), clients);
+            }
         }
     }
 
     fn tell_one(&self, id: u64, keys: Option<&[&[u8]]>, clients: &Clients) {
         let Some(tracker) = self.clients.get(&id).map(|tracker| tracker.clone()) else { return };
-        if tracker.no_loop && SPEAKER.get() == id {
-            return;
-        }
         let Some(redirect) = tracker.redirect else {
             if tracker.outbox.is_resp3() {
                 invalidate(&tracker.outbox, keys);
@@ -322,9 +360,26 @@ mod tests {
         tracking.remember(1, b"u:1", &clients);
         for told_reader in ["$10\r\ninvalidate\r\n*1\r\n$3\r\nu:1\r\n", ""] {
             tracking.tell(&[&change(b"u:1"), &change(b"x"), &change(b"u:1")], &clients);
+            assert_eq!(told(&listener), "");
+            tracking.tell(&[&change(b"u:1")], &clients);
+            tracking.broadcast(&clients);
             assert!(told(&reader).ends_with(told_reader));
             assert_eq!(told(&listener), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$3\r\nu:1\r\n");
         }
+        // One more than may be: another is told, and no more than that.
+        tracking.most.set(2);
+        for key in [&b"a"[..], b"b", b"c"] {
+            tracking.remember(1, key, &clients);
+        }
+        let line = told(&reader);
+        assert!(line.ends_with("$1\r\na\r\n") || line.ends_with("$1\r\nb\r\n"), "{line}");
+        assert_eq!((line.matches("invalidate").count(), tracking.counts().1), (1, 2));
+        tracking.most.set(0);
+        (0..9_u8).for_each(|n| tracking.remember(1, &[n], &clients));
+        assert_eq!((told(&reader).as_str(), tracking.counts().1), ("", 11));
+        tracking.most.set(1);
+        tracking.keep_within_limit(None, &clients);
+        assert_eq!((told(&reader).matches("invalidate").count(), tracking.counts().1), (10, 1));
         tracking.tell_everything(&clients);
         assert_eq!(told(&reader), ">2\r\n$10\r\ninvalidate\r\n_\r\n");
         tracking.end(2, &mode);

@@ -4,13 +4,13 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// So many looks at the clock are some milliseconds of a script.
-const LONG: u32 = 100;
+/// A script that has been running for so long gives the runtime its thread back.
+const LONG: Duration = Duration::from_millis(5);
 /// Another thread has the work by then, or will not have it; and a write is over.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(10);
 
@@ -48,21 +48,24 @@ impl<T> Lock<T> {
 }
 
 thread_local! {
-    static LOOKS: Cell<u32> = const { Cell::new(0) };
+    /// When the script was first looked at, or last gave its thread back.
+    static SINCE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// A script begins on this thread.
 pub(crate) fn begin() {
-    LOOKS.set(0);
+    SINCE.set(None);
 }
 
 /// Called now and then while a script runs.
 pub(crate) fn pulse() {
-    let looks = LOOKS.get().wrapping_add(1);
-    LOOKS.set(looks);
-    if looks.is_multiple_of(LONG) {
-        leave();
+    match SINCE.get() {
+        Some(since) if since.elapsed() < LONG => return,
+        Some(_) => leave(),
+        // The clock is not read for those that are over soon.
+        None => {}
     }
+    SINCE.set(Some(Instant::now()));
 }
 
 /// This thread is about to wait for something else than its clients.

@@ -297,6 +297,12 @@ fn endless(addr: std::net::SocketAddr) -> Vec<String> {
         "CLIENT GETNAME",
         "SCRIPT EXISTS a",
         "SUBSCRIBE c",
+        "REPLCONF listening-port 1234",
+        "REPLCONF capa eof capa psync2",
+        "PSYNC ? -1",
+        "SHUTDOWN",
+        "SHUTDOWN SAVE",
+        "SHUTDOWN NOSAVE SAVE",
     ] {
         ask(&mut other, &heard.split(' ').collect::<Vec<_>>());
     }
@@ -382,6 +388,40 @@ async fn a_script_that_reads_without_end_hangs_no_server_of_one_thread() {
         assert_eq!(theirs, ours, "{compat}");
         listener.shutdown().await;
     }
+}
+
+/// Work that goes on for minutes within one call of a function of the library.
+const LONG_CALLS: [&str; 5] = [
+    "return string.find(string.rep('a', 30000), string.rep('a-', 20) .. 'b')",
+    "return string.find(string.rep('a', 100), string.rep('a*', 30) .. 'b')",
+    "return string.match(string.rep('(', 1000000), '%b()')",
+    "return string.gsub(string.rep('a', 2000000), '.-b', 'x')",
+    "return string.find(string.rep('y', 1000000), '[' .. string.rep('x', 1000000) .. ']')",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_call_that_takes_minutes_hangs_no_server_of_one_thread_and_can_be_killed() {
+    let (_engine, listener) = support::ours(Compat::Redis82).await;
+    let addr = listener.local_addr();
+    tokio::task::spawn_blocking(move || {
+        let mut other = Client::connect(addr).unwrap();
+        other.call(&["CONFIG", "SET", "busy-reply-threshold", "50"]).ok();
+        for script in LONG_CALLS {
+            let mut long = Client::connect(addr).unwrap();
+            long.send(&["EVAL", script, "0"]);
+            long.flush().unwrap();
+            testkit::eventually("others are told that a script runs", || {
+                format!("{:?}", other.line("PING")).contains("BUSY")
+            });
+            other.line("SCRIPT KILL").ok();
+            let reply = format!("{:?}", long.receive().unwrap());
+            assert!(reply.contains("Script killed by user with SCRIPT KILL"), "{script}: {reply}");
+            assert_eq!(other.line("PING").text(), "PONG");
+        }
+    })
+    .await
+    .unwrap();
+    listener.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

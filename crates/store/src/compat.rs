@@ -143,8 +143,9 @@ pub struct Differences {
     pub scripts_see_time: bool,
     /// A script that calls a subcommand which does not exist is told its name.
     pub scripts_name_subcommands: bool,
-    /// A blocked XREADGROUP whose stream goes away is told what it would be told if it came now.
-    pub unblocks_with_reason: bool,
+    /// A command that waits for keys is served as if it came now, whichever of them has changed; older servers serve
+    /// it from that key alone. An XREADGROUP whose stream goes away is told what it would be told if it came now.
+    pub waits_run_again: bool,
     /// Whose commands on the fields of hashes: grammar, texts, what reaches replicas.
     pub fields: Fields,
     /// HSCAN knows NOVALUES.
@@ -356,7 +357,7 @@ const REDIS_70: Differences = Differences {
     scripts_see_time: true,
     scripts_are_a_module: false,
     scripts_name_subcommands: false,
-    unblocks_with_reason: false,
+    waits_run_again: false,
     fields: Fields::Redis74,
     scan_novalues: false,
     scan_noscores: false,
@@ -434,7 +435,7 @@ const REDIS_72: Differences = Differences {
     most_samples: 64,
     small_sets: true,
     pushes_first: false,
-    unblocks_with_reason: true,
+    waits_run_again: true,
     unbalanced_streams: [
         "Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.",
         "Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.",

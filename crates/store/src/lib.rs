@@ -96,5 +96,5 @@ pub use policy::Policy;
 pub use reply::{Aggregate, Discard, Null, Recorded, Recorder, Reply};
 pub use shard::{Counts, Shard};
 pub use snapshot::{Snapshot, SnapshotOptions};
-pub use txn::{Asides, Expiry, Removed, Txn, ValueMut, Writer};
+pub use txn::{Asides, Expiry, Removed, Sweep, Txn, ValueMut, Writer};
 pub use view::{Typed, View, Viewer};

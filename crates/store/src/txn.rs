@@ -74,7 +74,8 @@ impl Writer {
             effects: None,
             changes: None,
             capture,
-            everything_changed: false,
+            sweeps: Vec::new(),
+            outdated: Vec::new(),
             tells: Asides::default(),
             removed: Removed::default(),
             _gate: gate,
@@ -93,6 +94,17 @@ pub enum Expiry {
     At(i64),
 }
 
+/// A change of keys that it does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sweep {
+    /// This database was emptied (FLUSHDB).
+    Flushed(u32),
+    /// Every database was emptied (FLUSHALL).
+    FlushedAll,
+    /// Two databases have each other's keys (SWAPDB).
+    Swapped(u32, u32),
+}
+
 /// A group of writes that appears at once. Reads as a [`View`] does.
 #[derive(Debug)]
 pub struct Txn<'k> {
@@ -106,7 +118,9 @@ pub struct Txn<'k> {
     pub(crate) changes: Option<Vec<Change>>,
     /// The snapshot being taken: it sees each segment before this transaction touches it.
     pub(crate) capture: Option<Arc<Capture>>,
-    everything_changed: bool,
+    sweeps: Vec<Sweep>,
+    /// Keys whose values changed though no event tells of it.
+    outdated: Vec<(u32, Box<[u8]>)>,
     /// What it is told beside changes.
     tells: Asides,
     removed: Removed,
@@ -217,9 +231,14 @@ impl<'k> Txn<'k> {
         self.changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Whether keys changed that no change names (FLUSHALL, SWAPDB), since this was last asked.
-    pub fn take_everything_changed(&mut self) -> bool {
-        std::mem::take(&mut self.everything_changed)
+    /// Takes the changes of unnamed keys since this was last asked.
+    pub fn take_sweeps(&mut self) -> Vec<Sweep> {
+        std::mem::take(&mut self.sweeps)
+    }
+
+    /// Takes the keys, each with its database, that [`Txn::changed_unheard`] was called for since this was last asked.
+    pub fn take_outdated(&mut self) -> Vec<(u32, Box<[u8]>)> {
+        std::mem::take(&mut self.outdated)
     }
 
     /// Changes so far, as the real server counts them.
@@ -242,14 +261,23 @@ impl<'k> Txn<'k> {
         }
     }
 
-    /// A change that nobody is told of, but that replicas repeat (PFCOUNT's cache).
+    /// A change that no event tells of, though the value is another (PFCOUNT's cache): whoever watches the key, or has
+    /// a copy of it, learns of it.
+    pub fn changed_unheard(&mut self, key: &[u8]) {
+        self.dirty += 1;
+        if self.changes.is_some() {
+            self.outdated.push((self.view.db(), key.into()));
+        }
+    }
+
+    /// A change that nobody is told of, but that replicas repeat (XACK).
     pub fn changed_quietly(&mut self) {
         self.dirty += 1;
     }
 
-    /// A change that concerns no single key (FLUSHALL, SWAPDB).
-    pub fn changed_all(&mut self) {
-        self.everything_changed = true;
+    /// A change that concerns no single key.
+    pub fn swept(&mut self, sweep: Sweep) {
+        self.sweeps.push(sweep);
         self.dirty += 1;
     }
 

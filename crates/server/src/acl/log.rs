@@ -1,10 +1,8 @@
 //! What was denied to whom: ACL LOG.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// Entries kept (`acllog-max-len`).
-pub(crate) const MOST: usize = 128;
 /// The same denial within this time is counted, not told again.
 const TOGETHER: Duration = Duration::from_secs(60);
 
@@ -26,15 +24,26 @@ pub(crate) struct LogEntry {
 }
 
 /// The last denials, newest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Log {
+    /// Entries kept (`acllog-max-len`): looked at when one is added.
+    pub(crate) most: usize,
     next: u64,
+    /// How often something was denied since the start, by reason.
+    denied: BTreeMap<&'static str, u64>,
     entries: VecDeque<LogEntry>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { most: 128, next: 0, denied: BTreeMap::new(), entries: VecDeque::new() }
+    }
 }
 
 impl Log {
     /// Adds a denial; its id and count are given here.
     pub(crate) fn add(&mut self, mut entry: LogEntry) {
+        *self.denied.entry(entry.reason).or_default() += 1;
         let same = self.entries.iter().position(|known| {
             known.reason == entry.reason
                 && known.context == entry.context
@@ -51,7 +60,12 @@ impl Log {
         (entry.id, entry.count) = (self.next, 1);
         self.next += 1;
         self.entries.push_front(entry);
-        self.entries.truncate(MOST);
+        self.entries.truncate(self.most);
+    }
+
+    /// How often something was denied for this reason.
+    pub(crate) fn denied(&self, reason: &str) -> u64 {
+        self.denied.get(reason).copied().unwrap_or(0)
     }
 
     pub(crate) fn clear(&mut self) {

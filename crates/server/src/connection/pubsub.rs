@@ -93,7 +93,11 @@ fn stop(session: &mut Session, kind: Kind, args: Args<'_>, out: &mut RespReply<'
 
 macro_rules! subscribing {
     ($($name:ident: $kind:ident, $run:ident;)*) => {$(
-        fn $name(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, _: &mut Ground<'_, '_>) -> CommandResult {
+        fn $name(session: &mut Session, args: Args<'_>, out: &mut RespReply<'_>, ground: &mut Ground<'_, '_>) -> CommandResult {
+            // In a transaction, of all that listen, this one alone is refused.
+            if args.is(0, "ssubscribe") && !matches!(ground, Ground::Free) {
+                return Err(CommandError::err("SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
+            }
             $run(session, Kind::$kind, args, out)
         }
     )*};

@@ -51,22 +51,22 @@ fn replconf(
     }
     let options = engine.feed_options();
     let feed = session.feed.get_or_insert_with(|| Box::new(Feed::new(engine.uptime(), options)));
-    let mut writing = engine.writing.lock();
-    let primary = &mut writing.primary;
-    if is_psync {
-        engine.begin_history(primary);
-    }
-    feed.handle_request(engine.uptime(), args.all(), primary)
-        .map_err(|why| CommandError::Err(why.to_string().into()))?;
-    if is_psync {
-        drop(writing);
-        if let Some(feed) = session.feed.take() {
-            session.after = After::Feed(feed);
+    if !is_psync {
+        // Without the writer's lock: a script that has been running for long may hold it.
+        feed.handle_replconf(engine.uptime(), args.from(1));
+        while let Some(bytes) = feed.poll_reply() {
+            out.encoder().raw(&bytes);
         }
         return Ok(());
     }
-    while let Ok(Some(bytes)) = feed.poll_transmit(primary) {
-        out.encoder().raw(&bytes);
+    let mut writing = engine.writing.lock();
+    let primary = &mut writing.primary;
+    engine.begin_history(primary);
+    feed.handle_request(engine.uptime(), args.all(), primary)
+        .map_err(|why| CommandError::Err(why.to_string().into()))?;
+    drop(writing);
+    if let Some(feed) = session.feed.take() {
+        session.after = After::Feed(feed);
     }
     Ok(())
 }

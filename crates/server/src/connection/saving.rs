@@ -119,6 +119,10 @@ fn shutdown(
         out.simple("OK");
         return Ok(());
     }
+    // What a script that has been running for long may be in the middle of is not to be saved.
+    if !nosave {
+        engine.check_busy()?;
+    }
     if !engine.stopping.is_possible() {
         return Err(CommandError::err("this server is a part of a program, which alone can end it"));
     }

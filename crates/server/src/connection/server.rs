@@ -24,7 +24,9 @@ fn info(
     session.hand_over();
     let sections: Vec<String> =
         args.from(1).iter().map(|s| String::from_utf8_lossy(s).to_ascii_lowercase()).collect();
-    out.verbatim("txt", info::text(&session.engine, &session.usage(ground), &sections).as_bytes());
+    let is_free = matches!(ground, Ground::Free);
+    let text = info::text(&session.engine, &session.usage(ground), is_free, &sections);
+    out.verbatim("txt", text.as_bytes());
     Ok(())
 }
 

@@ -46,10 +46,10 @@ fn watch(session: &mut Session, args: Args<'_>, out: Out<'_, '_>, _: &mut Ground
     if session.transaction.is_some() {
         return Err(CommandError::err("WATCH inside MULTI is not allowed"));
     }
-    let watchers = &session.engine.watchers;
-    let watch = session.watch.get_or_insert_with(|| watchers.begin());
+    let (engine, db) = (&session.engine, session.db);
+    let watch = session.watch.get_or_insert_with(|| engine.watchers.begin());
     for key in args.from(1) {
-        watchers.add(watch, session.db, key);
+        engine.watchers.add(watch, db, key, || engine.held(db, key));
     }
     if session.forward_watch(args) { Ok(()) } else { ok(out) }
 }

@@ -130,7 +130,9 @@ impl Connection {
 
     fn count_received(&mut self, n: usize) {
         self.received += n;
-        self.session.engine.stats.bytes_in.fetch_add(n as u64, Ordering::Relaxed);
+        let stats = &self.session.engine.stats;
+        stats.bytes_in.fetch_add(n as u64, Ordering::Relaxed);
+        stats.reads.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What this client may send, as of now.
@@ -223,7 +225,9 @@ impl Connection {
                 return false;
             }
         }
-        self.session.engine.stats.bytes_out.fetch_add(sent as u64, Ordering::Relaxed);
+        let stats = &self.session.engine.stats;
+        stats.bytes_out.fetch_add(sent as u64, Ordering::Relaxed);
+        stats.writes.fetch_add(1, Ordering::Relaxed);
         self.session.outbox.set_unsent(0);
         out.clear();
         true
@@ -318,6 +322,10 @@ impl Connection {
                 break More::Now;
             }
         };
+        // As the real servers: behind all replies to what has come at once.
+        let engine = &self.session.engine;
+        engine.tracking.broadcast(&engine.clients);
+        self.session.outbox.drain_into(out);
         let received = std::mem::take(&mut self.received);
         let buffered = decoder.buffered();
         let buffers = Buffers {

@@ -2,6 +2,7 @@
 
 mod latency;
 mod monitor;
+mod percentiles;
 mod slowlog;
 pub(crate) mod stream;
 mod tally;
@@ -13,6 +14,7 @@ use store::{Args, Compat};
 
 pub(crate) use latency::{Event, Latency};
 pub(crate) use monitor::{Monitors, Teller, line as monitor_line};
+pub(crate) use percentiles::{Percentiles, spelled as spelled_percentile};
 pub(crate) use slowlog::{Kind as LogKind, Log, Logged};
 pub(crate) use tally::{Errors, Tallies, Tally};
 
@@ -20,6 +22,7 @@ pub(crate) use tally::{Errors, Tallies, Tally};
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(crate) tallies: Tallies,
+    pub(crate) percentiles: Percentiles,
     pub(crate) errors: Errors,
     pub(crate) logs: [Log; 3],
     pub(crate) latency: Latency,
@@ -30,6 +33,7 @@ impl Default for Observed {
     fn default() -> Self {
         Self {
             tallies: Tallies::default(),
+            percentiles: Percentiles::default(),
             errors: Errors::default(),
             // 10 ms; 1 MiB.
             logs: [Log::new(10_000), Log::new(1 << 20), Log::new(1 << 20)],

@@ -13,6 +13,8 @@ use dashmap::DashMap;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 
+use super::Threshold;
+
 /// Times above this are counted as this long, in nanoseconds.
 const LONGEST: u64 = 1_000_000_000;
 /// A session hands over after so many calls.
@@ -53,6 +55,11 @@ impl Counts {
         all
     }
 
+    /// Whether any call's time was kept.
+    pub(crate) fn has_times(&self) -> bool {
+        self.times.lock().as_ref().is_some_and(|times| !times.is_empty())
+    }
+
     /// The time in microseconds that so many of a hundred calls did not exceed.
     pub(crate) fn percentile(&self, percent: f64) -> f64 {
         let times = self.times.lock();
@@ -61,24 +68,34 @@ impl Counts {
 }
 
 /// All commands that were called.
-#[derive(Debug, Default)]
-pub(crate) struct Tallies(DashMap<&'static str, Arc<Counts>>);
+#[derive(Debug)]
+pub(crate) struct Tallies {
+    /// Whether times are kept (`latency-tracking`), or calls and their sum alone.
+    pub(crate) keeps_times: Threshold,
+    counts: DashMap<&'static str, Arc<Counts>>,
+}
+
+impl Default for Tallies {
+    fn default() -> Self {
+        Self { keeps_times: Threshold::new(1), counts: DashMap::new() }
+    }
+}
 
 impl Tallies {
     pub(crate) fn of(&self, name: &'static str) -> Arc<Counts> {
-        if let Some(counts) = self.0.get(name) {
+        if let Some(counts) = self.counts.get(name) {
             return Arc::clone(&counts);
         }
-        Arc::clone(&self.0.entry(name).or_insert_with(|| Arc::new(Counts::new())))
+        Arc::clone(&self.counts.entry(name).or_insert_with(|| Arc::new(Counts::new())))
     }
 
     /// In order of their names.
     pub(crate) fn all(&self) -> BTreeMap<&'static str, Arc<Counts>> {
-        self.0.iter().map(|entry| (*entry.key(), Arc::clone(entry.value()))).collect()
+        self.counts.iter().map(|entry| (*entry.key(), Arc::clone(entry.value()))).collect()
     }
 
     pub(crate) fn clear(&self) {
-        self.0.clear();
+        self.counts.clear();
     }
 }
 
@@ -123,11 +140,12 @@ impl Tally {
         if !self.calls.is_sorted_by_key(place) {
             self.calls.sort_unstable_by_key(place);
         }
+        let keeps_times = tallies.keeps_times.get() != 0;
         for calls in self.calls.chunk_by(|a, b| std::ptr::eq(a.0, b.0)) {
             let counts = tallies.of(calls[0].0);
             counts.calls.fetch_add(calls.len() as u64, Ordering::Relaxed);
             counts.nanos.fetch_add(calls.iter().map(|call| call.1).sum(), Ordering::Relaxed);
-            if let Some(times) = counts.times.lock().as_mut() {
+            if keeps_times && let Some(times) = counts.times.lock().as_mut() {
                 calls.iter().for_each(|call| times.saturating_record(call.1.clamp(1, LONGEST)));
             }
         }
@@ -191,6 +209,11 @@ mod tests {
         assert_eq!(get.histogram(), [(8, 101)]);
         assert!((4.9..5.1).contains(&get.percentile(50.0)));
         tally.hand_over(&tallies);
-        assert_eq!(tallies.all().keys().copied().collect::<Vec<_>>(), ["get", "set"]);
+        tallies.keeps_times.set(0);
+        (0..9).for_each(|_| tally.count(&tallies, "ping", 1_000));
+        tally.hand_over(&tallies);
+        let ping = tallies.of("ping");
+        assert_eq!((ping.calls.load(Ordering::Relaxed), ping.has_times()), (9, false));
+        assert_eq!(tallies.all().keys().copied().collect::<Vec<_>>(), ["get", "ping", "set"]);
     }
 }

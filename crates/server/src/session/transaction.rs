@@ -11,6 +11,7 @@ use super::{Found, Ground, Replies, Session};
 use crate::connection;
 use crate::memory::Usage;
 use crate::reply::RespReply;
+use crate::watch::Watch;
 
 /// A request, borrowed from where it is queued.
 type Queued<'a> = SmallVec<[&'a [u8]; 8]>;
@@ -66,16 +67,21 @@ impl Session {
             return Err(CommandError::coded("EXECABORT Transaction discarded because of previous errors."));
         }
         let start = out.len();
-        if watched.is_some_and(|watch| watch.is_touched()) {
+        let give_up = |session: &Self, out: &mut RespReply<'_>| {
             store::Reply::null(out, store::Null::Array);
-            self.hush_reply(out, start);
-            return Ok(());
+            session.hush_reply(out, start);
+            Ok(())
+        };
+        if watched.as_ref().is_some_and(Watch::is_touched) {
+            return give_up(self, out);
         }
         let queued: Vec<Queued<'_>> = transaction.requests().collect();
         if self.forward_transaction(&queued, pinned)? {
             return Ok(());
         }
         let engine = Arc::clone(&self.engine);
+        // Again where nobody can write any more.
+        let is_void = || watched.as_ref().is_some_and(|watch| watch.is_touched() || engine.is_overdue(watch));
         let begin = |session: &Self, out: &mut RespReply<'_>| {
             store::Reply::aggregate(out, store::Aggregate::Array, queued.len());
             session.hush_reply(out, start);
@@ -88,6 +94,9 @@ impl Session {
         if engine.is_writable() {
             let set = self.shards_of(&queued);
             let mut writing = engine.lock_writing()?;
+            if is_void() {
+                return give_up(self, out);
+            }
             begin(self, out);
             engine.transact_in(&mut writing, &set, self.db, |txn| {
                 self.run_queued(&queued, out, &mut Ground::Txn(txn));
@@ -95,6 +104,9 @@ impl Session {
             engine.serve_blocked(&mut writing);
         } else {
             let _still = engine.keyspace.still();
+            if is_void() {
+                return give_up(self, out);
+            }
             begin(self, out);
             self.run_queued(&queued, out, &mut Ground::Still(engine.keyspace.clock().now()));
         }

@@ -16,17 +16,17 @@ use crate::listener::Endpoint;
 use crate::options::{DebugCommand, Options};
 
 /// Settings of the real servers that mean nothing here: a configuration that has them is fine.
-const PASSED_OVER: &str = "acllog-max-len activerehashing activedefrag always-show-logo aof-load-truncated \
+const PASSED_OVER: &str = "activerehashing activedefrag always-show-logo aof-load-truncated \
     aof-rewrite-incremental-fsync aof-timestamp-enabled aof-use-rdb-preamble appenddirname appendfilename appendfsync \
     auto-aof-rewrite-min-size auto-aof-rewrite-percentage crash-log-enabled crash-memcheck-enabled daemonize \
     dynamic-hz extended-redis-compatibility io-threads io-threads-do-reads jemalloc-bg-thread \
-    latency-tracking latency-tracking-info-percentiles lazyfree-lazy-user-flush locale-collate logfile loglevel \
+    lazyfree-lazy-user-flush locale-collate logfile loglevel \
     no-appendfsync-on-rewrite oom-score-adj oom-score-adj-values pidfile proc-title-template \
     rdb-del-sync-files rdb-key-save-delay rdb-save-incremental-fsync rdb-version-check repl-disable-tcp-nodelay \
     repl-diskless-load repl-diskless-sync-max-replicas replicaof-read-only sanitize-dump-payload \
     set-proc-title socket-mark-id supervised syslog-enabled syslog-facility syslog-ident \
     tls-ciphers tls-ciphersuites tls-cluster tls-prefer-server-ciphers tls-session-cache-size \
-    tls-session-cache-timeout tls-session-caching tracking-table-max-keys";
+    tls-session-cache-timeout tls-session-caching";
 const INCLUDES: usize = 16;
 
 /// A line about one setting.

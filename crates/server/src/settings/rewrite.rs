@@ -26,6 +26,7 @@ impl Found {
             "save" if value.is_empty() => vec!["save \"\"".to_owned()],
             "save" => of_words(name, value, 2),
             "client-output-buffer-limit" => of_words(name, value, 4),
+            _ if self.has_words() && !value.is_empty() => vec![format!("{name} {value}")],
             _ => {
                 let is_text = matches!(self, Self::Row(Row { slot: Slot::Text { .. }, .. }));
                 vec![if is_text { format!("{name} {}", quoted(value)) } else { format!("{name} {value}") }]

@@ -9,7 +9,7 @@ use super::{Row, any_text};
 use crate::engine::Engine;
 use crate::evicting::Limit;
 use crate::notify::Notifications;
-use crate::observed::{LogKind, Threshold};
+use crate::observed::{LogKind, Percentiles, Threshold};
 
 /// All rows.
 pub(super) static GROUPS: &[&[Row]] = &[
@@ -72,6 +72,12 @@ fn grace(value: &str) -> Option<Option<Duration>> {
 }
 
 const SERVER: &[Row] = &[
+    Row::number(
+        "acllog-max-len",
+        FROM_0,
+        |engine| i64::try_from(engine.acl.log.lock().most).unwrap_or(i64::MAX),
+        |engine, most| engine.acl.log.lock().most = usize::try_from(most).unwrap_or(usize::MAX),
+    ),
     Row::immutable("aclfile", |engine| {
         engine.acl.file().map(|path| path.display().to_string()).unwrap_or_default()
     }),
@@ -200,6 +206,27 @@ const CLIENTS: &[Row] = &[
 ];
 
 const OBSERVED: &[Row] = &[
+    Row::switch(
+        "latency-tracking",
+        |engine| engine.observed.tallies.keeps_times.get(),
+        |engine, on| engine.observed.tallies.keeps_times.set(on),
+    ),
+    Row::text(
+        "latency-tracking-info-percentiles",
+        |engine| engine.observed.percentiles.text(),
+        |text, _| Percentiles::parse(text).map(|_| ()),
+        |engine, text| engine.observed.percentiles.set(Percentiles::parse(text).unwrap_or_default()),
+    )
+    .of_words(),
+    Row::number(
+        "tracking-table-max-keys",
+        SettingKind::Count,
+        |engine| engine.tracking.most.get(),
+        |engine, most| {
+            engine.tracking.most.set(most);
+            engine.tracking.keep_within_limit(None, &engine.clients);
+        },
+    ),
     of!("latency-monitor-threshold", FROM_0, |engine| &engine.observed.latency.threshold),
     of!("slowlog-log-slower-than", FROM_LESS, |engine| log(engine, LogKind::Slow).0),
     of!("slowlog-max-len", FROM_0, |engine| log(engine, LogKind::Slow).1),

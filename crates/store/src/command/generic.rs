@@ -9,7 +9,7 @@ use crate::glob;
 use crate::number;
 use crate::policy::Policy;
 use crate::reply::{Null, Reply};
-use crate::txn::Txn;
+use crate::txn::{Sweep, Txn};
 use crate::view::View;
 
 commands! { Generic;
@@ -208,8 +208,9 @@ fn flush_options(args: Args<'_>) -> CommandResult {
 
 fn flushdb(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResult {
     flush_options(args)?;
-    txn.flush(txn.db());
-    txn.changed_all();
+    let db = txn.db();
+    txn.flush(db);
+    txn.swept(Sweep::Flushed(db));
     out.ok();
     Ok(())
 }
@@ -220,7 +221,7 @@ fn flushall(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandRe
     for db in dbs {
         txn.flush(db);
     }
-    txn.changed_all();
+    txn.swept(Sweep::FlushedAll);
     out.ok();
     Ok(())
 }
@@ -230,7 +231,7 @@ fn swapdb(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> CommandResu
     let second = db_number(args.at(2), CommandError::err("invalid second DB index"))?;
     let (first, second) = (existing_db(txn, first)?, existing_db(txn, second)?);
     txn.swap(first, second)?;
-    txn.changed_all();
+    txn.swept(Sweep::Swapped(first, second));
     out.ok();
     Ok(())
 }

@@ -103,7 +103,7 @@ fn pfcount_and_keep(txn: &mut Txn<'_>, args: Args<'_>, out: &mut dyn Reply) -> C
         };
         if let Some(registers) = stale {
             hll::set_cached(&mut txn.string_mut(key)?, Some(hll::count(&registers)));
-            txn.changed_quietly();
+            txn.changed_unheard(key);
         }
     }
     pfcount(txn, args, out)
