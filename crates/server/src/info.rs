@@ -34,6 +34,9 @@ impl std::ops::Deref for Subject<'_> {
 
 type Section = fn(&Subject<'_>, &mut String) -> std::fmt::Result;
 
+/// Whether a personality has a section.
+type Has = fn(Compat) -> bool;
+
 /// When a section is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum When {
@@ -46,7 +49,7 @@ enum When {
 }
 
 /// The sections by their titles; their names are those without blanks.
-const SECTIONS: [(&str, When, fn(Compat) -> bool, Section); 16] = [
+const SECTIONS: [(&str, When, Has, Section); 16] = [
     ("Server", When::Usually, everybody, server),
     ("Clients", When::Usually, everybody, clients),
     ("Memory", When::Usually, everybody, memory),
