@@ -1,7 +1,6 @@
 //! Scripts that would not end, would not fit, or would reach out.
 
 #![cfg(feature = "vm")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
