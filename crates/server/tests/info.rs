@@ -1,5 +1,4 @@
 //! INFO beside the real servers: its sections, and the names of its fields.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

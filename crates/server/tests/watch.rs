@@ -1,5 +1,4 @@
 //! WATCH beside the real servers: which changes make an EXEC fail, of a key in any state.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
