@@ -15,8 +15,8 @@ const BEFORE: &[&str] = &[
     "SELECT 1; SET k v; SELECT 0",
     "SET k v; SELECT 1; SET k v; SELECT 0",
     // Its time is over when it is watched.
-    "SET k v PX 1; DEBUG SLEEP 0.003",
-    "SELECT 1; SET k v PX 1; DEBUG SLEEP 0.003; SELECT 0",
+    "SET k v PX 1; DEBUG SLEEP 0.05",
+    "SELECT 1; SET k v PX 1; DEBUG SLEEP 0.05; SELECT 0",
     "SET k v EX 1000",
 ];
 
@@ -40,7 +40,7 @@ const THEN: &[&str] = &[
     "SET k w",
     "SET k w NX",
     "EXPIRE k 100",
-    "PEXPIRE k 1; DEBUG SLEEP 0.003",
+    "PEXPIRE k 1; DEBUG SLEEP 0.05",
     "PERSIST k",
     "GETDEL k",
     "COPY o k",

@@ -81,6 +81,8 @@ pub(super) fn sleep(
         }
         _ => std::thread::sleep(time),
     }
+    // Whoever kept the time may have waited, too.
+    session.engine.tick();
     ok(out)
 }
 
