@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::time::Duration;
 
 use mlua::ffi;
 
@@ -16,8 +17,11 @@ use super::{Body, Memory, lua, memory};
 use crate::error::Stop;
 use crate::host::Host;
 
-/// Instructions between two looks at the clock: some 50 us of work.
+/// Instructions between two looks at the clock: some 50 us of work, unless each takes long (strings that Lua's hash does
+/// not tell apart make it compare thousands for a single one). Then there are fewer.
 const STRIDE: c_int = 10_000;
+/// Between two looks should be no more than this.
+const SELDOM: Duration = Duration::from_millis(2);
 
 /// Garbage is looked for when so many hundredths are held of what was left the last time: an interpreter holds little,
 /// and scripts leave much.
@@ -30,6 +34,9 @@ pub(super) struct Ground {
     pub(super) host: Host,
     pub(super) stopped: Cell<Option<Stop>>,
     panic: Cell<Option<Box<dyn Any + Send>>>,
+    stride: Cell<c_int>,
+    /// When the run was last looked at.
+    looked: Cell<Option<Duration>>,
 }
 
 /// A Lua interpreter.
@@ -58,6 +65,8 @@ impl State {
             host,
             stopped: Cell::new(None),
             panic: Cell::new(None),
+            stride: Cell::new(STRIDE),
+            looked: Cell::new(None),
         });
         let data = Rc::as_ptr(&ground).cast_mut().cast::<c_void>();
         // SAFETY: the allocator is one, and `data` is what it expects and outlives the interpreter.
@@ -120,6 +129,10 @@ impl State {
             lua!(lua_insert(lua, base));
             handler_at = base;
         }
+        self.ground.looked.set(None);
+        if self.ground.stride.replace(STRIDE) != STRIDE {
+            lua!(lua_sethook(lua, Some(look), ffi::LUA_MASKCOUNT, STRIDE));
+        }
         self.ground.memory.enforce();
         let status = lua!(lua_pcall(lua, args as c_int, results as c_int, handler_at));
         self.ground.memory.lift();
@@ -180,13 +193,24 @@ pub(super) fn stop_mark() -> *mut c_void {
 /// Called now and then while Lua code runs.
 unsafe extern "C-unwind" fn look(state: *mut ffi::lua_State, _: *mut ffi::lua_Debug) {
     let ground = ground(state);
-    if let Some(pulse) = &ground.host.options.pulse {
-        pulse();
-    }
+    look_more_often(state, ground);
     if let Some(stop) = ground.host.verdict() {
         ground.stopped.set(Some(stop));
         lua!(lua_pushlightuserdata(state, stop_mark()));
         lua!(lua_error(state));
+    }
+}
+
+/// Has the next look come after fewer instructions, where they took long.
+fn look_more_often(state: *mut ffi::lua_State, ground: &Ground) {
+    let Some(clock) = ground.host.options.clock() else { return };
+    let now = clock();
+    let before = ground.looked.replace(Some(now));
+    let stride = ground.stride.get();
+    if stride > 1 && before.is_some_and(|before| now.saturating_sub(before) > SELDOM) {
+        let stride = (stride / 10).max(1);
+        ground.stride.set(stride);
+        lua!(lua_sethook(state, Some(look), ffi::LUA_MASKCOUNT, stride));
     }
 }
 
